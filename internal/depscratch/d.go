@@ -1,0 +1,31 @@
+// Package depscratch keeps the module graph whole while the tree is young.
+package depscratch
+
+import (
+	_ "github.com/RoaringBitmap/roaring/v2"
+	_ "github.com/alecthomas/kong"
+	_ "github.com/apache/arrow/go/v17/arrow"
+	_ "github.com/apache/arrow/go/v17/arrow/array"
+	_ "github.com/apache/arrow/go/v17/arrow/csv"
+	_ "github.com/apache/arrow/go/v17/arrow/ipc"
+	_ "github.com/apache/arrow/go/v17/arrow/memory"
+	_ "github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	_ "github.com/nats-io/nats-server/v2/server"
+	_ "github.com/nats-io/nats.go"
+	_ "github.com/nats-io/nats.go/jetstream"
+	_ "github.com/parquet-go/parquet-go"
+	_ "github.com/prometheus/client_golang/prometheus"
+	_ "github.com/prometheus/client_golang/prometheus/promhttp"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "github.com/synadia-io/orbit.go/jetstreamext"
+	_ "gonum.org/v1/gonum/mathext"
+	_ "gonum.org/v1/gonum/stat/distuv"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
+	_ "google.golang.org/genproto/googleapis/rpc/errdetails"
+	_ "google.golang.org/grpc"
+	_ "google.golang.org/grpc/reflection"
+	_ "google.golang.org/protobuf/encoding/protowire"
+	_ "google.golang.org/protobuf/proto"
+	_ "gopkg.in/yaml.v3"
+	_ "pgregory.net/rapid"
+)
