@@ -1,0 +1,61 @@
+// Package mechanisms picks a mechanism: by the name that a plan carries, or by
+// what it is for.
+//
+// It stands where the device and the engine read a plan; both build the same
+// mechanism from name and ε, and nothing else of it is ever sent. It must never
+// take a threshold, a window or a weight from outside.
+//
+//	m, err := mechanisms.ByName("hybrid", epsilon)
+package mechanisms
+
+import (
+	"github.com/quadrat-dev/quadrat/privacy"
+	"github.com/quadrat-dev/quadrat/privacy/duchi"
+	"github.com/quadrat-dev/quadrat/privacy/hybrid"
+	"github.com/quadrat-dev/quadrat/privacy/piecewise"
+	"github.com/quadrat-dev/quadrat/privacy/warner"
+)
+
+// Names returns the names that ByName knows, in alphabetical order.
+func Names() []string {
+	return []string{duchi.Name, hybrid.Name, piecewise.Name, warner.Name}
+}
+
+// ByName returns the mechanism with that name. It fails with
+// privacy.ErrMechanism or privacy.ErrEpsilon.
+func ByName(name string, e privacy.Epsilon) (privacy.Mechanism, error) {
+	switch name {
+	case duchi.Name:
+		return orNil(duchi.New(e))
+	case hybrid.Name:
+		return orNil(hybrid.New(e))
+	case piecewise.Name:
+		return orNil(piecewise.New(e))
+	case warner.Name:
+		return orNil(warner.New(e))
+	default:
+		return nil, privacy.ErrMechanism
+	}
+}
+
+// ForMean returns the mechanism of least worst-case variance for a bounded
+// number: hybrid above ε = 0.61, duchi up to it.
+func ForMean(e privacy.Epsilon) (privacy.Mechanism, error) {
+	if e <= hybrid.Crossing {
+		return ByName(duchi.Name, e)
+	}
+	return ByName(hybrid.Name, e)
+}
+
+// ForBit returns the optimal mechanism for one bit, warner.
+func ForBit(e privacy.Epsilon) (privacy.Mechanism, error) {
+	return ByName(warner.Name, e)
+}
+
+// orNil keeps a nil pointer from becoming an interface that isn't nil.
+func orNil[M privacy.Mechanism](m M, err error) (privacy.Mechanism, error) {
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
