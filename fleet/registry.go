@@ -1,0 +1,191 @@
+package fleet
+
+import (
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+)
+
+// seenSaveEvery is how far hearings may run ahead of what is stored, when nothing else has changed.
+const seenSaveEvery = time.Hour
+
+// Registry knows the devices. It is safe for use by many goroutines.
+type Registry struct {
+	keyer   Keyer
+	pool    *pool
+	shards  [Shards]shard
+	version atomic.Uint64
+	frozen  atomic.Int64 // newest moment that a frame was asked for; rows begin and end after it
+	since   atomic.Int64 // since when this process listens; silence before it doesn't count
+}
+
+// New makes an empty registry.
+func New(k Keyer) *Registry {
+	r := &Registry{keyer: k, pool: newPool()}
+	r.frozen.Store(math.MinInt64)
+	return r
+}
+
+// Keyer is what the registry makes keys with.
+func (r *Registry) Keyer() Keyer { return r.keyer }
+
+// Version grows whenever a row begins or ends. It is not stored: it starts again at 0 with the process.
+func (r *Registry) Version() uint64 { return r.version.Load() }
+
+// Hello takes an announcement that was heard now. It fails with an *[Error]: Identity, Size or Text when the message
+// breaks its law, Collision when another identity has the same key. When attributes, capabilities, limits and gateway
+// are as before, only the time of hearing and the device's own counters change. Otherwise the row ends and another
+// begins; a leaving device's row ends and none begins. Rows change at now, or one millisecond after the newest moment
+// that a frame was asked for when that is later.
+func (r *Registry) Hello(h *quadratv1.Hello, now time.Time) error {
+	a, err := check(h)
+	if err != nil {
+		return err
+	}
+	key := r.keyer.Key(h.GetDevice())
+	s := &r.shards[shardOf(key)]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, known := s.find(key)
+	if known && s.entries[i].id != h.GetDevice() {
+		return &Error{Code: Collision, Detail: "another device has the same key; choose another identity"}
+	}
+	if !known {
+		if h.GetLeaving() {
+			return nil
+		}
+		s.insert(i, key, &entry{id: strings.Clone(h.GetDevice())})
+	}
+	e := s.entries[i]
+	r.hear(s, e, h, now.UnixMilli())
+	row := e.current()
+	same := row != nil && row.attributes.id == a.attributesID && row.profile.id == a.profileID && row.Gateway == h.GetGateway()
+	if same && !h.GetLeaving() || row == nil && h.GetLeaving() {
+		return nil
+	}
+	at := r.changeAt(now.UnixMilli())
+	if row != nil {
+		r.end(e, at)
+	}
+	if !h.GetLeaving() {
+		set, prof := r.pool.hold(a)
+		e.rows = append(e.rows, newRow(e.id, key, set, prof, r.pool.text(h.GetGateway()), at))
+	}
+	s.dirty = true
+	r.version.Add(1)
+	return nil
+}
+
+func newRow(id string, key Key, set *attributeSet, prof *profile, gateway string, fromMs int64) *Row {
+	return &Row{
+		ID: id, Key: key, Attributes: set.values, Capabilities: prof.capabilities, Limits: &prof.limits,
+		Gateway: gateway, FromMs: fromMs, attributes: set, profile: prof,
+	}
+}
+
+// hear notes what a hello tells beside the frame. The caller holds the shard's lock.
+func (r *Registry) hear(s *shard, e *entry, h *quadratv1.Hello, nowMs int64) {
+	e.seenMs = max(e.seenMs, nowMs)
+	e.plans = h.GetPlanSetVersion()
+	e.offsetMs = 0
+	if h.GetClockMs() != 0 {
+		e.offsetMs = int32(max(math.MinInt32, min(math.MaxInt32, h.GetClockMs()-nowMs)))
+	}
+	e.software = r.pool.text(h.GetSoftware())
+	e.counters = e.counters[:0]
+	for _, name := range slices.Sorted(maps.Keys(h.GetCounters())) {
+		e.counters = append(e.counters, counter{name: r.pool.text(name), value: h.GetCounters()[name]})
+	}
+	if nowMs-s.seenMs >= seenSaveEvery.Milliseconds() {
+		s.dirty = true
+	}
+}
+
+// changeAt is when a change that is heard now takes effect: never at a moment that a frame has told already.
+func (r *Registry) changeAt(nowMs int64) int64 {
+	if frozen := r.frozen.Load(); nowMs <= frozen {
+		return frozen + 1
+	}
+	return nowMs
+}
+
+// end ends the current row of e. One that has not begun yet vanishes. The caller holds the shard's lock.
+func (r *Registry) end(e *entry, at int64) {
+	last := len(e.rows) - 1
+	row := e.rows[last]
+	if row.FromMs >= at {
+		e.rows = slices.Delete(e.rows, last, last+1)
+		r.pool.release(row)
+		return
+	}
+	ended := *row
+	ended.UntilMs = at
+	e.rows[last] = &ended
+}
+
+// freeze makes sure that no row begins or ends at or before a moment from now on.
+func (r *Registry) freeze(ms int64) {
+	for {
+		old := r.frozen.Load()
+		if ms <= old || r.frozen.CompareAndSwap(old, ms) {
+			return
+		}
+	}
+}
+
+// Expire ends the rows of devices that have been silent for that long, counted from when this process began to listen
+// at the earliest, and returns how many. SilentFor must be above zero.
+func (r *Registry) Expire(now time.Time, silentFor time.Duration) int {
+	ended := 0
+	limit := now.Add(-silentFor).UnixMilli()
+	if r.since.Load() > limit {
+		return 0
+	}
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		for _, e := range s.entries {
+			if e.seenMs <= limit && e.current() != nil {
+				r.end(e, r.changeAt(now.UnixMilli()))
+				s.dirty = true
+				ended++
+			}
+		}
+		s.mu.Unlock()
+	}
+	r.version.Add(uint64(ended))
+	return ended
+}
+
+// Prune forgets rows that ended at or before a moment, and devices that have no row left. It returns how many rows.
+func (r *Registry) Prune(before time.Time) int {
+	limit, pruned := before.UnixMilli(), 0
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		for j := len(s.entries) - 1; j >= 0; j-- {
+			e := s.entries[j]
+			n := 0
+			for n < len(e.rows) && e.rows[n].UntilMs != 0 && e.rows[n].UntilMs <= limit {
+				r.pool.release(e.rows[n])
+				n++
+			}
+			if n > 0 {
+				e.rows = slices.Delete(e.rows, 0, n)
+				s.dirty = true
+				pruned += n
+			}
+			if len(e.rows) == 0 {
+				s.remove(j)
+				s.dirty = true
+			}
+		}
+		s.mu.Unlock()
+	}
+	return pruned
+}
