@@ -1,0 +1,162 @@
+package survey
+
+import (
+	"container/heap"
+	"fmt"
+	"math"
+)
+
+// AllocStratum is what is known of a stratum before anything is drawn.
+type AllocStratum struct {
+	Population int64   // N_h, units in the frame
+	StdDev     float64 // S_h, the standard deviation of the true values, without noise
+	Noise      float64 // σ_h², the variance that the mechanism's noise adds to each report
+	Most       int64   // the most units that one panel can have, at most Population
+}
+
+// Method is a rule by which a sample is shared out to strata.
+type Method uint8
+
+// The methods of [Allocate].
+const (
+	Proportional Method = iota + 1 // ∝ N_h
+	Equal                          // the same for each
+	Neyman                         // ∝ N_h √(S_h² + σ_h²): the least variance of the overall mean (Neyman 1934; noise added to S²)
+)
+
+// leastPanel is the least panel of a stratum: with fewer than two reports no variance can be estimated.
+const leastPanel = 2
+
+// measure returns the number that the method's shares are proportional to.
+func (m Method) measure(s AllocStratum) float64 {
+	switch m {
+	case Proportional:
+		return float64(s.Population)
+	case Equal:
+		return 1
+	case Neyman:
+		return float64(s.Population) * math.Sqrt(s.StdDev*s.StdDev+s.Noise)
+	}
+	return math.NaN()
+}
+
+// Allocate shares n units out to the strata: at least 2 and at most Most each, n in sum, otherwise as near to the
+// method's shares as integers can be, by Wright's priorities measure_h/√(m(m+1)) for the (m+1)-th unit (Wright 2012),
+// which for Neyman gives the exact least variance. Ties go to the stratum that comes first.
+//
+// A stratum whose Most is below 2, or an n outside [2·strata, Σ Most], is an *[Error] with the code Infeasible; its Best
+// is the nearest n that can be had (0 when there is none).
+func Allocate(method Method, n int64, strata []AllocStratum) ([]int64, error) {
+	q := queue{measure: make([]float64, len(strata)), size: make([]int64, len(strata))}
+	most := int64(0)
+	for i, s := range strata {
+		if err := s.check(i); err != nil {
+			return nil, err
+		}
+		q.measure[i] = method.measure(s)
+		if !finite(q.measure[i]) {
+			return nil, &Error{Code: Invalid, Detail: fmt.Sprintf("no measure of size for stratum %d", i)}
+		}
+		most += s.Most
+	}
+	least := leastPanel * int64(len(strata))
+	if n < least || n > most {
+		return nil, &Error{Code: Infeasible, Best: float64(min(max(n, least), most)), Detail: fmt.Sprintf(
+			"%d units for %d strata: from %d to %d can be had", n, len(strata), least, most)}
+	}
+	spent := q.start(n, strata)
+	for i, s := range strata {
+		if q.size[i] < s.Most {
+			q.open = append(q.open, i)
+		}
+	}
+	heap.Init(&q)
+	for ; spent < n; spent++ {
+		i := q.open[0]
+		q.size[i]++
+		if q.size[i] < strata[i].Most {
+			heap.Fix(&q, 0)
+		} else {
+			heap.Pop(&q)
+		}
+	}
+	return q.size, nil
+}
+
+func (s AllocStratum) check(i int) error {
+	if s.Most > s.Population || !finite(s.StdDev, s.Noise) || s.StdDev < 0 || s.Noise < 0 {
+		return &Error{Code: Invalid, Detail: fmt.Sprintf(
+			"stratum %d: want most ≤ population, deviation ≥ 0 and noise ≥ 0", i)}
+	}
+	if s.Most < leastPanel {
+		return &Error{Code: Infeasible, Detail: fmt.Sprintf("stratum %d can give %d of %d units a panel", i, s.Most, leastPanel)}
+	}
+	return nil
+}
+
+// queue holds the strata that can take another unit, the one with the highest priority first.
+type queue struct {
+	measure []float64
+	size    []int64
+	open    []int
+}
+
+// start gives each stratum nearly all of the units whose priority is above a threshold that fewer than n units pass,
+// and returns their sum. These units come first in any case, so the rest of the queue decides as if it had begun with 2.
+func (q *queue) start(n int64, strata []AllocStratum) int64 {
+	low, high := 0.0, 1.0
+	for q.fill(high, strata) > n {
+		high *= 2
+	}
+	for range 100 {
+		middle := (low + high) / 2
+		if q.fill(middle, strata) > n {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return q.fill(high, strata)
+}
+
+// fill sets each size to (one less than) the number of units whose priority is at least the threshold.
+func (q *queue) fill(threshold float64, strata []AllocStratum) int64 {
+	sum := int64(0)
+	for i, s := range strata {
+		ratio := q.measure[i] / threshold
+		units := (1 + math.Sqrt(1+4*ratio*ratio)) / 2
+		q.size[i] = leastPanel
+		if units-1 > leastPanel {
+			q.size[i] = int64(min(units-1, float64(s.Most)))
+		}
+		q.size[i] = max(leastPanel, q.size[i]-1)
+		sum += q.size[i]
+	}
+	return sum
+}
+
+func (q *queue) priority(i int) float64 {
+	m := float64(q.size[i])
+	return q.measure[i] / math.Sqrt(m*(m+1))
+}
+
+// Len, Less, Swap, Push and Pop make queue a heap.
+func (q *queue) Len() int { return len(q.open) }
+
+func (q *queue) Less(a, b int) bool {
+	i, j := q.open[a], q.open[b]
+	if x, y := q.priority(i), q.priority(j); x != y {
+		return x > y
+	}
+	return i < j
+}
+
+func (q *queue) Swap(a, b int) { q.open[a], q.open[b] = q.open[b], q.open[a] }
+
+func (q *queue) Push(x any) { q.open = append(q.open, x.(int)) }
+
+func (q *queue) Pop() any {
+	last := q.open[len(q.open)-1]
+	q.open = q.open[:len(q.open)-1]
+	return last
+}
