@@ -1,0 +1,39 @@
+# Targets are described by the comment behind them; `make` lists them.
+.DEFAULT_GOAL := help
+TOOL := go tool -modfile=tools/go.mod
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+build: ## build both programs into bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/ ./cmd/...
+
+test: ## pass all tests
+	go test ./...
+
+race: ## pass all tests under the race detector
+	go test -race ./...
+
+fuzz: ## run every fuzz target for ten seconds (FUZZTIME=10s)
+	go run ./internal/rules/fuzzall -time $(or $(FUZZTIME),10s)
+
+lint: ## check style
+	$(TOOL) golangci-lint run ./...
+	$(TOOL) buf lint
+
+generate: ## make the generated code anew
+	$(TOOL) buf generate
+
+generated: ## check that the generated code is current
+	$(TOOL) buf generate && git diff --exit-code -- proto query/service/openapi.swagger.json
+
+cross: ## build quadrat-edge for every board and check its size
+	go test -count=1 -tags cross ./cmd/quadrat-edge/...
+
+external: ## read an export with DuckDB and re-compute its estimates in SQL
+	cd internal/external && go test -count=1 ./...
+
+ci: ## everything that CI runs
+	.ci/run
+
+.PHONY: help build test race fuzz lint generate generated cross external ci

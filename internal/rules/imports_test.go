@@ -1,0 +1,83 @@
+package rules_test
+
+import (
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/quadrat-dev/quadrat"
+
+// rule forbids the packages under a room from reaching, directly or through others, anything under forbidden.
+type rule struct {
+	room      string
+	forbidden []string
+	why       string
+}
+
+var heavy = []string{
+	"github.com/apache/arrow", "github.com/parquet-go", "google.golang.org/grpc", "google.golang.org/protobuf/proto",
+	"google.golang.org/protobuf/reflect", "github.com/nats-io/nats-server", "github.com/google/differential-privacy",
+}
+
+var rules = []rule{
+	{"survey", []string{module + "/"}, "survey is useful alone"},
+	{"survey/panel", []string{"gonum.org", "fmt", "reflect"}, "the panel rule runs on microcontrollers"},
+	{"privacy", []string{module + "/", "gonum.org"}, "privacy is useful alone and runs on devices"},
+	{"edge", append(
+		[]string{module + "/engine", module + "/query", module + "/storage", module + "/fleet", module + "/proto", module + "/console"},
+		heavy...), "a device has no room for servers"},
+	{"cmd/quadrat-edge", append(
+		[]string{module + "/engine", module + "/query", module + "/storage", module + "/fleet", module + "/proto", module + "/console"},
+		heavy...), "the collector fits in 8 MB"},
+	{"engine", []string{module + "/query", module + "/storage", module + "/edge"}, "cmd connects the rooms"},
+	{"storage", []string{module + "/query", module + "/edge", module + "/fleet"}, "cmd connects the rooms"},
+	{"query", []string{module + "/storage", module + "/edge"}, "cmd connects the rooms"},
+	{"fleet", []string{module + "/engine", module + "/query", module + "/storage", module + "/edge"}, "the frame knows nobody"},
+}
+
+func TestRoomsImportOnlyWhatTheyMay(t *testing.T) {
+	for _, r := range rules {
+		for pkg, deps := range dependencies(t, r.room) {
+			for _, dep := range deps {
+				if bad := broken(r, dep); bad != "" {
+					t.Errorf("%s reaches %s, which %s may not: %s", pkg, dep, r.room, r.why)
+				}
+			}
+		}
+	}
+}
+
+func broken(r rule, dep string) string {
+	own := module + "/" + strings.SplitN(r.room, "/", 2)[0]
+	for _, f := range r.forbidden {
+		inside := dep == f || strings.HasPrefix(dep, strings.TrimSuffix(f, "/")+"/")
+		if inside && dep != own && !strings.HasPrefix(dep, own+"/") {
+			return f
+		}
+	}
+	return ""
+}
+
+// dependencies lists, for each package of a room, everything that it reaches.
+func dependencies(t *testing.T, room string) map[string][]string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-f", "{{.ImportPath}} {{join .Deps \" \"}}", "./"+room+"/...")
+	cmd.Dir = filepath.Join("..", "..")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("go list %s: %v\n%s", room, err, out)
+	}
+	found := map[string][]string{}
+	for line := range strings.Lines(string(out)) {
+		words := strings.Fields(line)
+		if len(words) > 0 && strings.HasPrefix(words[0], module) {
+			found[words[0]] = words[1:]
+		}
+	}
+	if len(found) == 0 {
+		t.Fatalf("the room %s has no package", room)
+	}
+	return found
+}
