@@ -1,0 +1,42 @@
+package broker
+
+import "strconv"
+
+// Partitions is the number of partitions of a cluster, fixed for its life: a device's partition is its key modulo this.
+const Partitions = 64
+
+// Streams and buckets. They belong to the servers alone; devices have no rights on them.
+const (
+	StreamReports    = "REPORTS"    // StoredBatch messages, quadrat.report.<partition>
+	StreamResults    = "RESULTS"    // Result messages, quadrat.result.<ref>
+	StreamDeadLetter = "DEADLETTER" // DeadLetter messages, quadrat.dead.<cause>
+	BucketPlans      = "PLANS"      // kappa.<ref>, cluster.secret, cluster.version
+	BucketDevices    = "DEVICES"    // shard.<n>
+)
+
+// Subjects. The prefixes end with a dot and take one more token.
+const (
+	PrefixIn     = "quadrat.in."     // requests of devices with reports; the token is the device
+	PrefixHello  = "quadrat.hello."  // requests of devices that announce themselves; the token is the device
+	PrefixReport = "quadrat.report." // the token is the partition
+	PrefixResult = "quadrat.result." // the token is the kappa's reference
+	PrefixDead   = "quadrat.dead."   // the token is the cause
+	SubjectPlan  = "quadrat.plan"    // broadcast of new plans, core NATS only
+)
+
+// GroupIntake and GroupHello are the queue groups that share the devices' requests among servers.
+const (
+	GroupIntake = "quadrat-intake"
+	GroupHello  = "quadrat-hello"
+)
+
+// ReportSubject is the subject of a partition's stored reports.
+func ReportSubject(partition uint32) string {
+	return PrefixReport + strconv.FormatUint(uint64(partition), 10)
+}
+
+// ResultSubject is the subject of a kappa's results.
+func ResultSubject(ref string) string { return PrefixResult + ref }
+
+// DeadSubject is the subject of dead letters with this cause, a short fixed word.
+func DeadSubject(cause string) string { return PrefixDead + cause }
