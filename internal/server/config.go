@@ -1,0 +1,146 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/quadrat-dev/quadrat/internal/clock"
+)
+
+// The addresses that a server binds unless it is told otherwise.
+const (
+	DefaultHTTP = "127.0.0.1:8080"
+	DefaultGRPC = "127.0.0.1:9090"
+	DefaultNATS = "127.0.0.1:4222"
+)
+
+// Config says what Start starts. The zero value of every field but Data has a meaning.
+type Config struct {
+	// Data is the folder that everything durable lives in; made when it is missing. Required.
+	Data string
+	// HTTP is the address of the REST API and the console; empty for DefaultHTTP, port 0 for a free one.
+	HTTP string
+	// GRPC is the address of the gRPC API; empty for DefaultGRPC, port 0 for a free one.
+	GRPC string
+	// NATSListen is the address of the embedded broker; empty for DefaultNATS, port 0 for a free one.
+	NATSListen string
+	// NATS is the URL of an outside broker; when it is set, none is embedded and NATSListen must be empty.
+	NATS string
+	// Token is the bearer token that HTTP and gRPC callers must show; empty for none, which only loopback addresses may have.
+	Token string
+	// Clock is the server's time; nil for the machine's.
+	Clock clock.Clock
+	// Entropy yields references and salts of kappas, which are public; nil for the machine's secure source. A seeded
+	// one makes panels repeatable. It is never used for privacy noise.
+	Entropy io.Reader
+	// Retention is how long results can be revised and deleted kappas are remembered; 0 for seven days.
+	Retention time.Duration
+	// Logger takes what the server has to say; nil for silence.
+	Logger *slog.Logger
+}
+
+// Addresses tells where a started server is reached.
+type Addresses struct {
+	// HTTP is host:port of the REST API.
+	HTTP string `json:"http"`
+	// GRPC is host:port of the gRPC API.
+	GRPC string `json:"grpc"`
+	// NATS is the URL that devices connect to.
+	NATS string `json:"nats"`
+}
+
+// withDefaults fills what was left empty.
+func (c Config) withDefaults() Config {
+	if c.HTTP == "" {
+		c.HTTP = DefaultHTTP
+	}
+	if c.GRPC == "" {
+		c.GRPC = DefaultGRPC
+	}
+	if c.NATSListen == "" && c.NATS == "" {
+		c.NATSListen = DefaultNATS
+	}
+	if c.Clock == nil {
+		c.Clock = clock.Real{}
+	}
+	if c.Retention == 0 {
+		c.Retention = 7 * 24 * time.Hour
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Validate reports all faults at once. An address beyond loopback needs a token; the message names the flag of
+// `quadrat serve` that gives one.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	var faults []error
+	if c.Data == "" {
+		faults = append(faults, errors.New("--data: a folder is needed"))
+	}
+	if c.NATS != "" && c.NATSListen != "" {
+		faults = append(faults, errors.New("--nats and --nats-listen: only one of them can be given"))
+	}
+	if c.Retention < 0 {
+		faults = append(faults, errors.New("retention: must be above zero"))
+	}
+	if c.Token == "" {
+		faults = append(faults, openBind("--http", c.HTTP), openBind("--grpc", c.GRPC))
+	}
+	if c.NATS == "" {
+		faults = append(faults, openBroker(c.NATSListen))
+	}
+	return errors.Join(faults...)
+}
+
+// openBind is an error when an address is beyond loopback.
+func openBind(flag, address string) error {
+	if loopback(address) {
+		return nil
+	}
+	return fmt.Errorf("%s %s: an address beyond loopback needs --token-file", flag, address)
+}
+
+// openBroker is an error when the embedded broker would be reached from beyond loopback, because it asks nobody who
+// they are.
+func openBroker(address string) error {
+	if loopback(address) {
+		return nil
+	}
+	return fmt.Errorf("--nats-listen %s: the embedded broker has no authentication and binds loopback only; "+
+		"use --nats with a broker that has", address)
+}
+
+// loopback tells whether an address can only be reached from this machine.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// ReadToken reads a bearer token from a file: one line of 16 characters or more.
+func ReadToken(path string) (string, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("--token-file: %w", err)
+	}
+	token := strings.TrimSpace(string(raw))
+	if len(token) < 16 || strings.ContainsAny(token, " \t\r\n") {
+		return "", fmt.Errorf("--token-file %s: a token is one line of 16 characters or more", path)
+	}
+	return token, nil
+}
