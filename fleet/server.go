@@ -1,0 +1,224 @@
+package fleet
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/nats-io/nats.go"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quadrat-dev/quadrat/internal/clock"
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+)
+
+// helloMost is the longest hello, in bytes.
+const helloMost = 64 << 10
+
+// repliesMost bounds the cached replies: one for each version that devices still hold.
+const repliesMost = 256
+
+// Plans is where the server learns what a device lacks.
+type Plans interface {
+	// Since returns the plans published after a version of the plan set, the current version, and the references of all
+	// live kappas. Equal versions mean equal plans. A version that is not of this plan set counts as 0.
+	Since(version uint64) (plans []*quadratv1.DevicePlan, current uint64, live []string)
+}
+
+// ServerConfig says how hellos are served. Zero fields take the default in brackets.
+type ServerConfig struct {
+	Subject string       // where devices say hello ["quadrat.hello.*"]
+	Group   string       // queue group of the servers ["quadrat"]
+	Workers int          // hellos that are handled at once [4]
+	Waiting int          // hellos that may wait; more are dropped and said again by the devices [65536]
+	Clock   clock.Clock  // [clock.Real]
+	Log     *slog.Logger // [discards]
+}
+
+func (c ServerConfig) withDefaults() ServerConfig {
+	if c.Subject == "" {
+		c.Subject = "quadrat.hello.*"
+	}
+	if c.Group == "" {
+		c.Group = "quadrat"
+	}
+	if c.Workers <= 0 {
+		c.Workers = 4
+	}
+	if c.Waiting <= 0 {
+		c.Waiting = 1 << 16
+	}
+	if c.Clock == nil {
+		c.Clock = clock.Real{}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Counts is what a server has counted since it began.
+type Counts struct {
+	Accepted   uint64          // hellos that the registry took
+	Refused    map[Code]uint64 // hellos that were refused, by cause
+	Unanswered uint64          // answers that could not be sent
+}
+
+// Server answers hellos over NATS. It is safe for use by many goroutines.
+type Server struct {
+	registry *Registry
+	plans    Plans
+	cfg      ServerConfig
+	sub      *nats.Subscription
+	inbox    chan *nats.Msg
+	done     chan struct{}
+	workers  sync.WaitGroup
+	closing  sync.Once
+
+	accepted, unanswered atomic.Uint64
+
+	mu      sync.Mutex // guards everything below
+	refused map[Code]uint64
+	replies map[uint64][]byte // encoded replies by the version that the device holds
+	current uint64            // version that the replies lead to
+}
+
+// NewServer makes a server that is not yet heard on NATS.
+func NewServer(r *Registry, plans Plans, cfg ServerConfig) *Server {
+	return &Server{
+		registry: r, plans: plans, cfg: cfg.withDefaults(), done: make(chan struct{}),
+		refused: map[Code]uint64{}, replies: map[uint64][]byte{},
+	}
+}
+
+// Start subscribes; when it returns without an error, hellos are answered. Call it once.
+func (s *Server) Start(conn *nats.Conn) error {
+	s.inbox = make(chan *nats.Msg, s.cfg.Waiting)
+	sub, err := conn.ChanQueueSubscribe(s.cfg.Subject, s.cfg.Group, s.inbox)
+	if err != nil {
+		return fmt.Errorf("fleet server: %w", err)
+	}
+	s.sub = sub
+	for range s.cfg.Workers {
+		s.workers.Go(s.work)
+	}
+	if err := conn.Flush(); err != nil {
+		return fmt.Errorf("fleet server: %w", errors.Join(err, s.Close()))
+	}
+	return nil
+}
+
+// Close stops listening and waits for the hellos that are being handled. It may be called again.
+func (s *Server) Close() error {
+	var err error
+	s.closing.Do(func() {
+		if s.sub != nil {
+			err = s.sub.Unsubscribe()
+		}
+		close(s.done)
+	})
+	s.workers.Wait()
+	return err
+}
+
+func (s *Server) work() {
+	for {
+		select {
+		case <-s.done:
+			return
+		case m := <-s.inbox:
+			if err := m.Respond(s.Answer(m.Subject, m.Data)); err != nil {
+				s.unanswered.Add(1)
+				s.cfg.Log.Debug("hello not answered", "error", err)
+			}
+		}
+	}
+}
+
+// Counts is a snapshot of the counters.
+func (s *Server) Counts() Counts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := Counts{Accepted: s.accepted.Load(), Unanswered: s.unanswered.Load(), Refused: make(map[Code]uint64, len(s.refused))}
+	for code, n := range s.refused {
+		c.Refused[code] = n
+	}
+	return c
+}
+
+// Answer takes one hello that came on a subject and returns the encoded HelloReply. It never fails: what is wrong
+// stands in the reply.
+func (s *Server) Answer(subject string, body []byte) []byte {
+	now := s.cfg.Clock.Now()
+	h, err := decodeHello(subject, body)
+	if err == nil {
+		err = s.registry.Hello(h, now)
+	}
+	var reply []byte
+	if err != nil {
+		reply = s.refuse(err)
+	} else {
+		s.accepted.Add(1)
+		reply = s.reply(h.GetPlanSetVersion())
+	}
+	out := make([]byte, 0, len(reply)+11)
+	out = append(out, reply...)
+	out = protowire.AppendTag(out, 2, protowire.VarintType) // server_time_ms
+	return protowire.AppendVarint(out, uint64(now.UnixMilli()))
+}
+
+func decodeHello(subject string, body []byte) (*quadratv1.Hello, error) {
+	if len(body) > helloMost {
+		return nil, &Error{Code: Size, Detail: "a hello is longer than 65536 bytes"}
+	}
+	h := &quadratv1.Hello{}
+	if proto.Unmarshal(body, h) != nil {
+		return nil, &Error{Code: Malformed, Detail: "the body is no hello"}
+	}
+	if h.GetDevice() != subject[strings.LastIndexByte(subject, '.')+1:] {
+		return nil, &Error{Code: Identity, Detail: "the device is not the one of the subject"}
+	}
+	return h, nil
+}
+
+func (s *Server) refuse(err error) []byte {
+	code := Malformed
+	var e *Error
+	if errors.As(err, &e) {
+		code = e.Code
+	}
+	s.mu.Lock()
+	s.refused[code]++
+	s.mu.Unlock()
+	return encodeReply(&quadratv1.HelloReply{Error: err.Error()})
+}
+
+// reply is the encoded reply, but for the time, to a device that holds a version. It is encoded once for each version.
+func (s *Server) reply(held uint64) []byte {
+	plans, current, live := s.plans.Since(held)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if current != s.current || len(s.replies) >= repliesMost {
+		clear(s.replies)
+		s.current = current
+	}
+	b, ok := s.replies[held]
+	if !ok {
+		b = encodeReply(&quadratv1.HelloReply{PlanSetVersion: current, Plans: plans, Live: live})
+		s.replies[held] = b
+	}
+	return b
+}
+
+// encodeReply encodes a message that can't fail to be encoded: its texts are ours, or were checked to be UTF-8.
+func encodeReply(m *quadratv1.HelloReply) []byte {
+	b, err := proto.Marshal(m)
+	if err != nil {
+		b = protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), "fleet: the answer can't be encoded")
+	}
+	return b
+}

@@ -1,0 +1,177 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/quadrat-dev/quadrat/internal/clock"
+)
+
+// KV is what the store needs of the bucket DEVICES.
+type KV interface {
+	// Get returns the newest value, or jetstream.ErrKeyNotFound.
+	Get(ctx context.Context, key string) (jetstream.KeyValueEntry, error)
+	// Put returns once the value is on disk.
+	Put(ctx context.Context, key string, value []byte) (uint64, error)
+}
+
+// StoreConfig says how a store keeps the registry. Zero fields take the default in brackets.
+type StoreConfig struct {
+	Clock          clock.Clock   // [clock.Real]
+	FlushEvery     time.Duration // between two writes in the background [1 s]
+	ShardsPerFlush int           // most shards that one such write holds; Flush writes all [64]
+	SilentFor      time.Duration // a device not heard for that long leaves the frame [24 h]
+	Retention      time.Duration // how long ended rows are kept; longer than windows may be revised [8 d]
+	Log            *slog.Logger  // [discards]
+}
+
+func (c StoreConfig) withDefaults() StoreConfig {
+	if c.Clock == nil {
+		c.Clock = clock.Real{}
+	}
+	if c.FlushEvery <= 0 {
+		c.FlushEvery = time.Second
+	}
+	if c.ShardsPerFlush <= 0 {
+		c.ShardsPerFlush = 64
+	}
+	if c.SilentFor <= 0 {
+		c.SilentFor = 24 * time.Hour
+	}
+	if c.Retention <= 0 {
+		c.Retention = 8 * 24 * time.Hour
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Store keeps a registry in the bucket DEVICES, one value for each of the [Shards] parts. It is safe for use by many
+// goroutines.
+type Store struct {
+	registry *Registry
+	kv       KV
+	cfg      StoreConfig
+	codec    *codec
+	turn     chan struct{} // held while shards are written, so that Flush waits for what is under way
+	next     int           // shard at which the next write in the background begins; guarded by turn
+}
+
+// Load reads the stored rows into r, which must be empty, and returns the store that keeps it from now on. Stored bytes
+// that are damaged or were made under another secret give an *[Error] with the code Format.
+func Load(ctx context.Context, r *Registry, kv KV, cfg StoreConfig) (*Store, error) {
+	c, err := newCodec()
+	if err != nil {
+		return nil, fmt.Errorf("fleet store: %w", err)
+	}
+	s := &Store{registry: r, kv: kv, cfg: cfg.withDefaults(), codec: c, turn: make(chan struct{}, 1)}
+	for i := range Shards {
+		e, err := kv.Get(ctx, shardName(i))
+		if errors.Is(err, jetstream.ErrKeyNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("fleet store: shard %d: %w", i, err)
+		}
+		m, err := c.decode(e.Value())
+		if err == nil {
+			err = r.restore(i, m)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("fleet store: shard %d: %w", i, err)
+		}
+	}
+	r.since.Store(s.cfg.Clock.Now().UnixMilli())
+	return s, nil
+}
+
+func shardName(i int) string { return "shard." + strconv.Itoa(i) }
+
+// Flush returns once every change that the registry knew at the call is on disk. Call it between Frame and the first
+// use of what Frame told. After an error the unwritten shards are written by the next call.
+func (s *Store) Flush(ctx context.Context) error { return s.flush(ctx, Shards) }
+
+// flush writes up to most dirty shards.
+func (s *Store) flush(ctx context.Context, most int) error {
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.turn }()
+	for range Shards {
+		if most == 0 {
+			return nil
+		}
+		i := s.next
+		wrote, err := s.write(ctx, i)
+		if err != nil {
+			return fmt.Errorf("fleet store: shard %d: %w", i, err)
+		}
+		if wrote {
+			most--
+		}
+		s.next = (i + 1) % Shards
+	}
+	return nil
+}
+
+func (s *Store) write(ctx context.Context, i int) (wrote bool, err error) {
+	sh := &s.registry.shards[i]
+	if !sh.isDirty() {
+		return false, nil
+	}
+	b, err := s.codec.encode(sh.save())
+	if err == nil {
+		_, err = s.kv.Put(ctx, shardName(i), b)
+	}
+	if err != nil {
+		sh.setDirty()
+	}
+	return true, err
+}
+
+func (s *shard) isDirty() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.dirty
+}
+
+func (s *shard) setDirty() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dirty = true
+}
+
+// lastFlush bounds how long the last write may take when Run ends.
+const lastFlush = 10 * time.Second
+
+// Run writes in the background, lets silent devices leave and forgets old rows, until ctx ends; then it writes all that
+// is left and returns what that gave.
+func (s *Store) Run(ctx context.Context) error {
+	clk := s.cfg.Clock
+	tended := clk.Now()
+	for clk.WaitUntil(ctx, clk.Now().Add(s.cfg.FlushEvery)) == nil {
+		now := clk.Now()
+		if now.Sub(tended) >= time.Minute {
+			tended = now
+			left, forgotten := s.registry.Expire(now, s.cfg.SilentFor), s.registry.Prune(now.Add(-s.cfg.Retention))
+			if left+forgotten > 0 {
+				s.cfg.Log.Info("fleet tended", "silent", left, "forgotten", forgotten)
+			}
+		}
+		if err := s.flush(ctx, s.cfg.ShardsPerFlush); err != nil && ctx.Err() == nil {
+			s.cfg.Log.Warn("fleet not stored; it is tried again", "error", err)
+		}
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastFlush)
+	defer cancel()
+	return s.Flush(last)
+}
