@@ -32,7 +32,7 @@ type Plans interface {
 // ServerConfig says how hellos are served. Zero fields take the default in brackets.
 type ServerConfig struct {
 	Subject string       // where devices say hello ["quadrat.hello.*"]
-	Group   string       // queue group of the servers ["quadrat"]
+	Group   string       // queue group of the servers ["quadrat-hello"]
 	Workers int          // hellos that are handled at once [4]
 	Waiting int          // hellos that may wait; more are dropped and said again by the devices [65536]
 	Clock   clock.Clock  // [clock.Real]
@@ -44,7 +44,7 @@ func (c ServerConfig) withDefaults() ServerConfig {
 		c.Subject = "quadrat.hello.*"
 	}
 	if c.Group == "" {
-		c.Group = "quadrat"
+		c.Group = "quadrat-hello"
 	}
 	if c.Workers <= 0 {
 		c.Workers = 4
