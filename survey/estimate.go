@@ -34,7 +34,8 @@ type Estimate struct {
 // already. Nonresponse is taken as random within a stratum, and the responding m_h stands for the sample size.
 //
 // DegreesOfFreedom counts domain members minus strata that have any, the smaller of the two usual conventions (the
-// other counts the whole design's units).
+// other counts all units of the design). Units outside the domain bring neither spread nor noise of their own; counting
+// them makes intervals of small, noisy domains too short.
 //
 // Errors are *[Error]: Invalid, NoReports, Lonely, NoDomain, NoFreedom, Range. A stratum whose only unit
 // reported is not lonely: nothing of it is left unobserved.
@@ -65,7 +66,7 @@ func Mean(strata []Sample, confidence float64) (Estimate, error) {
 		return Estimate{}, err
 	}
 	e.DesignEffect = ratio(p.total(), simpleMean(kept, value, size, members))
-	return e, e.checkRange()
+	return e.checked()
 }
 
 // Total returns the Horvitz–Thompson total of the domain adjusted for nonresponse by stratum, Σ w_h y with
@@ -92,7 +93,7 @@ func Total(strata []Sample, confidence float64) (Estimate, error) {
 		return Estimate{}, err
 	}
 	e.DesignEffect = ratio(p.total(), simpleTotal(kept, value))
-	return e, e.checkRange()
+	return e.checked()
 }
 
 // parts is a variance on its way: v̂_design of the noisy scores, Σ a² σ², and Σ π a² σ².
@@ -104,20 +105,20 @@ func (p parts) total() float64 { return p.design + p.share }
 // estimate returns everything but the design effect.
 func (p parts) estimate(strata []Sample, value, confidence float64) (Estimate, error) {
 	e := Estimate{Value: value, Confidence: confidence}
-	responses, groups := int64(0), 0
+	responses, degrees := int64(0), int64(0)
 	for _, s := range strata {
 		e.Panel += s.Panel
 		e.Reports += s.Domain.Count
 		responses += s.Responses
 		if s.Domain.Count > 0 {
-			groups++
+			degrees += s.Domain.Count - 1
 		}
 	}
 	e.ResponseRate = float64(responses) / float64(e.Panel)
-	e.DegreesOfFreedom = float64(e.Reports - int64(groups))
-	if e.DegreesOfFreedom < 1 {
-		return Estimate{}, &Error{Code: NoFreedom, Detail: fmt.Sprintf("%d reports in %d strata", e.Reports, groups)}
+	if degrees < 1 {
+		return Estimate{}, &Error{Code: NoFreedom, Detail: fmt.Sprintf("%d reports in the domain", e.Reports)}
 	}
+	e.DegreesOfFreedom = float64(degrees)
 	total := p.total()
 	e.VarianceSampling = max(0, total-p.noise)
 	e.VariancePrivacy = total - e.VarianceSampling
@@ -130,12 +131,12 @@ func (p parts) estimate(strata []Sample, value, confidence float64) (Estimate, e
 	return e, nil
 }
 
-// checkRange reports numbers that floating point could not hold.
-func (e Estimate) checkRange() error {
+// checked returns e, or an error when floating point could not hold its numbers.
+func (e Estimate) checked() (Estimate, error) {
 	if finite(e.Value, e.StdError, e.Low, e.High, e.VarianceSampling, e.VariancePrivacy, e.DesignEffect) {
-		return nil
+		return e, nil
 	}
-	return &Error{Code: Range}
+	return Estimate{}, &Error{Code: Range}
 }
 
 // simpleMean returns the variance that the domain's mean would have in a simple random sample with as many reports in the
