@@ -12,7 +12,7 @@ const (
 	// messageMost bounds a message from the server, in bytes.
 	messageMost = 8 << 20
 	// textMost bounds one text, in bytes.
-	textMost = 64 << 10
+	textMost = 64<<10 - 1
 )
 
 // fields walks over the fields of one message. A field whose wire type isn't the one of its number is passed over, as

@@ -1,0 +1,190 @@
+package agent
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/quadrat-dev/quadrat/internal/wire"
+	"github.com/quadrat-dev/quadrat/survey/panel"
+)
+
+// revisionsMost is how many revisions of a kappa a device holds: the one in force, those to come, and those that windows
+// which have just ended belong to.
+const revisionsMost = 4
+
+// held is a kappa.
+type held struct {
+	ref       string
+	revisions []revision // ascending by number, at least one
+	reported  int64      // end of the newest window reported, in milliseconds
+}
+
+// revision is what a revision of a plan means to this device.
+type revision struct {
+	plan     *Plan // nil for one that broke its law
+	number   uint32
+	version  uint64
+	place    uint32 // window of the lap
+	stratum  int32
+	standing Standing
+}
+
+// Standing is how a device stands to a plan.
+type Standing uint8
+
+// The standings.
+const (
+	// Takes: it takes part and has a place in the lap.
+	Takes Standing = iota
+	// Rests: it is in the frame and has no place in this lap.
+	Rests
+	// OutOfFrame: the plan means other devices: other attributes, or a capability that this one lacks.
+	OutOfFrame
+	// ForbidsModel: the policy takes no part in the model, or the capability isn't open.
+	ForbidsModel
+	// ForbidsEpsilon: one report costs more than the policy gives in a period or for ever.
+	ForbidsEpsilon
+	// Broken: the plan breaks its law.
+	Broken
+)
+
+// String says it in words.
+func (s Standing) String() string {
+	switch s {
+	case Takes:
+		return "takes part"
+	case Rests:
+		return "rests in this lap"
+	case OutOfFrame:
+		return "is not asked"
+	case ForbidsModel:
+		return "the policy forbids the trust model"
+	case ForbidsEpsilon:
+		return "the policy forbids the price"
+	case Broken:
+		return "the plan is broken"
+	}
+	return "invalid"
+}
+
+// ErrRefused says that the server refused the device; the text of the reply says why.
+var ErrRefused = errors.New("hello: refused by the server")
+
+// ApplyReply takes in the answer to a hello. It returns ErrRefused when the device was refused; then nothing changes.
+// Again says that the server lists a kappa whose plan the device neither holds nor was given, because the server's plan
+// set isn't the one that the device knew: the next hello names version 0, and should be said soon.
+func (a *Agent) ApplyReply(r *wire.HelloReply) (again bool, err error) {
+	if r.Error != "" {
+		return false, ErrRefused
+	}
+	a.kappas = slices.DeleteFunc(a.kappas, func(h held) bool { return !slices.Contains(r.Live, h.ref) })
+	for _, w := range r.Plans {
+		if slices.Contains(r.Live, w.Ref) {
+			a.hold(w)
+		}
+	}
+	named := a.version
+	a.version = r.PlanSetVersion
+	for _, ref := range r.Live {
+		if named != 0 && a.find(ref) == nil {
+			a.version = 0
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// ApplyBroadcast takes in a change. Gap says that the device has missed an earlier one and must say hello; the change
+// itself is taken in all the same.
+func (a *Agent) ApplyBroadcast(b *wire.PlanBroadcast) (gap bool) {
+	if b.PlanSetVersion <= a.version {
+		return false
+	}
+	if b.Deleted != "" {
+		a.kappas = slices.DeleteFunc(a.kappas, func(h held) bool { return h.ref == b.Deleted })
+	}
+	if b.Plan != nil {
+		a.hold(b.Plan)
+	}
+	if b.PreviousVersion != a.version {
+		return true
+	}
+	a.version = b.PlanSetVersion
+	return false
+}
+
+// hold takes a revision in. One that breaks its law is remembered as such, so that it isn't asked for again, and is
+// followed by silence.
+func (a *Agent) hold(w *wire.DevicePlan) {
+	r := revision{number: w.Revision, version: w.PlanSetVersion, standing: Broken}
+	if p, err := a.config.Library.Prepare(w); err == nil {
+		r.plan = p
+		a.stand(&r)
+	} else {
+		a.invalid++
+	}
+	h := a.find(w.Ref)
+	if h == nil {
+		a.kappas = append(a.kappas, held{ref: w.Ref})
+		h = &a.kappas[len(a.kappas)-1]
+	}
+	at, found := slices.BinarySearchFunc(h.revisions, r.number, func(x revision, n uint32) int {
+		switch {
+		case x.number < n:
+			return -1
+		case x.number > n:
+			return 1
+		}
+		return 0
+	})
+	switch {
+	case !found:
+		h.revisions = slices.Insert(h.revisions, at, r)
+	case h.revisions[at].version <= r.version:
+		h.revisions[at] = r
+	}
+	if n := len(h.revisions); n > revisionsMost {
+		h.revisions = slices.Delete(h.revisions, 0, n-revisionsMost)
+	}
+}
+
+// stand decides what the plan means to this device.
+func (a *Agent) stand(r *revision) {
+	p := r.plan
+	r.standing = OutOfFrame
+	c, ok := a.capability(p.wire.Capability)
+	if !ok || !p.wire.Where.Match(a.config.Attributes) {
+		return
+	}
+	for i := range p.statistics {
+		if !yields(c, p.statistics[i].reading) {
+			return
+		}
+	}
+	if r.stratum, ok = p.stratum(a.config.Attributes); !ok {
+		return
+	}
+	rotation := p.rotations[r.stratum]
+	place, _, ok := rotation.Place(panel.NumberOf(p.salt, a.config.Device))
+	r.place = place
+	limits := a.config.Policy.Limits
+	switch {
+	case !ok:
+		r.standing = Rests
+	case !slices.Contains(a.config.Policy.Models, p.wire.Model), p.epsilon == 0 && !c.Open:
+		r.standing = ForbidsModel
+	case p.epsilon > min(limits.PerPeriod, limits.Lifetime):
+		r.standing = ForbidsEpsilon
+	default:
+		r.standing = Takes
+	}
+}
+
+func (a *Agent) find(ref string) *held {
+	for i := range a.kappas {
+		if a.kappas[i].ref == ref {
+			return &a.kappas[i]
+		}
+	}
+	return nil
+}

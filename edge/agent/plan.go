@@ -1,0 +1,125 @@
+package agent
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	"github.com/quadrat-dev/quadrat/internal/wire"
+	"github.com/quadrat-dev/quadrat/privacy"
+	"github.com/quadrat-dev/quadrat/privacy/ledger"
+	"github.com/quadrat-dev/quadrat/survey/panel"
+)
+
+// The trust models that a device can take part in.
+const (
+	Local = "local" // the device randomises
+	None  = "none"  // it doesn't; only for open capabilities
+)
+
+// Plan is a plan made ready: its law checked, its mechanisms built. It is immutable and may be shared by any number of
+// agents.
+type Plan struct {
+	wire       *wire.DevicePlan
+	salt       panel.Salt
+	rotations  []panel.Rotation
+	strata     map[string]int32
+	statistics []statistic
+	epsilon    privacy.Epsilon // 0 for the model none
+}
+
+// NewPlan makes a plan ready. It fails with wire.ErrPlan for one that breaks its law, asks for a mechanism that doesn't
+// belong to its model or its statistic, or has an epsilon out of range. The plan must not be changed afterwards.
+func NewPlan(w *wire.DevicePlan) (*Plan, error) {
+	if err := w.Validate(); err != nil {
+		return nil, err
+	}
+	p := &Plan{wire: w, salt: panel.Salt(w.Salt)}
+	if err := p.price(); err != nil {
+		return nil, err
+	}
+	for i := range w.Statistics {
+		s, err := newStatistic(&w.Statistics[i], p.epsilon)
+		if err != nil {
+			return nil, err
+		}
+		p.statistics = append(p.statistics, s)
+	}
+	p.strata = make(map[string]int32)
+	for i := range w.Strata {
+		s := &w.Strata[i]
+		p.rotations = append(p.rotations, panel.Rotation{
+			LapWindows: w.LapWindows, Slots: uint32(len(w.Statistics)), Origin: panel.Number(s.Origin), Last: s.Last,
+		})
+		for _, m := range s.Members {
+			p.strata[key(m)] = int32(i)
+		}
+	}
+	return p, nil
+}
+
+// price checks model and epsilon: a charge of the first window must be one that a ledger can judge.
+func (p *Plan) price() error {
+	switch p.wire.Model {
+	case None:
+		if p.wire.EpsilonMicro != 0 {
+			return wire.ErrPlan
+		}
+		return nil
+	case Local:
+		e, err := privacy.EpsilonOf(p.wire.EpsilonMicro)
+		if err != nil {
+			return wire.ErrPlan
+		}
+		p.epsilon = e
+		if p.wire.WindowMs > maxMs(ledger.WindowMax) || p.wire.PeriodMs > maxMs(ledger.PeriodMax) ||
+			p.wire.EpsilonPeriodMicro < p.wire.EpsilonMicro || p.charge(0).Validate() != nil {
+			return wire.ErrPlan
+		}
+		return nil
+	}
+	return wire.ErrPlan
+}
+
+func maxMs(d time.Duration) uint64 { return uint64(d.Milliseconds()) }
+
+// charge is what one report of a window costs.
+func (p *Plan) charge(window int64) ledger.Charge {
+	return ledger.Charge{
+		Kappa:         p.wire.Ref,
+		WindowStart:   time.UnixMilli(window * int64(p.wire.WindowMs)).UTC(),
+		Window:        time.Duration(p.wire.WindowMs) * time.Millisecond,
+		Epsilon:       p.epsilon,
+		PlanPerPeriod: privacy.Epsilon(p.wire.EpsilonPeriodMicro),
+		PlanPeriod:    time.Duration(p.wire.PeriodMs) * time.Millisecond,
+	}
+}
+
+// inTime says that the window's end can be written in milliseconds.
+func (p *Plan) inTime(window int64) bool {
+	return window >= 0 && window < math.MaxInt64/int64(p.wire.WindowMs)
+}
+
+// stratum returns the stratum of a device, and false when it stands in none.
+func (p *Plan) stratum(attributes map[string]string) (int32, bool) {
+	if len(p.wire.StratifiedBy) == 0 {
+		return 0, len(p.rotations) > 0
+	}
+	values := make([]string, len(p.wire.StratifiedBy))
+	for i, a := range p.wire.StratifiedBy {
+		values[i] = attributes[a]
+	}
+	i, ok := p.strata[key(values)]
+	return i, ok
+}
+
+// key joins attribute values so that different combinations differ: each one is preceded by its length.
+func key(values []string) string {
+	var b strings.Builder
+	for _, v := range values {
+		b.WriteByte(byte(len(v) >> 8))
+		b.WriteByte(byte(len(v)))
+		b.WriteString(v)
+	}
+	return b.String()
+}

@@ -1,0 +1,67 @@
+package agent
+
+import (
+	"github.com/quadrat-dev/quadrat/internal/wire"
+)
+
+// Report makes the report of a window that has ended, as an IntakeRequest behind b, or says why there is none; err is
+// the cause for the outcomes Refused… , LedgerFailed and EntropyFailed. It reports a window at most once, and none before
+// a window that it has reported. When it returns Reported the charge is durable and the bytes are the only ones that
+// this window will ever have: spool them, and send those again when in doubt.
+func (a *Agent) Report(b []byte, ref string, window int64) (request []byte, outcome Outcome, err error) {
+	request, outcome, err = a.report(b, ref, window)
+	a.counts[outcome]++
+	return request, outcome, err
+}
+
+func (a *Agent) report(b []byte, ref string, window int64) ([]byte, Outcome, error) {
+	h := a.find(ref)
+	if h == nil {
+		return b, Unknown, nil
+	}
+	r := h.inForce(window)
+	index, due := r.arc(a.config.Device, window)
+	switch {
+	case !due:
+		return b, NotDue, nil
+	case r.plan.wire.Paused:
+		return b, Paused, nil
+	case r.standing == ForbidsModel:
+		return b, RefusedModel, nil
+	case r.standing == ForbidsEpsilon:
+		return b, RefusedEpsilon, nil
+	case window*int64(r.plan.wire.WindowMs) < h.reported:
+		return b, Repeated, nil
+	}
+	value, outcome, err := a.answer(r.plan, index, window)
+	if outcome != Reported {
+		return b, outcome, err
+	}
+	h.reported = (window + 1) * int64(r.plan.wire.WindowMs)
+	out := wire.Report{
+		Device: a.config.Device, Kappa: ref, Revision: r.number, Window: window, Statistic: index, Value: value,
+	}
+	return out.AppendRequest(b), Reported, nil
+}
+
+// answer summarises, charges and randomises, in this order.
+func (a *Agent) answer(p *Plan, index uint32, window int64) (int64, Outcome, error) {
+	s := &p.statistics[index]
+	readings := a.config.Readings.Summary(p.series(int(index)), window)
+	x, ok := readings.Value(s.summary)
+	if !ok {
+		return 0, NoReadings, nil
+	}
+	if s.mechanism == nil {
+		return s.open(x), Reported, nil
+	}
+	input := s.input(x)
+	if err := a.config.Ledger.Reserve(p.charge(window)); err != nil {
+		return 0, refusal(err), err
+	}
+	code, err := s.mechanism.Randomise(input, a.config.Source)
+	if err != nil {
+		return 0, EntropyFailed, err
+	}
+	return int64(code), Reported, nil
+}
