@@ -1,0 +1,153 @@
+package external_test
+
+import (
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	_ "github.com/duckdb/duckdb-go/v2" // the independent reader
+)
+
+const script = `KAPPA indoor AS
+SELECT   mean(temperature), proportion(temperature > 26)
+FROM     sense.temperature
+WHERE    building_type <> 'others'
+GROUP BY cooling_type
+SAMPLE   ALL STRATIFIED BY region ROTATING
+WINDOW   3s GRACE 2s
+PRIVACY  LOCAL EPSILON 4 PER 15s BETWEEN 10 AND 40`
+
+// What the server answered can be computed again, by someone else's database, from the exported columns score, weight,
+// stratum and noise_variance alone.
+func TestDuckDBComputesTheServedResults(t *testing.T) {
+	server := serve(t, build(t))
+	const windows = 3
+	fleet := exec.CommandContext(t.Context(), server.path, "simulate",
+		"--nats", server.nats, "--devices", "3000", "--windows", fmt.Sprint(windows), "--seed", "7")
+	ended := make(chan error, 1)
+	var said []byte
+	go func() {
+		var err error
+		said, err = fleet.Output()
+		ended <- err
+	}()
+	until(t, "the fleet", func() bool {
+		var devices struct{ Total int }
+		server.call(t, "GET", "/devices?limit=1", "", &devices)
+		return devices.Total == 3000
+	})
+	var put struct{ Ref string }
+	if code := server.call(t, "PUT", "/kappa", script, &put); code != 201 {
+		t.Fatalf("PUT: %d", code)
+	}
+	if err := <-ended; err != nil {
+		t.Fatalf("simulate: %v\n%s", err, said)
+	}
+	served := results(t, server, put.Ref, windows)
+	dir := t.TempDir()
+	server.run(t, "export", put.Ref, "--what", "reports", "--format", "parquet", "--out", dir)
+	server.run(t, "export", put.Ref, "--what", "results", "--format", "parquet", "--out", dir)
+	db, err := sql.Open("duckdb", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for table, folder := range map[string]string{"reports": "reports", "results": "results"} {
+		glob := filepath.Join(dir, folder, "*", "*", "*.parquet")
+		if _, err := db.Exec(fmt.Sprintf("CREATE VIEW %s AS SELECT * FROM read_parquet('%s', hive_partitioning = true)", table, glob)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	compareCounts(t, db, put.Ref, served)
+	compareEstimates(t, db, served)
+}
+
+// results waits until the wanted number of windows is final and returns all results with a value.
+func results(t *testing.T, server program, ref string, windows int) []result {
+	t.Helper()
+	var out []result
+	until(t, "final results", func() bool {
+		var got struct{ Results []result }
+		server.call(t, "GET", "/kappa/"+ref+"?since=2020-01-01T00:00:00Z", "", &got)
+		final := map[string]bool{}
+		for _, r := range got.Results {
+			if r.Final && r.Reports > 0 && len(r.Cell) == 0 {
+				final[r.WindowStart] = true
+			}
+		}
+		out = got.Results
+		return len(final) >= windows
+	})
+	return out
+}
+
+func compareCounts(t *testing.T, db *sql.DB, ref string, served []result) {
+	t.Helper()
+	want := 0
+	for _, r := range served {
+		if len(r.Cell) == 0 {
+			want += r.Reports
+		}
+	}
+	var rows, devices, refs int
+	query := "SELECT count(*), count(DISTINCT (window_start, device)), count(DISTINCT kappa) FROM reports WHERE kappa = ?"
+	if err := db.QueryRow(query, ref).Scan(&rows, &devices, &refs); err != nil {
+		t.Fatal(err)
+	}
+	if rows != want || devices != want || refs != 1 {
+		t.Errorf("%d rows of %d (window, device) pairs and %d kappas, served %d reports", rows, devices, refs, want)
+	}
+	var stored int
+	if err := db.QueryRow("SELECT count(*) FROM results WHERE kappa = ?", ref).Scan(&stored); err != nil {
+		t.Fatal(err)
+	}
+	if stored != len(served) {
+		t.Errorf("%d results exported, %d served", stored, len(served))
+	}
+}
+
+// estimate is the stratified Hájek mean of a domain and its standard error with the noise outside the finite population
+// correction, in SQL. The whole population is the domain where the cell is ”{}”.
+const estimate = `
+WITH s AS (
+  SELECT stratum, score, weight, noise_variance, (? = '{}' OR cell::JSON = ?::JSON)::INT AS d,
+         count(*) OVER (PARTITION BY stratum) AS m, sum(weight) OVER (PARTITION BY stratum) AS n
+  FROM reports WHERE strftime(window_start, '%Y-%m-%dT%H:%M:%SZ') = ? AND statistic = ?),
+t AS (SELECT sum(weight * d * score) / sum(weight * d) AS mean, sum(weight * d) AS size FROM s),
+u AS (SELECT s.*, t.mean, weight * d * (score - mean) / size AS u, m / n AS pi, d * weight / size AS a FROM s, t),
+v AS (SELECT stratum, any_value(mean) AS mean, any_value(m) AS m, any_value(pi) AS pi,
+             var_samp(u) AS var_u, sum(pi * a * a * noise_variance) AS noise FROM u GROUP BY stratum)
+SELECT any_value(mean), sqrt(sum((1 - pi) * m * var_u + noise)) FROM v`
+
+func compareEstimates(t *testing.T, db *sql.DB, served []result) {
+	t.Helper()
+	compared := 0
+	for _, r := range served {
+		if r.Value == nil {
+			continue
+		}
+		cell, err := json.Marshal(r.Cell)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var mean, stdError float64
+		if err := db.QueryRow(estimate, string(cell), string(cell), r.WindowStart, r.Statistic).Scan(&mean, &stdError); err != nil {
+			t.Fatalf("%s: %v", r.name(), err)
+		}
+		if far(mean, *r.Value) || far(stdError, *r.StdError) {
+			t.Errorf("%s: SQL says %.12g ± %.12g, served %.12g ± %.12g %v", r.name(), mean, stdError, *r.Value, *r.StdError, r.Warnings)
+		}
+		compared++
+	}
+	t.Logf("%d estimates compared", compared)
+	if compared < 12 {
+		t.Errorf("only %d estimates were compared", compared)
+	}
+}
+
+// far allows a relative difference of 1e-9.
+func far(a, b float64) bool { return math.Abs(a-b) > 1e-9*math.Max(1, math.Abs(b)) }

@@ -1,0 +1,182 @@
+package simulate
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/quadrat-dev/quadrat/edge/agent"
+	"github.com/quadrat-dev/quadrat/edge/summary"
+	"github.com/quadrat-dev/quadrat/internal/indoor"
+	"github.com/quadrat-dev/quadrat/internal/wire"
+	"github.com/quadrat-dev/quadrat/privacy"
+	"github.com/quadrat-dev/quadrat/privacy/ledger"
+)
+
+// Subjects that a device uses.
+const (
+	subjectHello  = "quadrat.hello."
+	subjectIntake = "quadrat.in."
+	subjectPlan   = "quadrat.plan"
+)
+
+// Summary tells what the fleet did.
+type Summary struct {
+	// Devices in the fleet, silent ones too.
+	Devices int `json:"devices"`
+	// Due counts (device, window) pairs in which a device was due.
+	Due int64 `json:"due"`
+	// Answered counts reports that the intake answered: they are on disk.
+	Answered int64 `json:"answered"`
+	// Refused counts reports that a device's own policy or ledger forbade.
+	Refused int64 `json:"refused"`
+	// Silent counts pairs in which the due device was offline.
+	Silent int64 `json:"silent"`
+	// Rejected counts reports that the intake will never accept.
+	Rejected int64 `json:"rejected"`
+}
+
+// Fleet is a simulated fleet that has joined. Step and Run are for one goroutine; Summary may be called by any.
+type Fleet struct {
+	config  Config
+	conn    *nats.Conn
+	devices []*agent.Agent
+	offline []bool
+	start   time.Time
+	plans   *nats.Subscription
+
+	mu      sync.Mutex // guards the agents, progress and summary
+	kappas  map[string]*progress
+	summary Summary
+	missed  bool // a broadcast was missed: all must say hello
+	hellos  int  // devices that have said hello again in this round
+	round   time.Time
+}
+
+// progress is how far a kappa has come.
+type progress struct {
+	windowMs int64
+	next     int64 // the next window that is to be reported
+	done     int
+}
+
+// Join connects, and lets every device say hello once. The caller must Close the fleet.
+func Join(ctx context.Context, c Config) (*Fleet, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	c = c.withDefaults()
+	conn, err := nats.Connect(c.NATS, nats.Name("quadrat simulate"), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(false))
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	f := &Fleet{config: c, conn: conn, start: c.Clock.Now(), kappas: map[string]*progress{}}
+	f.round = f.start
+	if err := f.build(); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	if f.plans, err = conn.Subscribe(subjectPlan, f.heard); err == nil {
+		err = f.hello(ctx, 0, len(f.devices))
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// build makes the agents. They share one source of noise, which is sound because Step asks them one after another.
+func (f *Fleet) build() error {
+	source := privacy.NewSeeded(f.config.Seed)
+	rng := rand.New(rand.NewPCG(f.config.Seed, 0x6f66666c696e65))
+	library := &agent.Library{}
+	announced := capabilities()
+	f.devices = make([]*agent.Agent, len(f.config.Places))
+	f.offline = make([]bool, len(f.config.Places))
+	for i := range f.config.Places {
+		place := &f.config.Places[i]
+		book, err := ledger.NewBook(f.config.Policy)
+		if err != nil {
+			return fmt.Errorf("policy: %w", err)
+		}
+		f.offline[i] = rng.Float64() < f.config.Offline
+		f.devices[i], err = agent.New(agent.Config{
+			Device: place.ID, Software: "quadrat simulate", Attributes: place.Attributes, Capabilities: announced,
+			Policy: agent.Policy{Models: []string{agent.Local}, Limits: f.config.Policy},
+			Ledger: book, Source: source, Readings: replay{fleet: f, place: place}, Library: library,
+		})
+		if err != nil {
+			return fmt.Errorf("device %s: %w", place.ID, err)
+		}
+	}
+	f.summary.Devices = len(f.devices)
+	return nil
+}
+
+// replay yields one reading for each window, from the one in which the fleet joined.
+type replay struct {
+	fleet *Fleet
+	place *indoor.Place
+}
+
+// Summary is the summary of the one reading of the window.
+func (r replay) Summary(s summary.Series, window int64) summary.Summary {
+	var out summary.Summary
+	if s.Capability == indoor.Capability && s.Reading == indoor.Reading {
+		out.Add(r.place.Reading(r.fleet.Position(s.WindowMs, window)))
+	}
+	return out
+}
+
+// Position says which reading of every place belongs to a window: the number of windows since the fleet joined.
+func (f *Fleet) Position(windowMs, window int64) int64 { return window - f.start.UnixMilli()/windowMs }
+
+// Summary tells what the fleet has done so far.
+func (f *Fleet) Summary() Summary {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.summary
+}
+
+// Close ends the connection. What waits for an answer is given up.
+func (f *Fleet) Close() {
+	_ = f.plans.Unsubscribe()
+	f.conn.Close()
+}
+
+// heard takes in a change of the plan set, for every device.
+func (f *Fleet) heard(m *nats.Msg) {
+	change, err := wire.DecodePlanBroadcast(m.Data)
+	if err != nil {
+		f.config.Logger.Warn("plan: malformed broadcast")
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, d := range f.devices {
+		f.missed = d.ApplyBroadcast(&change) || f.missed
+	}
+	if change.Deleted != "" {
+		delete(f.kappas, change.Deleted)
+	}
+	if change.Plan != nil {
+		f.follow(change.Plan)
+	}
+}
+
+// follow notes a plan's windows; the caller holds the lock. The first window that counts is the first that began while the
+// fleet was there and the plan was in force.
+func (f *Fleet) follow(p *wire.DevicePlan) {
+	length := int64(p.WindowMs)
+	if _, ok := f.kappas[p.Ref]; ok || length <= 0 || length > math.MaxInt32*1000 {
+		return
+	}
+	began := (f.config.Clock.Now().UnixMilli() + length - 1) / length
+	f.kappas[p.Ref] = &progress{windowMs: length, next: max(p.FromWindow, began)}
+}

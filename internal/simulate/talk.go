@@ -1,0 +1,155 @@
+package simulate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/quadrat-dev/quadrat/internal/wire"
+)
+
+// ErrServer says that the other side answered something that isn't ours.
+var ErrServer = errors.New("server: not a Quadrat server, or another version")
+
+// hello lets the devices from, …, to−1 announce themselves, many at a time.
+func (f *Fleet) hello(ctx context.Context, from, to int) error {
+	replies := replies{seen: map[string]*wire.HelloReply{}}
+	var done int
+	var mu sync.Mutex // guards done
+	return f.each(ctx, to-from, func(ctx context.Context, i int) error {
+		f.mu.Lock()
+		hello := f.devices[from+i].Hello(f.config.Clock.Now())
+		f.mu.Unlock()
+		answer, err := f.ask(ctx, subjectHello+hello.Device, hello.Append(nil))
+		if err != nil {
+			return err
+		}
+		reply, err := replies.decode(answer)
+		if err != nil {
+			return fmt.Errorf("hello: %w", ErrServer)
+		}
+		if reply.Error != "" {
+			return fmt.Errorf("hello of %s: %s", hello.Device, reply.Error)
+		}
+		f.mu.Lock()
+		_, err = f.devices[from+i].ApplyReply(reply)
+		for _, p := range reply.Plans {
+			f.follow(p)
+		}
+		f.mu.Unlock()
+		mu.Lock()
+		defer mu.Unlock()
+		done++
+		if f.config.Progress != nil {
+			f.config.Progress(done, to-from)
+		}
+		return err
+	})
+}
+
+// replies decodes a reply that many devices get once.
+type replies struct {
+	mu   sync.Mutex // guards seen
+	seen map[string]*wire.HelloReply
+}
+
+// repliesMost bounds what is remembered.
+const repliesMost = 64
+
+func (r *replies) decode(b []byte) (*wire.HelloReply, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if reply, ok := r.seen[string(b)]; ok {
+		return reply, nil
+	}
+	reply, err := wire.DecodeHelloReply(b)
+	if err != nil {
+		return nil, err
+	}
+	if len(r.seen) >= repliesMost {
+		clear(r.seen)
+	}
+	r.seen[string(b)] = &reply
+	return &reply, nil
+}
+
+// send brings one report to the intake and returns what became of it. The same bytes are sent until there is an answer.
+func (f *Fleet) send(ctx context.Context, device string, request []byte) (wire.Status, error) {
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		answer, err := f.ask(ctx, subjectIntake+device, request)
+		if err != nil {
+			return wire.Unspecified, err
+		}
+		reply, err := wire.DecodeIntakeReply(answer)
+		if err != nil {
+			return wire.Unspecified, fmt.Errorf("intake: %w", ErrServer)
+		}
+		if reply.Status == wire.Stored || reply.Status == wire.Rejected {
+			return reply.Status, nil
+		}
+		if err := pause(ctx, wait); err != nil {
+			return wire.Unspecified, err
+		}
+	}
+}
+
+// ask sends a request until it is answered: nobody listening, or no answer in time, only means later.
+func (f *Fleet) ask(ctx context.Context, subject string, body []byte) ([]byte, error) {
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		m, err := f.conn.Request(subject, body, f.config.AnswerTimeout)
+		if err == nil {
+			return m.Data, nil
+		}
+		if !errors.Is(err, nats.ErrNoResponders) && !errors.Is(err, nats.ErrTimeout) && !errors.Is(err, nats.ErrDisconnected) &&
+			!errors.Is(err, nats.ErrReconnectBufExceeded) {
+			return nil, fmt.Errorf("broker: %w", err)
+		}
+		if err := pause(ctx, wait); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// each calls do for 0, …, n−1, at most InFlight at a time, and waits for all. It returns the first error and starts
+// nothing after it.
+func (f *Fleet) each(ctx context.Context, n int, do func(context.Context, int) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	work := make(chan int)
+	for range min(f.config.InFlight, n) {
+		wg.Go(func() {
+			for i := range work {
+				if err := do(ctx, i); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	for i := range n {
+		select {
+		case work <- i:
+			continue
+		case <-ctx.Done():
+		}
+		break
+	}
+	close(work)
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
