@@ -6,8 +6,8 @@
 // It runs on servers and in tests, never on a device, and uses floating point
 // freely.
 //
-//	r, err := audit.ChiSquare(m, input, 200_000, privacy.NewSeeded(1))
-//	if r.PValue < 1e-6 { … }
+//	r, err := audit.Sample(m, input, 200_000, privacy.NewSeeded(1))
+//	if r.Fit.PValue < 1e-6 || r.Bias.PValue < 1e-6 { … }
 package audit
 
 import (
@@ -20,101 +20,103 @@ import (
 
 // Result is the outcome of one test.
 type Result struct {
-	// Statistic is χ², or |z|.
+	// Statistic is χ², or |z|, the distance in exact standard errors.
 	Statistic float64
 	// DegreesOfFreedom is the number of bins minus one; 0 for a z test.
 	DegreesOfFreedom int
 	// PValue is the probability of a statistic at least as large from a correct
-	// mechanism.
+	// mechanism, or a bound of it.
 	PValue float64
 }
 
 // expectedMin is the least expected count of a bin, so that χ² has its limit
 // distribution closely enough at p = 10⁻⁶.
-const expectedMin = 50
+const expectedMin = 100
 
-// ChiSquare draws codes for one input and compares them with the exact
-// probabilities. Neighbouring codes share a bin until 50 draws are expected in
-// it.
-func ChiSquare(m privacy.Mechanism, input uint32, draws int, src privacy.Source) (Result, error) {
-	counts := make([]int, m.Codes())
+// Report is what one sample shows.
+type Report struct {
+	// Fit is the chi-square test of the codes against their exact probabilities.
+	// Neighbouring codes share a bin until 100 draws are expected in it.
+	Fit Result
+	// Bias is the test of the mean score against the input, by Bernstein's bound.
+	Bias Result
+	// Variance is the variance of one score, from the exact probabilities.
+	Variance float64
+}
+
+// Sample draws codes for one input and tests them. It takes memory in proportion
+// to the mechanism's codes.
+func Sample(m privacy.Mechanism, input uint32, draws int, src privacy.Source) (Report, error) {
+	counts := make([]float64, m.Codes())
 	for range draws {
 		code, err := m.Randomise(input, src)
 		if err != nil {
-			return Result{}, err
+			return Report{}, err
 		}
 		if code >= m.Codes() {
-			return Result{}, privacy.ErrCode
+			return Report{}, privacy.ErrCode
 		}
 		counts[code]++
 	}
-	b := bins{}
+	fit := bins{}
+	truth := float64(input) / float64(m.Levels())
+	n := float64(draws)
+	shift, variance, widest := 0.0, 0.0, 0.0
 	for code, count := range counts {
+		score, err := m.Score(uint32(code))
+		if err != nil {
+			return Report{}, err
+		}
 		p, _ := m.Probability(uint32(code), input).Float64()
-		b.add(float64(count), p*float64(draws))
+		fit.add(count, p*n)
+		shift += count / n * (score - truth)
+		variance += p * (score - truth) * (score - truth)
+		widest = math.Max(widest, math.Abs(score-truth))
 	}
-	return b.result(), nil
+	return Report{Fit: fit.result(), Bias: bernstein(shift, variance, widest, n), Variance: variance}, nil
 }
 
-// bins adds up χ² over bins that are large enough.
+// bernstein bounds the probability of a mean as far off as shift (Bernstein
+// 1946): 2·exp(-n·t²/(2σ²+2bt/3)), valid for any n, also when a code is so rare
+// that the mean is nowhere near normal.
+func bernstein(shift, variance, widest, n float64) Result {
+	t := math.Abs(shift)
+	return Result{
+		Statistic: t / math.Sqrt(variance/n),
+		PValue:    math.Min(1, 2*math.Exp(-n*t*t/(2*variance+2*widest*t/3))),
+	}
+}
+
+// bins collects neighbouring codes until a bin is large enough.
 type bins struct {
-	observed, expected float64
-	statistic          float64
-	closed             int
+	observed, expected []float64
+	open               bool
 }
 
 func (b *bins) add(observed, expected float64) {
-	b.observed += observed
-	b.expected += expected
-	if b.expected < expectedMin {
-		return
+	if !b.open {
+		b.observed, b.expected = append(b.observed, 0), append(b.expected, 0)
 	}
-	d := b.observed - b.expected
-	b.statistic += d * d / b.expected
-	b.closed++
-	b.observed, b.expected = 0, 0
+	last := len(b.expected) - 1
+	b.observed[last] += observed
+	b.expected[last] += expected
+	b.open = b.expected[last] < expectedMin
 }
 
-// result closes the test. What is left at the end counts as a bin when anything
-// was expected or seen in it; its expectation may be small, which makes the test
-// stricter, not blind.
+// result adds up χ². A last bin that stayed too small joins the one before.
 func (b *bins) result() Result {
-	if b.expected > 1 || b.observed > 0 {
-		d := b.observed - b.expected
-		b.statistic += d * d / math.Max(b.expected, 1e-9)
-		b.closed++
+	if last := len(b.expected) - 1; b.open && last > 0 {
+		b.observed[last-1] += b.observed[last]
+		b.expected[last-1] += b.expected[last]
+		b.observed, b.expected = b.observed[:last], b.expected[:last]
 	}
-	freedom := max(1, b.closed-1)
-	return Result{
-		Statistic: b.statistic, DegreesOfFreedom: freedom,
-		PValue: mathext.GammaIncRegComp(float64(freedom)/2, b.statistic/2),
+	r := Result{DegreesOfFreedom: len(b.expected) - 1, PValue: 1}
+	for i, expected := range b.expected {
+		d := b.observed[i] - expected
+		r.Statistic += d * d / expected
 	}
-}
-
-// Unbiased draws codes for one input and compares the mean of their scores with
-// the input, in units of the exact standard error.
-func Unbiased(m privacy.Mechanism, input uint32, draws int, src privacy.Source) (Result, error) {
-	mean, variance := 0.0, 0.0
-	truth := float64(input) / float64(m.Levels())
-	for code := range m.Codes() {
-		score, err := m.Score(code)
-		if err != nil {
-			return Result{}, err
-		}
-		p, _ := m.Probability(code, input).Float64()
-		variance += p * (score - truth) * (score - truth)
+	if r.DegreesOfFreedom > 0 {
+		r.PValue = mathext.GammaIncRegComp(float64(r.DegreesOfFreedom)/2, r.Statistic/2)
 	}
-	for range draws {
-		code, err := m.Randomise(input, src)
-		if err != nil {
-			return Result{}, err
-		}
-		score, err := m.Score(code)
-		if err != nil {
-			return Result{}, err
-		}
-		mean += score / float64(draws)
-	}
-	z := math.Abs(mean-truth) / math.Sqrt(variance/float64(draws))
-	return Result{Statistic: z, PValue: math.Erfc(z / math.Sqrt2)}, nil
+	return r
 }

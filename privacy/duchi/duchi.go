@@ -143,9 +143,33 @@ func (m *Mechanism) Probability(code, input uint32) *big.Rat {
 	return p
 }
 
-// Certificate enumerates all 2·(Levels+1) probabilities.
+// Certificate visits the thresholds of all inputs and proves the ratio from the
+// smallest and the largest. The mean is affine in the input because the
+// thresholds are, so both ends prove it for every row.
 func (m *Mechanism) Certificate() (privacy.Certificate, error) {
-	return privacy.Enumerate(m)
+	least, most, affine := m.threshold(0), m.threshold(0), true
+	for input := uint32(1); input <= m.levels; input++ {
+		t := m.threshold(input)
+		affine = affine && t-m.threshold(input-1) == m.step
+		least, most = min(least, t), max(most, t)
+	}
+	if least == 0 {
+		return privacy.Certificate{}, privacy.ErrCertificate
+	}
+	// Code 1 has the ratio most/least, code 0 that of what is left of 2⁶⁴.
+	ratio := new(big.Rat).SetFrac(new(big.Int).SetUint64(most), new(big.Int).SetUint64(least))
+	zero := new(big.Rat).SetFrac(new(big.Int).SetUint64(-least), new(big.Int).SetUint64(-most))
+	if zero.Cmp(ratio) > 0 {
+		ratio = zero
+	}
+	// At the ends the mean is (T-low)/(2⁶⁴-2·low), which must be 0 and 1.
+	unbiased := affine && m.threshold(0) == m.low && m.threshold(m.levels) == -m.low
+	return privacy.Certificate{
+		Mechanism: Name, Epsilon: m.epsilon, Levels: m.levels, Codes: codes,
+		WorstRatio: ratio, Bound: privacy.ExpLowerBound(m.epsilon),
+		// Probability gives code 0 what code 1 leaves.
+		RowsSumToOne: true, Unbiased: unbiased,
+	}, nil
 }
 
 func (m *Mechanism) lowest() float64 { return float64(m.low) / (1 << 64) }

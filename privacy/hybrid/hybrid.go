@@ -161,11 +161,12 @@ func (m *Mechanism) Probability(code, input uint32) *big.Rat {
 	if m.cells == nil {
 		return m.duchi.Probability(code, input)
 	}
-	a := privacy.Words(m.mix)
 	if first := m.cellCodes(); code >= first {
-		a.Sub(big.NewRat(1, 1), a)
-		return a.Mul(a, m.duchi.Probability(code-first, input))
+		rest := privacy.Words(m.mix)
+		rest.Sub(big.NewRat(1, 1), rest)
+		return rest.Mul(rest, m.duchi.Probability(code-first, input))
 	}
+	a := privacy.Words(m.mix)
 	return a.Mul(a, m.cells.Probability(code, input))
 }
 
@@ -177,6 +178,8 @@ func (m *Mechanism) Certificate() (privacy.Certificate, error) {
 		return privacy.Certificate{}, err
 	}
 	c.Mechanism, c.Codes = Name, m.Codes()
+	// The parts are judged by this mechanism's ε, not by their own.
+	c.Epsilon, c.Bound = m.epsilon, privacy.ExpLowerBound(m.epsilon)
 	if m.cells == nil {
 		return c, nil
 	}
@@ -184,7 +187,6 @@ func (m *Mechanism) Certificate() (privacy.Certificate, error) {
 	if err != nil {
 		return privacy.Certificate{}, err
 	}
-	c.Enumerated = false
 	if cells.WorstRatio.Cmp(c.WorstRatio) > 0 {
 		c.WorstRatio = cells.WorstRatio
 	}

@@ -12,7 +12,9 @@
 package piecewise
 
 import (
+	"math/big"
 	"math/bits"
+	"sync"
 
 	"github.com/quadrat-dev/quadrat/privacy"
 	"github.com/quadrat-dev/quadrat/privacy/threshold"
@@ -36,6 +38,12 @@ type Mechanism struct {
 	window uint32
 	// split words out of 2⁶⁴ choose the window.
 	split uint64
+	// exact is what Probability answers from; a device never asks.
+	exact struct {
+		sync.Once
+
+		inside, outside *big.Rat
+	}
 }
 
 // New derives window and split for ε. It fails with privacy.ErrEpsilon.

@@ -61,18 +61,19 @@ func (m *Mechanism) exactStretch() *big.Rat {
 }
 
 // VarianceAt returns the variance of the score given an input, on the unit
-// scale. With d = input - levels/2 and cells counted from their centre it is
-// (E[cell²] - (α·d)²)/(α·levels)².
+// scale: {α(1-α)d² + α(W²-1)/12 + q·G(G²-1)/12/levels}/(α·levels)², where
+// d = input - levels/2, W is the window, G all cells, q the probability of
+// outside, and 1-α = q·G/levels. All terms are positive.
 func (m *Mechanism) VarianceAt(input uint32) float64 {
 	levels, window, codes := float64(m.levels), float64(m.window), float64(m.Codes())
-	stretch := m.stretch()
-	d := float64(input) - levels/2
 	outside := float64(-m.split) / (1 << 64)
-	inWindow := window * (d*d + (window*window-1)/12)
-	all := codes * (codes*codes - 1) / 12
-	second := (1-outside)*inWindow/window + outside*(all-inWindow)/levels
-	mean := stretch / levels * d
-	return (second - mean*mean) / (stretch * stretch)
+	stretch := m.stretch()
+	slope := stretch / levels
+	d := float64(input) - levels/2
+	variance := slope*outside*codes/levels*d*d +
+		slope*(window*window-1)/12 +
+		outside*codes*(codes*codes-1)/12/levels
+	return variance / (stretch * stretch)
 }
 
 // NoiseVariance returns the variance at the ends of the range, the largest.
@@ -87,19 +88,27 @@ func (m *Mechanism) Probability(code, input uint32) *big.Rat {
 		return new(big.Rat)
 	}
 	inside, outside := m.densities()
-	if code >= input && code < input+m.window {
+	if m.inWindow(code, input) {
 		return inside
 	}
 	return outside
 }
 
-// densities returns the probability of one cell inside and of one outside.
+// inWindow says whether the code is a cell of the input's window.
+func (m *Mechanism) inWindow(code, input uint32) bool {
+	return code >= input && code < input+m.window
+}
+
+// densities returns the probability of one cell inside and of one outside. The
+// caller owns them.
 func (m *Mechanism) densities() (inside, outside *big.Rat) {
-	inside = privacy.Words(m.split)
-	outside = new(big.Rat).Sub(big.NewRat(1, 1), inside)
-	inside.Quo(inside, big.NewRat(int64(m.window), 1))
-	outside.Quo(outside, big.NewRat(int64(m.levels), 1))
-	return inside, outside
+	m.exact.Do(func() {
+		in := privacy.Words(m.split)
+		out := new(big.Rat).Sub(big.NewRat(1, 1), in)
+		m.exact.inside = in.Quo(in, big.NewRat(int64(m.window), 1))
+		m.exact.outside = out.Quo(out, big.NewRat(int64(m.levels), 1))
+	})
+	return new(big.Rat).Set(m.exact.inside), new(big.Rat).Set(m.exact.outside)
 }
 
 // Certificate proves the ratio from the two densities, and checks the sum and

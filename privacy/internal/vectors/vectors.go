@@ -1,0 +1,72 @@
+// Package vectors compares what a mechanism does with a seeded source with the
+// bytes that it did when its folder was last reviewed.
+//
+// It is for the tests of the mechanisms' folders. Run them with -update to
+// write the vectors anew; a difference means that devices in the field would
+// report otherwise than before.
+package vectors
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/quadrat-dev/quadrat/privacy"
+)
+
+var update = flag.Bool("update", false, "write golden files anew")
+
+// seed is that of the source, codes the number of codes per line.
+const (
+	seed  = 20_260_101
+	codes = 12
+)
+
+// Check compares the codes of mechanisms at several ε and inputs with
+// testdata/codes.txt: epsilon, number of codes, input, and the codes.
+func Check[M privacy.Mechanism](t *testing.T, build func(privacy.Epsilon) (M, error)) {
+	t.Helper()
+	var out strings.Builder
+	for _, micro := range []uint64{1, 100_000, 610_000, 610_001, 1_000_000, 4_000_000, 20_000_000} {
+		e, err := privacy.EpsilonOf(micro)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := build(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, input := range []uint32{0, m.Levels() / 3, m.Levels()} {
+			src := privacy.NewSeeded(seed)
+			fmt.Fprintf(&out, "%s %d %d:", e, m.Codes(), input)
+			for range codes {
+				code, err := m.Randomise(input, src)
+				if err != nil {
+					t.Fatal(err)
+				}
+				fmt.Fprintf(&out, " %d", code)
+			}
+			out.WriteByte('\n')
+		}
+	}
+	File(t, "testdata/codes.txt", out.String())
+}
+
+// File compares a text with a file, or writes the file with -update.
+func File(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s: the bytes differ from the golden ones:\n%s", path, got)
+	}
+}

@@ -1,0 +1,140 @@
+package threshold_test
+
+import (
+	"fmt"
+	"math/big"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/quadrat-dev/quadrat/privacy"
+	"github.com/quadrat-dev/quadrat/privacy/internal/vectors"
+	"github.com/quadrat-dev/quadrat/privacy/threshold"
+)
+
+const levels = 1 << 16
+
+// sample returns ε in millionths: the ends, the ones that people use, and 300
+// others.
+func sample() []uint64 {
+	micros := []uint64{1, 2, 1000, 100_000, 250_000, 500_000, 610_000, 610_001, 620_000, 1_000_000,
+		2_000_000, 4_000_000, 8_000_000, 16_000_000, 19_999_999, 20_000_000}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 300 {
+		micros = append(micros, 1+random.Uint64N(20_000_000))
+	}
+	return micros
+}
+
+var one = big.NewRat(1, 1)
+
+// exp returns e^(ε) and e^(ε/2) bounds of the oracle.
+func exp(micro uint64) (lower, upper *big.Rat) {
+	lower = privacy.ExpLowerBound(privacy.Epsilon(micro))
+	// ExpLowerBound promises to be short by less than 2⁻¹⁵⁰ of e^ε.
+	slack := new(big.Rat).SetFrac(big.NewInt(1), new(big.Int).Lsh(big.NewInt(1), 149))
+	upper = new(big.Rat).Mul(lower, slack.Add(slack, one))
+	return lower, upper
+}
+
+func TestFlipIsTheSmallestPrivateThreshold(t *testing.T) {
+	for _, micro := range sample() {
+		lower, upper := exp(micro)
+		flip := threshold.Flip(micro)
+		if ratio(flip).Cmp(lower) > 0 {
+			t.Errorf("ε=%d: flip %d is not private", micro, flip)
+		}
+		// One word less would break the promise even against the upper bound.
+		if ratio(flip-1).Cmp(upper) <= 0 {
+			t.Errorf("ε=%d: flip %d wastes budget", micro, flip)
+		}
+		even := threshold.FlipEven(micro)
+		if even%(1<<15) != 0 || even < flip || even-flip >= 1<<15 || even >= 1<<63 {
+			t.Errorf("ε=%d: FlipEven %d for flip %d", micro, even, flip)
+		}
+	}
+}
+
+// ratio returns (2⁶⁴-flip)/flip.
+func ratio(flip uint64) *big.Rat {
+	p := privacy.Words(flip)
+	return new(big.Rat).Quo(new(big.Rat).Sub(one, p), p)
+}
+
+func TestSplitIsTheLargestPrivateThreshold(t *testing.T) {
+	for _, micro := range sample() {
+		lower, upper := exp(micro)
+		for _, m := range []uint32{1, 16, levels} {
+			window := threshold.Window(micro, m)
+			split := threshold.Split(micro, window, m)
+			if densities(split, window, m).Cmp(lower) > 0 {
+				t.Errorf("ε=%d: split %d is not private", micro, split)
+			}
+			if densities(split+1, window, m).Cmp(upper) <= 0 {
+				t.Errorf("ε=%d: split %d wastes budget", micro, split)
+			}
+		}
+	}
+}
+
+// densities returns split·m/((2⁶⁴-split)·window).
+func densities(split uint64, window, m uint32) *big.Rat {
+	p := privacy.Words(split)
+	odds := new(big.Rat).Quo(p, new(big.Rat).Sub(one, p))
+	return odds.Mul(odds, big.NewRat(int64(m), int64(window)))
+}
+
+func TestWindowIsRounded(t *testing.T) {
+	for _, micro := range sample() {
+		for _, m := range []uint32{1, 2, 16, levels} {
+			window := threshold.Window(micro, m)
+			if window == 1 {
+				continue
+			}
+			// window-½ ≤ m·e^(-ε/2) < window+½, squared to use the bounds of e^ε:
+			// the oracle's m²·e^(-ε) lies between m²/upper and m²/lower.
+			lower, upper := exp(micro)
+			square := big.NewRat(int64(m)*int64(m), 1)
+			low, high := half(window, -1), half(window, 1)
+			if low.Mul(low, low).Cmp(new(big.Rat).Quo(square, lower)) > 0 {
+				t.Errorf("ε=%d, %d levels: window %d is too wide", micro, m, window)
+			}
+			if high.Mul(high, high).Cmp(new(big.Rat).Quo(square, upper)) < 0 {
+				t.Errorf("ε=%d, %d levels: window %d is too narrow", micro, m, window)
+			}
+		}
+	}
+}
+
+func half(window uint32, sign int64) *big.Rat { return big.NewRat(2*int64(window)+sign, 2) }
+
+func TestCompareAndChoose(t *testing.T) {
+	words := []uint64{0, 1, 1 << 31, 1 << 32, 1<<63 - 1, 1 << 63, 1<<64 - 1}
+	for _, r := range words {
+		for _, limit := range words {
+			if got := threshold.Below(r, limit) == 1; got != (r < limit) {
+				t.Errorf("Below(%d, %d) is %v", r, limit, got)
+			}
+		}
+	}
+	for _, a := range []uint32{0, 7, 1<<32 - 1} {
+		if threshold.Choose(1, a, 5) != a || threshold.Choose(0, 5, a) != a {
+			t.Errorf("Choose loses %d", a)
+		}
+	}
+}
+
+func TestGolden(t *testing.T) {
+	var out strings.Builder
+	for _, micro := range []uint64{1, 100_000, 610_000, 1_000_000, 4_000_000, 20_000_000} {
+		window := threshold.Window(micro, levels)
+		fmt.Fprintf(&out, "%d %016x %016x %d %016x\n", micro, threshold.Flip(micro),
+			threshold.FlipEven(micro), window, threshold.Split(micro, window, levels))
+	}
+	vectors.File(t, "testdata/thresholds.txt", out.String())
+}
+
+func ExampleFlip() {
+	fmt.Printf("%.6f\n", float64(threshold.Flip(1_000_000))/(1<<64))
+	// Output: 0.268941
+}
