@@ -101,35 +101,34 @@ type queue struct {
 	open    []int
 }
 
-// start gives each stratum nearly all of the units whose priority is above a threshold that fewer than n units pass,
-// and returns their sum. These units come first in any case, so the rest of the queue decides as if it had begun with 2.
+// start gives each stratum all but one of its units whose priority is above a threshold that at most n units pass, and
+// returns their sum. These units come first in any case, so the queue goes on as if it had given them out one by one; the
+// one that is kept back leaves room for rounding at the threshold.
 func (q *queue) start(n int64, strata []AllocStratum) int64 {
 	low, high := 0.0, 1.0
-	for q.fill(high, strata) > n {
+	for q.fill(high, 0, strata) > n {
 		high *= 2
 	}
 	for range 100 {
 		middle := (low + high) / 2
-		if q.fill(middle, strata) > n {
+		if q.fill(middle, 0, strata) > n {
 			low = middle
 		} else {
 			high = middle
 		}
 	}
-	return q.fill(high, strata)
+	return q.fill(high, 1, strata)
 }
 
-// fill sets each size to (one less than) the number of units whose priority is at least the threshold.
-func (q *queue) fill(threshold float64, strata []AllocStratum) int64 {
+// fill sets each size to the number of units whose priority is at least the threshold, less what is kept back, within
+// [2, Most], and returns the sum. Unit m has the priority measure/√((m−1)m), so their number is the largest m with
+// (m−1)m ≤ (measure/threshold)².
+func (q *queue) fill(threshold float64, back int64, strata []AllocStratum) int64 {
 	sum := int64(0)
 	for i, s := range strata {
 		ratio := q.measure[i] / threshold
-		units := (1 + math.Sqrt(1+4*ratio*ratio)) / 2
-		q.size[i] = leastPanel
-		if units-1 > leastPanel {
-			q.size[i] = int64(min(units-1, float64(s.Most)))
-		}
-		q.size[i] = max(leastPanel, q.size[i]-1)
+		units := min((1+math.Sqrt(1+4*ratio*ratio))/2, float64(s.Most))
+		q.size[i] = max(leastPanel, int64(units)-back)
 		sum += q.size[i]
 	}
 	return sum

@@ -120,8 +120,8 @@ func (p parts) estimate(strata []Sample, value, confidence float64) (Estimate, e
 	}
 	e.DegreesOfFreedom = float64(degrees)
 	total := p.total()
-	e.VarianceSampling = max(0, total-p.noise)
-	e.VariancePrivacy = total - e.VarianceSampling
+	e.VariancePrivacy = min(p.noise, total) // so that VarianceSampling is max(0, V̂ − Σ a² σ²)
+	e.VarianceSampling = total - e.VariancePrivacy
 	e.StdError = math.Sqrt(total)
 	half := quantileT(confidence, e.DegreesOfFreedom) * e.StdError
 	e.Low, e.High = value-half, value+half

@@ -172,7 +172,7 @@ func TestClosedFormsEqualSumsOverUnits(t *testing.T) {
 			}
 			wantPrivacy := min(variance, privacy)
 			if !near(e.VariancePrivacy, wantPrivacy, 1e-10, scale) ||
-				!near(e.VarianceSampling+e.VariancePrivacy, variance, 1e-10, scale) {
+				!near(e.VarianceSampling, variance-wantPrivacy, 1e-10, max(scale, variance)) {
 				t.Fatalf("parts %v + %v, want %v of %v", e.VarianceSampling, e.VariancePrivacy, wantPrivacy, variance)
 			}
 			if variance > scale && !near(e.DesignEffect, effect, 1e-9, scale) {
