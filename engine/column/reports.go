@@ -1,0 +1,105 @@
+package column
+
+import (
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+)
+
+// Report is one stored report.
+type Report struct {
+	WindowStartMs, WindowEndMs int64   // in milliseconds from the UTC epoch
+	Device                     uint64  // pseudonym
+	Statistic, Stratum         string  // names
+	Cluster                    string  // empty when the design has none
+	Cell                       string  // JSON object, see [Cell]
+	Pi                         float64 // inclusion probability, in (0, 1]
+	StratumPopulation          int64   // devices of the frame in the stratum
+	Score, NoiseVariance       float64 // in the statistic's unit and its square
+	Mechanism                  string  // its name
+	Epsilon                    float64 // of the report
+	PlanRevision               uint32  // from 1
+	Sequence                   uint64  // position in REPORTS
+}
+
+// Reports builds records of one kappa's reports. It is for one goroutine at a time.
+type Reports struct {
+	builder                        *array.RecordBuilder
+	start, end                     *array.TimestampBuilder
+	device, statistic, stratum     *array.StringBuilder
+	cluster, cell, mechanism       *array.StringBuilder
+	weight, pi, score, noise, cost *array.Float64Builder
+	population, revision           *array.Int64Builder
+	sequence                       *array.Uint64Builder
+	rows                           int
+}
+
+// NewReports makes an empty builder; the caller calls Release.
+func NewReports(alloc memory.Allocator, kappa, ref string) *Reports {
+	b := array.NewRecordBuilder(alloc, ReportSchema(kappa, ref))
+	text := func(i int) *array.StringBuilder { return b.Field(i).(*array.StringBuilder) }
+	float := func(i int) *array.Float64Builder { return b.Field(i).(*array.Float64Builder) }
+	return &Reports{
+		builder:    b,
+		start:      b.Field(ReportWindowStart).(*array.TimestampBuilder),
+		end:        b.Field(ReportWindowEnd).(*array.TimestampBuilder),
+		device:     text(ReportDevice),
+		statistic:  text(ReportStatistic),
+		stratum:    text(ReportStratum),
+		cluster:    text(ReportCluster),
+		cell:       text(ReportCell),
+		mechanism:  text(ReportMechanism),
+		weight:     float(ReportWeight),
+		pi:         float(ReportPi),
+		score:      float(ReportScore),
+		noise:      float(ReportNoiseVariance),
+		cost:       float(ReportEpsilon),
+		population: b.Field(ReportStratumPopulation).(*array.Int64Builder),
+		revision:   b.Field(ReportPlanRevision).(*array.Int64Builder),
+		sequence:   b.Field(ReportSequence).(*array.Uint64Builder),
+	}
+}
+
+// Append adds a report; Pi must be above 0. The row is not kept.
+func (r *Reports) Append(row *Report) {
+	var digits [16]byte
+	hexadecimal(&digits, row.Device)
+	r.start.Append(arrow.Timestamp(row.WindowStartMs))
+	r.end.Append(arrow.Timestamp(row.WindowEndMs))
+	r.device.BinaryBuilder.Append(digits[:])
+	r.statistic.Append(row.Statistic)
+	r.stratum.Append(row.Stratum)
+	r.cluster.Append(row.Cluster)
+	r.cell.Append(row.Cell)
+	r.weight.Append(1 / row.Pi)
+	r.pi.Append(row.Pi)
+	r.population.Append(row.StratumPopulation)
+	r.score.Append(row.Score)
+	r.noise.Append(row.NoiseVariance)
+	r.mechanism.Append(row.Mechanism)
+	r.cost.Append(row.Epsilon)
+	r.revision.Append(int64(row.PlanRevision))
+	r.sequence.Append(row.Sequence)
+	r.rows++
+}
+
+// Len is the number of reports since the last record.
+func (r *Reports) Len() int { return r.rows }
+
+// NewRecord takes the reports out as a record, which the caller releases.
+func (r *Reports) NewRecord() arrow.Record {
+	r.rows = 0
+	return r.builder.NewRecord()
+}
+
+// Release frees the builder.
+func (r *Reports) Release() { r.builder.Release() }
+
+// hexadecimal writes a number as 16 digits.
+func hexadecimal(to *[16]byte, n uint64) {
+	const digits = "0123456789abcdef"
+	for i := len(to) - 1; i >= 0; i-- {
+		to[i] = digits[n&15]
+		n >>= 4
+	}
+}

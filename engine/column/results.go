@@ -1,0 +1,116 @@
+package column
+
+import (
+	"encoding/json"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+)
+
+// Cell writes the values of the GROUP BY attributes as a JSON object with sorted keys; "{}" for the cell over all.
+func Cell(cell map[string]string) string {
+	if len(cell) == 0 {
+		return "{}"
+	}
+	text, err := json.Marshal(cell)
+	if err != nil {
+		panic(err) // a map of strings always has a JSON form
+	}
+	return string(text)
+}
+
+// NewResults makes a record of results, which the caller releases.
+func NewResults(alloc memory.Allocator, results []*quadratv1.Result) arrow.Record {
+	b := array.NewRecordBuilder(alloc, ResultSchema())
+	defer b.Release()
+	b.Reserve(len(results))
+	for _, r := range results {
+		row := appender{builder: b}
+		row.result(r)
+	}
+	return b.NewRecord()
+}
+
+// appender fills one row, field after field.
+type appender struct {
+	builder *array.RecordBuilder
+	next    int
+}
+
+func (a *appender) field() array.Builder {
+	a.next++
+	return a.builder.Field(a.next - 1)
+}
+
+func (a *appender) text(s string)   { a.field().(*array.StringBuilder).Append(s) }
+func (a *appender) float(x float64) { a.field().(*array.Float64Builder).Append(x) }
+func (a *appender) whole(n uint32)  { a.field().(*array.Int64Builder).Append(int64(n)) }
+func (a *appender) moment(ms int64) {
+	a.field().(*array.TimestampBuilder).Append(arrow.Timestamp(ms))
+}
+
+func (a *appender) optional(x *float64) {
+	if x == nil {
+		a.field().AppendNull()
+		return
+	}
+	a.float(*x)
+}
+
+func (a *appender) result(r *quadratv1.Result) {
+	a.text(r.GetKappa())
+	a.text(r.GetRef())
+	a.moment(r.GetWindowStart().AsTime().UnixMilli())
+	a.moment(r.GetWindowEnd().AsTime().UnixMilli())
+	a.whole(r.GetRevision())
+	a.field().(*array.BooleanBuilder).Append(r.GetFinal())
+	a.text(Cell(r.GetCell()))
+	a.text(r.GetStatistic())
+	a.optional(r.Value)
+	a.optional(r.StdError)
+	a.float(r.GetConfidence())
+	a.optional(r.CiLow)
+	a.optional(r.CiHigh)
+	a.optional(r.VarianceSampling)
+	a.optional(r.VariancePrivacy)
+	a.whole(r.GetPopulation())
+	a.whole(r.GetPanel())
+	a.whole(r.GetReports())
+	a.float(r.GetResponseRate())
+	a.optional(r.DesignEffect)
+	a.optional(r.DegreesOfFreedom)
+	a.privacy(r.GetPrivacy())
+	a.running(r.GetRunning())
+	list := a.field().(*array.ListBuilder)
+	list.Append(true)
+	for _, w := range r.GetWarnings() {
+		list.ValueBuilder().(*array.StringBuilder).Append(w)
+	}
+	a.whole(r.GetPlanRevision())
+	a.text(r.GetFrame())
+}
+
+func (a *appender) privacy(p *quadratv1.Privacy) {
+	a.text(p.GetModel())
+	a.text(p.GetMechanism())
+	a.float(p.GetEpsilonPerReport())
+	a.text(p.GetUnit())
+	a.text(p.GetPeriod())
+	a.float(p.GetEpsilonPerPeriod())
+}
+
+func (a *appender) running(r *quadratv1.Running) {
+	if r == nil {
+		for range 4 {
+			a.field().AppendNull()
+		}
+		return
+	}
+	a.whole(r.GetWindows())
+	a.float(r.GetValue())
+	a.float(r.GetLow())
+	a.float(r.GetHigh())
+}

@@ -1,0 +1,113 @@
+package column
+
+import "github.com/apache/arrow/go/v17/arrow"
+
+// Keys of the metadata of a record of reports: they are the path in the data folder, not columns.
+const (
+	MetaKappa = "kappa" // name of the kappa
+	MetaRef   = "ref"   // its reference
+)
+
+// timestampMs is a moment in milliseconds from the UTC epoch.
+var timestampMs = &arrow.TimestampType{Unit: arrow.Millisecond, TimeZone: "UTC"}
+
+// Positions of the columns of a report.
+const (
+	ReportWindowStart       = iota // start of the window
+	ReportWindowEnd                // end of the window
+	ReportDevice                   // pseudonym, 16 hexadecimal digits
+	ReportStatistic                // name of the statistic
+	ReportStratum                  // name of the stratum
+	ReportCluster                  // name of the cluster; empty when there are none
+	ReportCell                     // values of the GROUP BY attributes as a JSON object
+	ReportWeight                   // 1/pi
+	ReportPi                       // inclusion probability by design
+	ReportStratumPopulation        // devices of the frame in the stratum
+	ReportScore                    // unbiased score, in the statistic's unit
+	ReportNoiseVariance            // variance of the score's noise, in the squared unit
+	ReportMechanism                // mechanism
+	ReportEpsilon                  // epsilon of the report; 0 for none
+	ReportPlanRevision             // revision of the plan
+	ReportSequence                 // position in the stream REPORTS
+)
+
+// ReportFields gives the columns of a report, in order. No column is ever null.
+func ReportFields() []arrow.Field {
+	return []arrow.Field{
+		{Name: "window_start", Type: timestampMs},
+		{Name: "window_end", Type: timestampMs},
+		{Name: "device", Type: arrow.BinaryTypes.String},
+		{Name: "statistic", Type: arrow.BinaryTypes.String},
+		{Name: "stratum", Type: arrow.BinaryTypes.String},
+		{Name: "cluster", Type: arrow.BinaryTypes.String},
+		{Name: "cell", Type: arrow.BinaryTypes.String},
+		{Name: "weight", Type: arrow.PrimitiveTypes.Float64},
+		{Name: "pi", Type: arrow.PrimitiveTypes.Float64},
+		{Name: "stratum_population", Type: arrow.PrimitiveTypes.Int64},
+		{Name: "score", Type: arrow.PrimitiveTypes.Float64},
+		{Name: "noise_variance", Type: arrow.PrimitiveTypes.Float64},
+		{Name: "mechanism", Type: arrow.BinaryTypes.String},
+		{Name: "epsilon", Type: arrow.PrimitiveTypes.Float64},
+		{Name: "plan_revision", Type: arrow.PrimitiveTypes.Int64},
+		{Name: "sequence", Type: arrow.PrimitiveTypes.Uint64},
+	}
+}
+
+// ReportSchema gives the schema of a kappa's reports. Name and reference stand in its metadata.
+func ReportSchema(kappa, ref string) *arrow.Schema {
+	meta := arrow.NewMetadata([]string{MetaKappa, MetaRef}, []string{kappa, ref})
+	return arrow.NewSchema(ReportFields(), &meta)
+}
+
+// Ref reads name and reference of the kappa from the metadata of a record of reports.
+func Ref(schema *arrow.Schema) (kappa, ref string) {
+	meta := schema.Metadata()
+	kappa, _ = meta.GetValue(MetaKappa)
+	ref, _ = meta.GetValue(MetaRef)
+	return kappa, ref
+}
+
+// ResultFields gives the columns of a result, in order: the fields of the message Result with privacy_… and running_…
+// flattened. Nullable columns are those that a result may lack.
+func ResultFields() []arrow.Field {
+	text, float, whole := arrow.BinaryTypes.String, arrow.PrimitiveTypes.Float64, arrow.PrimitiveTypes.Int64
+	return []arrow.Field{
+		{Name: "kappa", Type: text},
+		{Name: "ref", Type: text},
+		{Name: "window_start", Type: timestampMs},
+		{Name: "window_end", Type: timestampMs},
+		{Name: "revision", Type: whole},
+		{Name: "final", Type: arrow.FixedWidthTypes.Boolean},
+		{Name: "cell", Type: text},
+		{Name: "statistic", Type: text},
+		{Name: "value", Type: float, Nullable: true},
+		{Name: "std_error", Type: float, Nullable: true},
+		{Name: "confidence", Type: float},
+		{Name: "ci_low", Type: float, Nullable: true},
+		{Name: "ci_high", Type: float, Nullable: true},
+		{Name: "variance_sampling", Type: float, Nullable: true},
+		{Name: "variance_privacy", Type: float, Nullable: true},
+		{Name: "population", Type: whole},
+		{Name: "panel", Type: whole},
+		{Name: "reports", Type: whole},
+		{Name: "response_rate", Type: float},
+		{Name: "design_effect", Type: float, Nullable: true},
+		{Name: "degrees_of_freedom", Type: float, Nullable: true},
+		{Name: "privacy_model", Type: text},
+		{Name: "privacy_mechanism", Type: text},
+		{Name: "privacy_epsilon_per_report", Type: float},
+		{Name: "privacy_unit", Type: text},
+		{Name: "privacy_period", Type: text},
+		{Name: "privacy_epsilon_per_period", Type: float},
+		{Name: "running_windows", Type: whole, Nullable: true},
+		{Name: "running_value", Type: float, Nullable: true},
+		{Name: "running_low", Type: float, Nullable: true},
+		{Name: "running_high", Type: float, Nullable: true},
+		{Name: "warnings", Type: arrow.ListOf(text)},
+		{Name: "plan_revision", Type: whole},
+		{Name: "frame", Type: text},
+	}
+}
+
+// ResultSchema gives the schema of results.
+func ResultSchema() *arrow.Schema { return arrow.NewSchema(ResultFields(), nil) }
