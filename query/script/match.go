@@ -1,0 +1,27 @@
+package script
+
+import "github.com/quadrat-dev/quadrat/internal/attr"
+
+// Attr gives the condition in the form that fleet, plan and device share. Nil gives nil. Parameters must be bound.
+func (p *Predicate) Attr() *attr.Predicate {
+	if p == nil {
+		return nil
+	}
+	out := &attr.Predicate{Op: p.Op, Attribute: p.Attribute.Text}
+	for _, a := range p.Args {
+		out.Args = append(out.Args, a.Attr())
+	}
+	for _, v := range p.Values {
+		l := attr.Literal{Text: v.Text}
+		if v.Number != nil {
+			l = attr.Literal{Text: decimal(v.Number.Value), Number: true}
+		}
+		out.Values = append(out.Values, l)
+	}
+	switch p.Op {
+	case "not in", "not like", "not null":
+		out.Op = p.Op[len("not "):]
+		return &attr.Predicate{Op: "not", Args: []*attr.Predicate{out}}
+	}
+	return out
+}
