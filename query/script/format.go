@@ -173,7 +173,7 @@ func (s *Sample) String() string {
 	if s.PerCell {
 		parts = append(parts, "PER CELL")
 	}
-	if s.Confidence != nil {
+	if s.Confidence != nil && s.Size == Margin { // elsewhere it is the default and can't be written
 		parts = append(parts, "CONFIDENCE "+s.Confidence.String())
 	}
 	if len(s.Stratified) > 0 {
