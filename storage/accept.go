@@ -1,0 +1,183 @@
+package storage
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+
+	"github.com/quadrat-dev/quadrat/engine/column"
+)
+
+// reportReader reads the columns of a record of reports by name. Texts may be plain or by dictionary, whole numbers of
+// any width, moments of any unit; the device is a number or 16 hexadecimal digits.
+type reportReader struct {
+	statistic, stratum, cluster, cell, mechanism       func(int) string
+	start, end, device, population, revision, sequence func(int) int64
+	pi, score, noise, epsilon                          func(int) float64
+	rows                                               int
+	columns                                            map[string]arrow.Array
+	err                                                error
+}
+
+// newReportReader finds the columns, or says which one is missing, has the wrong type or holds a null.
+func newReportReader(rec arrow.Record) (*reportReader, error) {
+	r := &reportReader{rows: int(rec.NumRows()), columns: map[string]arrow.Array{}}
+	for i, f := range rec.Schema().Fields() {
+		r.columns[f.Name] = rec.Column(i)
+	}
+	r.statistic, r.stratum, r.cell, r.mechanism = r.text(colStatistic), r.text(colStratum), r.text(colCell), r.text("mechanism")
+	r.cluster = func(int) string { return "" }
+	if r.columns["cluster"] != nil {
+		r.cluster = r.text("cluster")
+	}
+	r.start, r.end, r.device = r.whole(colWindowStart), r.whole("window_end"), r.key(colDevice)
+	r.population, r.revision, r.sequence = r.whole(colPopulation), r.whole("plan_revision"), r.whole(colSequence)
+	r.pi, r.score = r.number("pi"), r.number("score")
+	r.noise, r.epsilon = r.number("noise_variance"), r.number("epsilon")
+	return r, r.err
+}
+
+func (r *reportReader) fail(name, what string) {
+	if r.err == nil {
+		r.err = &Error{Code: Malformed, Detail: "column " + name + " " + what}
+	}
+}
+
+// column is a column without nulls.
+func (r *reportReader) column(name string) arrow.Array {
+	a := r.columns[name]
+	switch {
+	case a == nil:
+		r.fail(name, "is missing")
+	case a.NullN() > 0:
+		r.fail(name, "holds nulls")
+	}
+	return a
+}
+
+func (r *reportReader) text(name string) func(int) string {
+	switch a := r.column(name).(type) {
+	case *array.String:
+		last := ""
+		return func(i int) string {
+			if v := a.Value(i); v != last {
+				last = strings.Clone(v) // the record may be released before the row is written
+			}
+			return last
+		}
+	case *array.Dictionary:
+		words, ok := a.Dictionary().(*array.String)
+		if !ok {
+			break
+		}
+		own := make([]string, words.Len())
+		for i := range own {
+			own[i] = strings.Clone(words.Value(i))
+		}
+		return func(i int) string { return own[a.GetValueIndex(i)] }
+	}
+	r.fail(name, "is no text")
+	return nil
+}
+
+func (r *reportReader) whole(name string) func(int) int64 {
+	switch a := r.column(name).(type) {
+	case *array.Int64:
+		return a.Value
+	case *array.Int32:
+		return func(i int) int64 { return int64(a.Value(i)) }
+	case *array.Uint32:
+		return func(i int) int64 { return int64(a.Value(i)) }
+	case *array.Uint64:
+		return func(i int) int64 { return int64(a.Value(i)) }
+	case *array.Timestamp:
+		per := int64(a.DataType().(*arrow.TimestampType).Unit.Multiplier())
+		if per >= int64(time.Millisecond) {
+			return func(i int) int64 { return int64(a.Value(i)) * (per / int64(time.Millisecond)) }
+		}
+		return func(i int) int64 { return int64(a.Value(i)) / (int64(time.Millisecond) / per) }
+	}
+	r.fail(name, "is no whole number or moment")
+	return nil
+}
+
+func (r *reportReader) number(name string) func(int) float64 {
+	if a, ok := r.column(name).(*array.Float64); ok {
+		return a.Value
+	}
+	r.fail(name, "is no number")
+	return nil
+}
+
+func (r *reportReader) key(name string) func(int) int64 {
+	a, ok := r.column(name).(*array.String)
+	if !ok {
+		return r.whole(name)
+	}
+	return func(i int) int64 {
+		key, ok := parseKey(a.Value(i))
+		if !ok {
+			r.fail(name, "is not 16 hexadecimal digits")
+		}
+		return int64(key)
+	}
+}
+
+func parseKey(s string) (key uint64, ok bool) {
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case c >= '0' && c <= '9':
+			key = key<<4 | uint64(c-'0')
+		case c >= 'a' && c <= 'f':
+			key = key<<4 | uint64(c-'a'+10)
+		default:
+			return 0, false
+		}
+	}
+	return key, len(s) == 16
+}
+
+// read is row i, or an error that names the first law that it breaks.
+func (r *reportReader) read(i int) (row column.Report, err error) {
+	row = column.Report{
+		WindowStartMs: r.start(i), WindowEndMs: r.end(i), Device: uint64(r.device(i)),
+		Statistic: r.statistic(i), Stratum: r.stratum(i), Cluster: r.cluster(i), Cell: r.cell(i),
+		Pi: r.pi(i), StratumPopulation: r.population(i), Score: r.score(i), NoiseVariance: r.noise(i),
+		Mechanism: r.mechanism(i), Epsilon: r.epsilon(i), PlanRevision: uint32(r.revision(i)), Sequence: uint64(r.sequence(i)),
+	}
+	switch {
+	case r.err != nil:
+		return row, r.err
+	case row.WindowStartMs < 0 || row.WindowEndMs <= row.WindowStartMs:
+		return row, &Error{Code: Malformed, Detail: "a window does not end after its start"}
+	case !finite(row.Score) || !finite(row.NoiseVariance) || !finite(row.Epsilon):
+		return row, &Error{Code: Malformed, Detail: "a number is not finite"}
+	case !(row.Pi > 0 && row.Pi <= 1):
+		return row, &Error{Code: Malformed, Detail: "an inclusion probability does not lie in (0, 1]"}
+	}
+	return row, nil
+}
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
+// validRef guards the folders: a reference becomes a part of a path.
+func validRef(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if !letter && (c < '0' || c > '9') && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return len(s) > 0 && len(s) <= 64
+}
+
+// day is the UTC date of a moment as it stands in the layout.
+func day(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.DateOnly) }
+
+// dayLengthMs is the length of a UTC day, in milliseconds.
+const dayLengthMs = 24 * 60 * 60 * 1000

@@ -1,0 +1,147 @@
+package storage
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"math"
+	"path/filepath"
+)
+
+const (
+	catalogName    = "catalog.jsonl"
+	catalogVersion = 1
+)
+
+// Segment is one Parquet file that counts.
+type Segment struct {
+	Kind          Kind   `json:"kind"`
+	Ref           string `json:"ref"`             // reference of the kappa
+	Date          string `json:"date"`            // UTC date of its windows' starts, YYYY-MM-DD
+	Name          string `json:"name"`            // file in the folder <kind>/kappa=<ref>/date=<date>
+	First         uint64 `json:"first"`           // first position of the stream that it may hold rows of
+	Last          uint64 `json:"last"`            // last one
+	Rows          int64  `json:"rows"`            // rows
+	Bytes         int64  `json:"bytes"`           // length of the file
+	WindowFirstMs int64  `json:"window_first_ms"` // least window start, in milliseconds from the UTC epoch
+	WindowLastMs  int64  `json:"window_last_ms"`  // greatest window start
+}
+
+// folder is where the segment lies, below the store's folder.
+func (s *Segment) folder() []string {
+	return []string{string(s.Kind), "kappa=" + s.Ref, "date=" + s.Date}
+}
+
+// path is where the segment lies.
+func (s *Segment) path(root string) string {
+	return filepath.Join(append(append([]string{root}, s.folder()...), s.Name)...)
+}
+
+// catalogHead is the first line of the catalog.
+type catalogHead struct {
+	Version  int    `json:"version"`
+	Position uint64 `json:"position"`
+	Segments int    `json:"segments"`
+	Checksum uint32 `json:"checksum"` // CRC-32C of all that follows the first line
+}
+
+// catalog is what the store has committed: a position of the stream and the segments up to it.
+type catalog struct {
+	position uint64
+	segments []Segment
+}
+
+func castagnoli(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
+
+// encode is a line of JSON for the head and one for each segment.
+func (c *catalog) encode() ([]byte, error) {
+	var body bytes.Buffer
+	e := json.NewEncoder(&body)
+	for i := range c.segments {
+		if err := e.Encode(&c.segments[i]); err != nil {
+			return nil, fmt.Errorf("catalog: %w", err)
+		}
+	}
+	head, err := json.Marshal(catalogHead{
+		Version: catalogVersion, Position: c.position, Segments: len(c.segments), Checksum: castagnoli(body.Bytes()),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("catalog: %w", err)
+	}
+	return append(append(head, '\n'), body.Bytes()...), nil
+}
+
+// decodeCatalog reads a catalog whose every segment has a lawful path.
+func decodeCatalog(b []byte) (*catalog, error) {
+	damaged := func(why string) error { return &Error{Code: Damaged, Detail: "the catalog " + why} }
+	line, body, _ := bytes.Cut(b, []byte{'\n'})
+	var head catalogHead
+	if json.Unmarshal(line, &head) != nil {
+		return nil, damaged("has no head")
+	}
+	if head.Version != catalogVersion {
+		return nil, damaged("has an unknown version")
+	}
+	if head.Checksum != castagnoli(body) {
+		return nil, damaged("does not match its checksum")
+	}
+	c := &catalog{position: head.Position}
+	lines := bufio.NewScanner(bytes.NewReader(body))
+	for lines.Scan() {
+		var s Segment
+		if json.Unmarshal(lines.Bytes(), &s) != nil || !s.lawful() {
+			return nil, damaged("names a segment that can't be")
+		}
+		c.segments = append(c.segments, s)
+	}
+	if lines.Err() != nil || len(c.segments) != head.Segments {
+		return nil, damaged("has another number of segments than it says")
+	}
+	return c, nil
+}
+
+func (s *Segment) lawful() bool {
+	known := s.Kind == KindReports || s.Kind == KindResults || s.Kind == KindStrata
+	return known && validRef(s.Ref) && len(s.Date) == 10 && filepath.Base(s.Date) == s.Date &&
+		filepath.Base(s.Name) == s.Name && filepath.Ext(s.Name) == ".parquet" && s.First <= s.Last && s.Rows > 0
+}
+
+func loadCatalog(f FS, root string) (*catalog, error) {
+	file, err := f.Open(filepath.Join(root, catalogName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return &catalog{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("catalog: %w", err)
+	}
+	defer func() { _ = file.Close() }() // only read
+	size, err := file.Size()
+	if err != nil {
+		return nil, fmt.Errorf("catalog: %w", err)
+	}
+	b, err := io.ReadAll(io.NewSectionReader(file, 0, min(size, math.MaxInt32)))
+	if err != nil {
+		return nil, fmt.Errorf("catalog: %w", err)
+	}
+	return decodeCatalog(b)
+}
+
+func (c *catalog) save(f FS, root string) error {
+	b, err := c.encode()
+	if err != nil {
+		return err
+	}
+	_, err = writeWhole(f, root, catalogName, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("catalog: %w", err)
+	}
+	return nil
+}

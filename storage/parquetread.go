@@ -1,0 +1,208 @@
+package storage
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/parquet-go/parquet-go"
+)
+
+// span is a half-open span of window starts, in milliseconds.
+type span struct{ since, until int64 }
+
+// overlaps tells whether a window between least and most, inclusive, may lie in the span.
+func (s span) overlaps(least, most int64) bool { return least < s.until && most >= s.since }
+
+// tableFile is an open Parquet file.
+type tableFile struct {
+	file    *parquet.File
+	schema  *arrow.Schema
+	kappa   string
+	columns []int // leaf of each field of the schema; -1 for the kappa's name
+}
+
+// openTable opens a Parquet file of a kind, for some of its columns, or all when names is empty.
+func openTable(in io.ReaderAt, size int64, k Kind, names []string) (t *tableFile, err error) {
+	defer recovered(&err)
+	file, err := parquet.OpenFile(in, size, parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", &Error{Code: Damaged, Detail: "a Parquet file can't be opened"}, err)
+	}
+	if version, _ := file.Lookup(metaFormat); version != FormatVersion {
+		return nil, &Error{Code: Damaged, Detail: "a Parquet file has an unknown format version"}
+	}
+	kappa, _ := file.Lookup(metaKappa)
+	ref, _ := file.Lookup(metaRef)
+	t = &tableFile{file: file, kappa: kappa, schema: Schema(k, kappa, ref)}
+	if len(names) > 0 {
+		t.schema = project(t.schema, names)
+	}
+	for _, f := range t.schema.Fields() {
+		path := []string{f.Name}
+		if f.Type.ID() == arrow.LIST {
+			path = append(path, "list", "element")
+		}
+		leaf, ok := file.Schema().Lookup(path...)
+		switch {
+		case ok:
+			t.columns = append(t.columns, leaf.ColumnIndex)
+		case f.Name == colKappa:
+			t.columns = append(t.columns, -1)
+		default:
+			return nil, &Error{Code: Damaged, Detail: "a Parquet file lacks the column " + f.Name}
+		}
+	}
+	return t, nil
+}
+
+func project(s *arrow.Schema, names []string) *arrow.Schema {
+	var fields []arrow.Field
+	for _, f := range s.Fields() {
+		if slices.Contains(names, f.Name) {
+			fields = append(fields, f)
+		}
+	}
+	meta := s.Metadata()
+	return arrow.NewSchema(fields, &meta)
+}
+
+// recovered turns a panic into an error: the decoder of damaged pages may panic.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = &Error{Code: Damaged, Detail: fmt.Sprint("a Parquet file can't be decoded: ", r)}
+	}
+}
+
+// groups is the row groups that may hold a window of the span, told by their statistics.
+func (t *tableFile) groups(windows span) []parquet.RowGroup {
+	var out []parquet.RowGroup
+	leaf, ok := t.file.Schema().Lookup(colWindowStart)
+	for i, group := range t.file.RowGroups() {
+		if ok {
+			stats := t.file.Metadata().RowGroups[i].Columns[leaf.ColumnIndex].MetaData.Statistics
+			if len(stats.MinValue) == 8 && len(stats.MaxValue) == 8 && !windows.overlaps(
+				int64(binary.LittleEndian.Uint64(stats.MinValue)), int64(binary.LittleEndian.Uint64(stats.MaxValue))) {
+				continue
+			}
+		}
+		out = append(out, group)
+	}
+	return out
+}
+
+// read is one row group as a record, which the caller releases.
+func (t *tableFile) read(group parquet.RowGroup, alloc memory.Allocator) (rec arrow.Record, err error) {
+	defer recovered(&err)
+	b := array.NewRecordBuilder(alloc, t.schema)
+	defer b.Release()
+	b.Reserve(int(group.NumRows()))
+	for i, leaf := range t.columns {
+		if leaf < 0 {
+			for range group.NumRows() {
+				b.Field(i).(*array.StringBuilder).Append(t.kappa)
+			}
+			continue
+		}
+		if err := readColumn(group.ColumnChunks()[leaf], b.Field(i)); err != nil {
+			return nil, fmt.Errorf("column %s: %w", t.schema.Field(i).Name, err)
+		}
+		if int64(b.Field(i).Len()) != group.NumRows() {
+			return nil, &Error{Code: Damaged, Detail: "a column has another number of rows than its row group"}
+		}
+	}
+	return b.NewRecord(), nil
+}
+
+func readColumn(chunk parquet.ColumnChunk, to array.Builder) error {
+	appendOne, err := appender(to, chunk.Type().Kind())
+	if err != nil {
+		return err
+	}
+	pages := chunk.Pages()
+	defer func() { _ = pages.Close() }() // nothing was written
+	var values [1024]parquet.Value
+	for {
+		page, err := pages.ReadPage()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		reader := page.Values()
+		for err == nil {
+			var n int
+			n, err = reader.ReadValues(values[:])
+			for _, v := range values[:n] {
+				appendOne(v)
+			}
+		}
+		parquet.Release(page)
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	}
+}
+
+// appender is how to put a value of a physical kind into a builder.
+func appender(to array.Builder, kind parquet.Kind) (func(parquet.Value), error) {
+	var put func(parquet.Value)
+	switch b := to.(type) {
+	case *array.StringBuilder:
+		if kind == parquet.ByteArray {
+			put = func(v parquet.Value) { b.BinaryBuilder.Append(v.ByteArray()) }
+		}
+	case *array.Int64Builder:
+		if kind == parquet.Int64 {
+			put = func(v parquet.Value) { b.Append(v.Int64()) }
+		}
+	case *array.Uint64Builder:
+		if kind == parquet.Int64 {
+			put = func(v parquet.Value) { b.Append(v.Uint64()) }
+		}
+	case *array.Float64Builder:
+		if kind == parquet.Double {
+			put = func(v parquet.Value) { b.Append(v.Double()) }
+		}
+	case *array.TimestampBuilder:
+		if kind == parquet.Int64 {
+			put = func(v parquet.Value) { b.Append(arrow.Timestamp(v.Int64())) }
+		}
+	case *array.BooleanBuilder:
+		if kind == parquet.Boolean {
+			put = func(v parquet.Value) { b.Append(v.Boolean()) }
+		}
+	case *array.ListBuilder:
+		if words, ok := b.ValueBuilder().(*array.StringBuilder); ok && kind == parquet.ByteArray {
+			return listAppender(b, words), nil
+		}
+	}
+	if put == nil {
+		return nil, &Error{Code: Damaged, Detail: "a column has an unexpected type"}
+	}
+	return func(v parquet.Value) {
+		if v.IsNull() {
+			to.AppendNull()
+			return
+		}
+		put(v)
+	}, nil
+}
+
+// listAppender begins a list at each value that begins a row; a null there is an empty list.
+func listAppender(to *array.ListBuilder, words *array.StringBuilder) func(parquet.Value) {
+	return func(v parquet.Value) {
+		if v.RepetitionLevel() == 0 {
+			to.Append(true)
+		}
+		if !v.IsNull() {
+			words.BinaryBuilder.Append(v.ByteArray())
+		}
+	}
+}

@@ -1,0 +1,94 @@
+package storage
+
+import (
+	"github.com/apache/arrow/go/v17/arrow"
+
+	"github.com/quadrat-dev/quadrat/engine/column"
+)
+
+// FormatVersion is the version of the Parquet columns, in every file's metadata under "quadrat.format".
+const FormatVersion = "1"
+
+// Kind is a family of rows with one schema and one folder.
+type Kind string
+
+// The kinds.
+const (
+	KindReports Kind = "reports" // one row for each counted report
+	KindResults Kind = "results" // one row for each revision of each estimate
+	KindStrata  Kind = "strata"  // one row for each stratum of each statistic and window, also those where nobody answered
+)
+
+// kinds is all kinds in a fixed order.
+func kinds() []Kind { return []Kind{KindReports, KindResults, KindStrata} }
+
+// Names of columns that code refers to.
+const (
+	colWindowStart = "window_start"
+	colDevice      = "device"
+	colStatistic   = "statistic"
+	colStratum     = "stratum"
+	colCell        = "cell"
+	colWeight      = "weight"
+	colPopulation  = "stratum_population"
+	colSequence    = "sequence"
+	colRevision    = "revision"
+	colKappa       = "kappa"
+)
+
+// Keys of the metadata of every Parquet file.
+const (
+	metaFormat = "quadrat.format" // FormatVersion
+	metaKind   = "quadrat.kind"   // the Kind
+	metaKappa  = "quadrat.kappa"  // name of the kappa
+	metaRef    = "quadrat.ref"    // its reference
+)
+
+// Schema is the columns of the records of a scan. docs/format/parquet.md tells their meaning. Reports and strata carry
+// the kappa's name and reference in the schema's metadata, under the keys of engine/column; results in columns.
+func Schema(k Kind, kappa, ref string) *arrow.Schema {
+	switch k {
+	case KindReports:
+		return column.ReportSchema(kappa, ref)
+	case KindResults:
+		return column.ResultSchema()
+	case KindStrata:
+		meta := arrow.NewMetadata([]string{column.MetaKappa, column.MetaRef}, []string{kappa, ref})
+		return arrow.NewSchema(stratumFields(), &meta)
+	}
+	return arrow.NewSchema(nil, nil)
+}
+
+func stratumFields() []arrow.Field {
+	moment := &arrow.TimestampType{Unit: arrow.Millisecond, TimeZone: "UTC"}
+	return []arrow.Field{
+		{Name: colWindowStart, Type: moment}, {Name: "window_end", Type: moment},
+		{Name: colStatistic, Type: arrow.BinaryTypes.String}, {Name: colStratum, Type: arrow.BinaryTypes.String},
+		{Name: colPopulation, Type: arrow.PrimitiveTypes.Int64}, {Name: "panel", Type: arrow.PrimitiveTypes.Int64},
+	}
+}
+
+// stored is the fields of a schema that a Parquet file has as columns: all but the kappa's name, since the folder
+// kappa=<ref> makes a column of that name. The name stands in the file's metadata.
+func stored(s *arrow.Schema) []arrow.Field {
+	var out []arrow.Field
+	for _, f := range s.Fields() {
+		if f.Name != colKappa {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// sortedBy is the columns that a segment's rows are ordered by.
+func sortedBy(k Kind) []string {
+	switch k {
+	case KindReports:
+		return []string{colWindowStart, colStatistic, colStratum, colDevice, colSequence}
+	case KindResults:
+		return []string{colWindowStart, colStatistic, colCell, colRevision}
+	case KindStrata:
+		return []string{colWindowStart, colStatistic, colStratum}
+	}
+	return nil
+}
