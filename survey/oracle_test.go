@@ -3,7 +3,6 @@ package survey
 import (
 	"encoding/csv"
 	"encoding/json"
-	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -203,19 +202,4 @@ func (r oracleResult) compare(t *testing.T, i int, e Estimate) int {
 	check("low", low, interval.Lower[i])
 	check("high", high, interval.Upper[i])
 	return compared
-}
-
-// Values of R's qt(.975, df) and qnorm.
-func TestQuantiles(t *testing.T) {
-	for df, want := range map[float64]float64{
-		1: 12.7062047361747, 2: 4.30265272974946, 4: 2.77644510519779, 14: 2.1447866879178,
-		39: 2.02269092003676, 197: 1.9720790337785, 1000.5: 1.96233789245935,
-	} {
-		if got := quantileT(0.95, df); !near(got, want, 1e-12, 0) {
-			t.Errorf("t with %v degrees of freedom: %.15g, want %.15g", df, got, want)
-		}
-	}
-	if got := quantileZ(0.95); math.Abs(got-1.959963984540054) > 1e-13 {
-		t.Errorf("z: %.16g", got)
-	}
 }
