@@ -23,7 +23,8 @@ func (b Bounds) Validate() error {
 
 // Level clips x to the bounds and rounds it to the nearest point of the grid
 // 0…levels, halves up: Lo is 0, Hi is levels. Exact integers, 128 bits inside.
-// Bounds that are not valid give 0.
+// Bounds that are not valid give 0. How long it takes may depend on x: reports
+// leave a device on the clock of their window, not when they are ready.
 func (b Bounds) Level(x Micro, levels uint32) uint32 {
 	if b.Validate() != nil {
 		return 0
@@ -45,7 +46,8 @@ func (b Bounds) Clipped(x Micro) bool { return x < b.Lo || x > b.Hi }
 // Score takes a score from the unit scale, where Lo is 0 and Hi is 1, to the
 // unit of the reading.
 func (b Bounds) Score(unit float64) float64 {
-	return b.Lo.Float64() + unit*b.span()
+	// The conversion forbids a fused multiply-add: the same bits everywhere.
+	return b.Lo.Float64() + float64(unit*b.span())
 }
 
 // Variance takes a variance from the unit scale to the squared unit of the

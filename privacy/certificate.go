@@ -47,8 +47,8 @@ func ExpLowerBound(e Epsilon) *big.Rat {
 }
 
 // expPartial returns the partial sum Σ xⁿ/n! for n ≤ N as a fraction, x in
-// millionths, by Horner's rule. With N = 16 + 12⌈x⌉ + 34 the rest is below
-// 2⁻¹⁶⁰: N ≥ 12x makes its ratio at most 1/12, and N! ≥ (N/e)^N does the rest.
+// millionths, by Horner's rule. N = 62 + 12⌊x⌋ leaves less than 2⁻²⁸⁰: the first
+// term left out is at most x^(N+1)/(N+1)!, and the rest shrinks by 12 each.
 func expPartial(micro uint64) (num, den *big.Int) {
 	terms := 50 + 12*(micro/million+1)
 	num, den = big.NewInt(1), big.NewInt(1)

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"sort"
 	"time"
 
@@ -103,14 +104,27 @@ func (b *Book) Check(c Charge) error {
 // Reserve makes the charge if Check allows it. The caller has written its
 // record to stable storage before, and randomises only after.
 func (b *Book) Reserve(c Charge) error {
-	if err := b.Check(c); err != nil {
-		if c.Validate() == nil {
-			b.expect(c)
-		}
+	err := b.Check(c)
+	if !errors.Is(err, Invalid) {
+		b.Expect(c.Kappa, c.Window, c.PlanPeriod)
+	}
+	if err != nil {
 		return err
 	}
 	b.enter(c)
+	b.forget()
 	return nil
+}
+
+// Expect tells the book what a plan will charge, so that it keeps as much of the
+// past as the plan's windows and period reach back to. Called for every plan
+// that the device holds before the first Reserve after a Replay, it avoids the
+// refusal Forgotten. It never shortens what is kept.
+func (b *Book) Expect(kappa string, window, planPeriod time.Duration) {
+	b.widest = max(b.widest, int64(min(window, WindowMax)))
+	if id, known := b.find(kappa); known {
+		b.kappas[id].period = max(b.kappas[id].period, int64(min(planPeriod, PeriodMax)))
+	}
 }
 
 // over returns the refusal if what is asked doesn't fit under the limit.
@@ -123,9 +137,9 @@ func over(r Refusal, limit, spent, asked privacy.Epsilon) error {
 }
 
 // enter books a valid charge, whatever the limits: a policy that became
-// stricter doesn't undo what was spent under an earlier one.
+// stricter doesn't undo what was spent under an earlier one. It forgets nothing.
 func (b *Book) enter(c Charge) {
-	b.expect(c)
+	b.widest = max(b.widest, int64(c.Window))
 	start := c.WindowStart.UnixNano()
 	id, known := b.find(c.Kappa)
 	if !known {
@@ -143,15 +157,6 @@ func (b *Book) enter(c Charge) {
 	b.entries = append(b.entries, entry{})
 	copy(b.entries[at+1:], b.entries[at:])
 	b.entries[at] = entry{start: start, micro: uint32(c.Epsilon), kappa: id}
-	b.forget()
-}
-
-// expect lengthens what is kept to what the charge needs.
-func (b *Book) expect(c Charge) {
-	b.widest = max(b.widest, int64(c.Window))
-	if id, known := b.find(c.Kappa); known {
-		b.kappas[id].period = max(b.kappas[id].period, int64(c.PlanPeriod))
-	}
 }
 
 // forget drops the entries that no charge within Tolerance can reach: a window

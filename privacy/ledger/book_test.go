@@ -159,6 +159,39 @@ func TestForgottenPastIsRefusedOnce(t *testing.T) {
 	}
 }
 
+// TestExpectedPlansAreNotRefused restarts the device every day, between the
+// windows of a weekly plan.
+func TestExpectedPlansAreNotRefused(t *testing.T) {
+	chain, record, err := ledger.Open(owner, epoch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := append([]byte(nil), record[:]...)
+	for day := range 14 {
+		r, err := ledger.Replay(limits(), owner, out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Book.Expect("weekly", 168*hour, 168*hour)
+		spend := func(c ledger.Charge) {
+			want(t, r.Book.Check(c), nil)
+			if chain, record, err = chain.Seal(c); err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, record[:]...)
+			want(t, r.Book.Reserve(c), nil)
+		}
+		for at := range 24 {
+			spend(charge("hourly", time.Duration(24*day+at)*hour, one))
+		}
+		if day%7 == 6 {
+			weekly := charge("weekly", time.Duration(day-6)*24*hour, one)
+			weekly.Window = 168 * hour
+			spend(weekly)
+		}
+	}
+}
+
 func TestInvalid(t *testing.T) {
 	valid := charge("a", 0, one)
 	for name, edit := range map[string]func(c *ledger.Charge){

@@ -75,7 +75,8 @@ type Replayed struct {
 }
 
 // Replay rebuilds a book from the bytes of a ledger's file. Charges count even
-// if today's limits would refuse them. Any fault but an unfinished last write is
+// if today's limits would refuse them, and none is forgotten before the next
+// Reserve. Any fault but an unfinished last write is
 // returned, and then the device makes no report.
 func Replay(l Limits, owner string, file []byte) (Replayed, error) {
 	book, err := NewBook(l)
