@@ -40,3 +40,7 @@ func ResultSubject(ref string) string { return PrefixResult + ref }
 
 // DeadSubject is the subject of dead letters with this cause, a short fixed word.
 func DeadSubject(cause string) string { return PrefixDead + cause }
+
+// SubjectMark is the subject of marks in REPORTS: moments of the server's clock, which close windows at the same place
+// of the stream in every replay.
+const SubjectMark = PrefixReport + "clock"

@@ -1,0 +1,171 @@
+package engine
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// errBatch says that a message of REPORTS is no StoredBatch of a version that the engine knows.
+var errBatch = errors.New("stored batch: malformed")
+
+// batchVersion is the version of StoredBatch that the engine reads.
+const batchVersion = 1
+
+// reports is a StoredGroup in columns. Its slices are used again for the next group.
+type reports struct {
+	kappa     []byte
+	revision  uint64
+	window    int64
+	device    []uint64
+	statistic []uint64
+	value     []int64
+}
+
+// decodeBatch calls yield for every group of a StoredBatch, one after the other in the same columns. An empty message
+// is a batch of no groups.
+func decodeBatch(b []byte, columns *reports, yield func(*reports)) error {
+	version, groups := uint64(0), 0
+	for len(b) > 0 {
+		num, typ, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return errBatch
+		}
+		b = b[n:]
+		size := protowire.ConsumeFieldValue(num, typ, b)
+		if size < 0 {
+			return errBatch
+		}
+		switch {
+		case num == 1 && typ == protowire.VarintType:
+			version, _ = protowire.ConsumeVarint(b)
+		case num == 2 && typ == protowire.BytesType:
+			content, _ := protowire.ConsumeBytes(b)
+			if version != batchVersion || !columns.decode(content) {
+				return errBatch
+			}
+			yield(columns)
+			groups++
+		}
+		b = b[size:]
+	}
+	if version != batchVersion && (version != 0 || groups > 0) {
+		return errBatch
+	}
+	return nil
+}
+
+// decode reads a StoredGroup. Packed arrays only, which is what the intake writes.
+func (r *reports) decode(b []byte) bool {
+	*r = reports{device: r.device[:0], statistic: r.statistic[:0], value: r.value[:0]}
+	for len(b) > 0 {
+		num, typ, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return false
+		}
+		b = b[n:]
+		size := protowire.ConsumeFieldValue(num, typ, b)
+		if size < 0 || !r.field(num, typ, b[:size]) {
+			return false
+		}
+		b = b[size:]
+	}
+	return r.window >= 0 && len(r.device) == len(r.statistic) && len(r.device) == len(r.value)
+}
+
+func (r *reports) field(num protowire.Number, typ protowire.Type, b []byte) bool {
+	switch {
+	case typ == protowire.VarintType:
+		v, _ := protowire.ConsumeVarint(b)
+		switch num {
+		case 2:
+			r.revision = v
+		case 3:
+			r.window = int64(v)
+		case 5, 6:
+			return false
+		}
+	case typ == protowire.BytesType:
+		content, _ := protowire.ConsumeBytes(b)
+		switch num {
+		case 1:
+			r.kappa = content
+		case 4:
+			return r.devices(content)
+		case 5:
+			return r.statistics(content)
+		case 6:
+			return r.values(content)
+		}
+	}
+	return true
+}
+
+func (r *reports) devices(b []byte) bool {
+	for len(b) >= 8 {
+		r.device = append(r.device, binary.LittleEndian.Uint64(b))
+		b = b[8:]
+	}
+	return len(b) == 0
+}
+
+func (r *reports) statistics(b []byte) bool {
+	for len(b) > 0 {
+		v, n := uint64(b[0]), 1
+		if v >= 0x80 {
+			v, n = protowire.ConsumeVarint(b)
+			if n < 0 {
+				return false
+			}
+		}
+		r.statistic = append(r.statistic, v)
+		b = b[n:]
+	}
+	return true
+}
+
+func (r *reports) values(b []byte) bool {
+	for len(b) > 0 {
+		v, n := uint64(b[0]), 1
+		if v >= 0x80 {
+			if len(b) > 1 && b[1] < 0x80 {
+				v, n = v&0x7f|uint64(b[1])<<7, 2
+			} else {
+				v, n = protowire.ConsumeVarint(b)
+				if n < 0 {
+					return false
+				}
+			}
+		}
+		r.value = append(r.value, protowire.DecodeZigZag(v))
+		b = b[n:]
+	}
+	return true
+}
+
+// appendGroup encodes the reports at the given places as a StoredBatch of one group, for a dead letter.
+func (r *reports) appendGroup(b []byte, places []uint32) []byte {
+	devices := make([]byte, 0, 8*len(places))
+	var statistics, values []byte
+	for _, i := range places {
+		devices = binary.LittleEndian.AppendUint64(devices, r.device[i])
+		statistics = protowire.AppendVarint(statistics, r.statistic[i])
+		values = protowire.AppendVarint(values, protowire.EncodeZigZag(r.value[i]))
+	}
+	var g []byte
+	g = protowire.AppendTag(g, 1, protowire.BytesType)
+	g = protowire.AppendBytes(g, r.kappa)
+	g = protowire.AppendTag(g, 2, protowire.VarintType)
+	g = protowire.AppendVarint(g, r.revision)
+	g = protowire.AppendTag(g, 3, protowire.VarintType)
+	g = protowire.AppendVarint(g, uint64(r.window))
+	for i, packed := range [][]byte{devices, statistics, values} {
+		g = protowire.AppendTag(g, protowire.Number(4+i), protowire.BytesType)
+		g = protowire.AppendBytes(g, packed)
+	}
+	b = protowire.AppendTag(b, 1, protowire.VarintType)
+	b = protowire.AppendVarint(b, batchVersion)
+	b = protowire.AppendTag(b, 2, protowire.BytesType)
+	return protowire.AppendBytes(b, g)
+}

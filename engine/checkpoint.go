@@ -1,0 +1,122 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/quadrat-dev/quadrat/internal/broker"
+)
+
+const (
+	partitions         = broker.Partitions
+	checkpointName     = "engine.checkpoint"
+	checkpointTempName = checkpointName + ".tmp"
+)
+
+// save makes a checkpoint: what was made is handed on, the sink commits, then the file appears whole. It tries until ctx
+// ends. A crash between the sink's commit and the file leaves the older file; the sink then drops what it committed.
+func (e *Engine) save(ctx context.Context) error {
+	e.mu.Lock()
+	e.gather()
+	encoded, err := e.encode()
+	sequence := e.sequence
+	e.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	if err := e.emit(ctx); err != nil {
+		return err
+	}
+	if err := e.persist(ctx, "commit", func() error { return e.config.Sink.Commit(sequence) }); err != nil {
+		return err
+	}
+	if err := e.persist(ctx, "checkpoint", func() error { return replace(e.config.Folder, encoded) }); err != nil {
+		return err
+	}
+	e.out.reports = 0
+	e.metrics.saved.Inc()
+	e.metrics.position.Set(float64(sequence))
+	e.metrics.bytes.Set(float64(len(encoded)))
+	return nil
+}
+
+// replace writes the checkpoint of a folder: temporary name, fsync, rename, fsync of the folder.
+func replace(folder string, content []byte) error {
+	temporary := filepath.Join(folder, checkpointTempName)
+	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	if err == nil {
+		err = file.Sync()
+	}
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(temporary, filepath.Join(folder, checkpointName)); err != nil {
+		return err
+	}
+	dir, err := os.Open(folder)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// restore takes the state of the checkpoint, when there is one, and brings the sink to its position.
+func (e *Engine) restore(ctx context.Context) error {
+	content, err := os.ReadFile(filepath.Join(e.config.Folder, checkpointName))
+	s := &snapshot{newest: make([]int64, partitions)}
+	if err == nil {
+		s, err = decodeCheckpoint(content)
+	} else if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("checkpoint in %s: %w", e.config.Folder, err)
+	}
+	e.mu.Lock()
+	e.sequence, e.markMs, e.levelMs = s.sequence, s.markMs, s.levelMs
+	copy(e.newest[:], s.newest)
+	for i := range s.kappas {
+		e.adopt(&s.kappas[i])
+	}
+	e.mu.Unlock()
+	return e.persist(ctx, "restore", func() error { return e.config.Sink.Restore(s.sequence) })
+}
+
+// adopt gives a kappa its kept state. A kappa that nobody applied, and windows of revisions that are no longer known,
+// are forgotten, which is told. The caller holds mu.
+func (e *Engine) adopt(kept *keptKappa) {
+	k, known := e.kappas[kept.ref]
+	if !known {
+		e.config.Log.Warn("engine: the checkpoint's kappa is gone", "kappa", kept.ref)
+		return
+	}
+	k.next, k.oldest, k.running = kept.next, kept.oldest, kept.running
+	for i := range kept.windows {
+		w := &kept.windows[i].window
+		w.plan = k.byRevision(kept.windows[i].planRevision)
+		if w.plan == nil || !w.fits() {
+			e.config.Log.Warn("engine: a window's plan is gone", "kappa", kept.ref, "revision", kept.windows[i].planRevision)
+			continue
+		}
+		w.inclusion()
+		k.windows[w.index] = w
+		if w.dirty {
+			w.dirty = false
+			e.lateFor(k, w)
+		}
+	}
+}
+
+// fits tells whether a kept window has the shape that its plan and layout ask for.
+func (w *window) fits() bool {
+	statistics := len(w.plan.statistics)
+	return len(w.due) == statistics*len(w.layout.groups) && len(w.told) == statistics*(len(w.layout.cells)+1)
+}

@@ -1,0 +1,129 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/quadrat-dev/quadrat/fleet"
+	"github.com/quadrat-dev/quadrat/internal/clock"
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+)
+
+// Frames tells which devices a query can reach at a moment. The same call gives the same rows for ever.
+type Frames interface {
+	// Frame is the rows valid at a moment that satisfy the query, ordered by key. Rows never change.
+	Frame(q fleet.Query, at time.Time) []*fleet.Row
+}
+
+// Sink keeps reports and results for good. The engine calls it from one goroutine. After an error the engine waits and
+// makes the same call again, so a call that failed must have had no effect or one that the next call replaces.
+type Sink interface {
+	// Restore drops everything beyond a stream position; it is called once, before anything else.
+	Restore(sequence uint64) error
+	// Reports takes a record of one kappa's reports; kappa and reference stand in the schema's metadata. The engine
+	// releases the record after the call: a sink that keeps it retains it.
+	Reports(record arrow.Record) error
+	// Results takes results.
+	Results(results []*quadratv1.Result) error
+	// Commit makes all that was given so far durable under a stream position.
+	Commit(sequence uint64) error
+}
+
+// Config is what an engine needs. JetStream, Frames, Sink and Folder are required.
+type Config struct {
+	JetStream jetstream.JetStream
+	Frames    Frames
+	Sink      Sink
+	// Folder holds the checkpoint; it is created.
+	Folder string
+	// Settle, when set, is called after frames were taken and before anything that rests on them leaves the engine; it
+	// returns once the rows of those frames are on disk.
+	Settle func(context.Context) error
+	// Clock is the clock of windows. Default: the machine's.
+	Clock clock.Clock
+	// Pace is the clock of input and output: retries and checkpoints. Default: the machine's.
+	Pace clock.Clock
+	// Retention is how long after its end a window may be revised. Default: 7 days.
+	Retention time.Duration
+	// Tolerance is how far in the future a window may start. Default: 5 s.
+	Tolerance time.Duration
+	// ReviseAfter is how long late reports are gathered before a result is revised. Default: 1 s.
+	ReviseAfter time.Duration
+	// ResponseFloor is the response rate below which a result carries a warning. Default: 0.5.
+	ResponseFloor float64
+	// CheckpointEvery is the time between two checkpoints while there is work, by Pace. Default: 5 s.
+	CheckpointEvery time.Duration
+	// CheckpointReports is the most reports between two checkpoints. Default: 4,194,304.
+	CheckpointReports int
+	// QueueMessages is how many messages of REPORTS may wait in memory. Default: 256.
+	QueueMessages int
+	// RecordRows is how many reports of one kappa make a record for the sink. Default: 65,536.
+	RecordRows int
+	// Allocator of the records. Default: Go's.
+	Allocator memory.Allocator
+	// Registerer takes the metrics; nil for none.
+	Registerer prometheus.Registerer
+	// Log. Default: slog.Default.
+	Log *slog.Logger
+}
+
+// withDefaults fills the zero fields.
+func (c Config) withDefaults() Config {
+	if c.Clock == nil {
+		c.Clock = clock.Real{}
+	}
+	if c.Pace == nil {
+		c.Pace = clock.Real{}
+	}
+	if c.Allocator == nil {
+		c.Allocator = memory.DefaultAllocator
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.ResponseFloor == 0 {
+		c.ResponseFloor = 0.5
+	}
+	for field, otherwise := range map[*time.Duration]time.Duration{
+		&c.Retention: 7 * 24 * time.Hour, &c.Tolerance: 5 * time.Second,
+		&c.ReviseAfter: time.Second, &c.CheckpointEvery: 5 * time.Second,
+	} {
+		if *field == 0 {
+			*field = otherwise
+		}
+	}
+	for field, otherwise := range map[*int]int{
+		&c.CheckpointReports: 1 << 22, &c.QueueMessages: 256, &c.RecordRows: 1 << 16,
+	} {
+		if *field == 0 {
+			*field = otherwise
+		}
+	}
+	return c
+}
+
+// Validate reports all faults of a configuration.
+func (c Config) Validate() error {
+	var faults []error
+	for fault, broken := range map[string]bool{
+		"no JetStream":                   c.JetStream == nil,
+		"no frames":                      c.Frames == nil,
+		"no sink":                        c.Sink == nil,
+		"no folder":                      c.Folder == "",
+		"a negative duration":            min(c.Retention, c.Tolerance, c.ReviseAfter, c.CheckpointEvery) < 0,
+		"a negative bound":               min(c.CheckpointReports, c.QueueMessages, c.RecordRows) < 0,
+		"response floor outside 0 and 1": !(c.ResponseFloor >= 0 && c.ResponseFloor <= 1),
+	} {
+		if broken {
+			faults = append(faults, errors.New("engine config: "+fault))
+		}
+	}
+	return errors.Join(faults...)
+}

@@ -1,0 +1,145 @@
+package engine
+
+import (
+	"cmp"
+	"encoding/binary"
+	"hash/crc32"
+	"maps"
+	"math"
+	"slices"
+)
+
+// checkpointMagic opens a checkpoint; the last byte is the version. See docs/format/checkpoint.md.
+const checkpointMagic = "QDRCKPT\x01"
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// encoder appends the parts of a checkpoint.
+type encoder struct{ b []byte }
+
+func (w *encoder) uint(n uint64)   { w.b = binary.AppendUvarint(w.b, n) }
+func (w *encoder) int(n int64)     { w.b = binary.AppendVarint(w.b, n) }
+func (w *encoder) float(x float64) { w.b = binary.LittleEndian.AppendUint64(w.b, math.Float64bits(x)) }
+func (w *encoder) text(s string)   { w.uint(uint64(len(s))); w.b = append(w.b, s...) }
+func (w *encoder) bytes(s []byte)  { w.uint(uint64(len(s))); w.b = append(w.b, s...) }
+
+// encode makes the checkpoint. The caller holds mu.
+func (e *Engine) encode() ([]byte, error) {
+	w := &encoder{b: []byte(checkpointMagic)}
+	w.uint(e.sequence)
+	w.int(e.markMs)
+	w.int(e.levelMs)
+	for _, ms := range e.newest {
+		w.int(ms)
+	}
+	w.uint(uint64(len(e.order)))
+	for _, ref := range e.order {
+		if err := w.kappa(e.kappas[ref]); err != nil {
+			return nil, err
+		}
+	}
+	return binary.LittleEndian.AppendUint32(w.b, crc32.Checksum(w.b, castagnoli)), nil
+}
+
+func (w *encoder) kappa(k *kappa) error {
+	w.text(k.ref)
+	w.int(k.next)
+	w.int(k.oldest)
+	w.uint(uint64(len(k.running)))
+	for _, name := range slices.SortedFunc(maps.Keys(k.running), func(a, b series) int {
+		return cmp.Or(cmp.Compare(a.statistic, b.statistic), cmp.Compare(a.cell, b.cell))
+	}) {
+		r := k.running[name]
+		w.text(name.statistic)
+		w.text(name.cell)
+		w.int(r.Windows)
+		w.float(r.Mean)
+		w.float(r.Variance)
+	}
+	windows := k.sorted()
+	layouts, numbers := []*layout(nil), map[*layout]uint64{}
+	for _, each := range windows {
+		if _, known := numbers[each.layout]; !known {
+			numbers[each.layout] = uint64(len(layouts))
+			layouts = append(layouts, each.layout)
+		}
+	}
+	w.uint(uint64(len(layouts)))
+	for _, l := range layouts {
+		w.layout(l)
+	}
+	w.uint(uint64(len(windows)))
+	for _, each := range windows {
+		w.uint(numbers[each.layout])
+		if err := w.window(each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *encoder) layout(l *layout) {
+	w.text(l.fingerprint)
+	w.uint(uint64(len(l.strata)))
+	for _, name := range l.strata {
+		w.text(name)
+	}
+	w.uint(uint64(len(l.cells)))
+	for _, c := range l.cells {
+		w.uint(uint64(len(c.values)))
+		for _, name := range slices.Sorted(maps.Keys(c.values)) {
+			w.text(name)
+			w.text(c.values[name])
+		}
+	}
+	w.uint(uint64(len(l.groups)))
+	for _, g := range l.groups {
+		w.uint(uint64(g.stratum))
+		w.int(int64(g.cell))
+		w.int(g.size)
+	}
+}
+
+// Flags of a window.
+const (
+	flagDirty = 1 << iota
+	flagDamaged
+)
+
+func (w *encoder) window(each *window) error {
+	w.int(each.index)
+	w.uint(uint64(each.plan.revision))
+	w.uint(uint64(each.revision))
+	flags := uint64(0)
+	if each.dirty {
+		flags |= flagDirty
+	}
+	if each.damaged {
+		flags |= flagDamaged
+	}
+	w.uint(flags)
+	w.uint(uint64(len(each.due)))
+	for i, n := range each.due {
+		w.int(n)
+		m := each.moments[i]
+		w.int(m.Count)
+		if m.Count > 0 {
+			w.float(m.Mean)
+			w.float(m.M2)
+			w.float(m.Noise)
+		}
+	}
+	w.uint(uint64(len(each.told)))
+	for _, t := range each.told {
+		if !t.counted {
+			w.uint(0)
+			continue
+		}
+		w.uint(1)
+		w.float(t.value)
+		w.float(t.variance)
+	}
+	heard, err := each.heard.ToBytes()
+	w.bytes(heard)
+	return err
+}

@@ -1,0 +1,385 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/quadrat-dev/quadrat/engine/column"
+	"github.com/quadrat-dev/quadrat/internal/broker"
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+)
+
+// Engine counts reports and makes results. Apply, Remove and Status are safe for use by many goroutines.
+type Engine struct {
+	config  Config
+	metrics *metrics
+	kick    chan struct{} // wakes the marker when the next mark may be due earlier
+	health  health
+	out     output // of Run's goroutine only
+
+	mu       sync.Mutex // guards what follows
+	kappas   map[string]*kappa
+	order    []string // references, sorted
+	sequence uint64   // position in REPORTS up to which everything is in the state
+	markMs   int64    // newest mark read
+	newest   [broker.Partitions]int64
+	levelMs  int64     // watermark before GRACE: what has closed
+	late     []late    // closed windows that late reports came for
+	lateAt   time.Time // when the first of them came
+	orphans  []*column.Reports
+	columns  reports // of the group that is being counted
+	verdict  verdict
+}
+
+// late is a closed window with late reports.
+type late struct {
+	kappa  *kappa
+	window *window
+}
+
+// New makes an engine that doesn't run yet.
+func New(config Config) (*Engine, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	config = config.withDefaults()
+	if err := os.MkdirAll(config.Folder, 0o750); err != nil {
+		return nil, fmt.Errorf("engine: %w", err)
+	}
+	m, err := newMetrics(config.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("engine: metrics: %w", err)
+	}
+	return &Engine{config: config, metrics: m, kick: make(chan struct{}, 1), kappas: map[string]*kappa{}}, nil
+}
+
+// Apply takes a kappa, or new revisions of one. A record that says deleted removes it. Records of all live kappas must be
+// applied before Run, so that the checkpoint finds them. The same record again changes nothing; the record is not kept.
+func (e *Engine) Apply(record *quadratv1.KappaRecord) error {
+	ref := record.GetKappa().GetRef()
+	if record.GetDeleted() != nil {
+		e.Remove(ref)
+		return nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var err error
+	if k, known := e.kappas[ref]; known {
+		err = k.revise(record)
+	} else if k, err = newKappa(record); err == nil {
+		e.kappas[ref] = k
+		at, _ := slices.BinarySearch(e.order, ref)
+		e.order = slices.Insert(e.order, at, ref)
+	}
+	if err != nil {
+		return fmt.Errorf("kappa %s: %w", ref, err)
+	}
+	e.wake()
+	return nil
+}
+
+// Remove forgets a kappa: its open windows never close. What the sink holds of it stays.
+func (e *Engine) Remove(ref string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	k, known := e.kappas[ref]
+	if !known {
+		return
+	}
+	if k.rows != nil {
+		e.orphans = append(e.orphans, k.rows)
+	}
+	delete(e.kappas, ref)
+	at, _ := slices.BinarySearch(e.order, ref)
+	e.order = slices.Delete(e.order, at, at+1)
+	e.late = slices.DeleteFunc(e.late, func(l late) bool { return l.kappa == k })
+}
+
+// wake makes the marker look again when the next mark is due.
+func (e *Engine) wake() {
+	select {
+	case e.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Status is what an engine is doing.
+type Status struct {
+	Sequence    uint64    // position in REPORTS
+	Mark        time.Time // newest moment that the stream has passed
+	Kappas      int       // kappas applied
+	OpenWindows int       // windows with reports that have not closed
+	KeptWindows int       // windows that may still be revised, open ones included
+	Fault       error     // what the engine waits for, e.g. a full disk; nil when it is well
+}
+
+// Status tells what the engine is doing.
+func (e *Engine) Status() Status {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := Status{
+		Sequence: e.sequence, Mark: time.UnixMilli(e.markMs).UTC(), Kappas: len(e.kappas), Fault: e.health.fault(),
+	}
+	for _, k := range e.kappas {
+		s.KeptWindows += len(k.windows)
+		for index := range k.windows {
+			if index >= k.next {
+				s.OpenWindows++
+			}
+		}
+	}
+	return s
+}
+
+// health holds what the engine waits for.
+type health struct {
+	mu  sync.Mutex // guards err
+	err error
+}
+
+func (h *health) set(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.err = err
+}
+
+func (h *health) fault() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.err
+}
+
+// Run works until ctx ends; then it makes a last checkpoint. It fails when the checkpoint can't be read or REPORTS
+// can't be consumed at all. Call it once.
+func (e *Engine) Run(ctx context.Context) error { return e.run(ctx, true) }
+
+// run is Run; without orderly it stops as a killed process does.
+func (e *Engine) run(ctx context.Context, orderly bool) error {
+	defer e.release()
+	if err := e.restore(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("engine: %w", err)
+	}
+	inner, cancel := context.WithCancel(ctx)
+	queue := make(chan message, e.config.QueueMessages)
+	ticks := make(chan struct{}, 1)
+	failed := make(chan error, 1)
+	var group sync.WaitGroup
+	from := e.sequence
+	group.Go(func() { failed <- e.read(inner, from, queue) })
+	group.Go(func() { e.mark(inner) })
+	group.Go(func() { e.tick(inner, ticks) })
+	err := e.work(ctx, queue, ticks, failed)
+	cancel()
+	group.Wait()
+	if !orderly {
+		return nil
+	}
+	last, stop := context.WithTimeout(context.WithoutCancel(ctx), lastPatience)
+	defer stop()
+	if saveErr := e.save(last); saveErr != nil {
+		err = errors.Join(err, fmt.Errorf("engine: last checkpoint: %w", saveErr))
+	}
+	return err
+}
+
+// gather moves the rows of all kappas into the output. The caller holds mu.
+func (e *Engine) gather() {
+	for _, ref := range e.order {
+		if k := e.kappas[ref]; k.rows != nil {
+			e.orphans = append(e.orphans, k.rows)
+			k.rows = nil
+		}
+	}
+	for _, rows := range e.orphans {
+		if rows.Len() > 0 {
+			e.out.records = append(e.out.records, rows.NewRecord())
+		}
+		rows.Release()
+	}
+	e.orphans = e.orphans[:0]
+}
+
+// release frees the rows that no sink took.
+func (e *Engine) release() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.gather()
+	for _, r := range e.out.records {
+		r.Release()
+	}
+	e.out.records = nil
+}
+
+// take counts one message of REPORTS. The caller holds mu.
+func (e *Engine) take(m *message, out *output) {
+	if m.sequence <= e.sequence {
+		return
+	}
+	e.sequence = m.sequence
+	if m.markMs > 0 {
+		e.markMs = max(e.markMs, m.markMs)
+		e.advance(out)
+		e.revise(out)
+		return
+	}
+	err := decodeBatch(m.data, &e.columns, func(r *reports) { e.count(r, m, out) })
+	if err != nil {
+		e.metrics.refused(causeMalformed, 1)
+		out.dead = append(out.dead, deadLetter(causeMalformed, m, m.data))
+	}
+	e.advance(out)
+}
+
+// count counts one group of a message.
+func (e *Engine) count(r *reports, m *message, out *output) {
+	v := &e.verdict
+	v.reset()
+	k, known := e.kappas[string(r.kappa)]
+	if known {
+		e.countInto(k, r, v, m.sequence, out)
+	} else {
+		v.refuseAll(causeKappa, len(r.device))
+	}
+	e.metrics.counted(v)
+	for c, places := range v.refused {
+		if len(places) > 0 {
+			out.dead = append(out.dead, deadLetter(cause(c), m, r.appendGroup(nil, places)))
+		}
+	}
+	if v.counted == 0 || int(m.partition) >= len(e.newest) {
+		return
+	}
+	_, end := k.plans[0].span(r.window)
+	e.newest[m.partition] = max(e.newest[m.partition], end)
+}
+
+// countInto counts a group of reports of a kappa, or refuses all of them with one cause.
+func (e *Engine) countInto(k *kappa, r *reports, v *verdict, sequence uint64, out *output) {
+	p := k.at(r.window)
+	if p == nil || uint64(p.revision) != r.revision {
+		v.refuseAll(causeRevision, len(r.device))
+		return
+	}
+	if p.paused {
+		v.refuseAll(causeDue, len(r.device))
+		return
+	}
+	start, _ := p.span(r.window)
+	now := max(e.config.Clock.Now().UnixMilli(), e.markMs)
+	if start < 0 || start > now+e.config.Tolerance.Milliseconds() {
+		v.refuseAll(causeFuture, len(r.device))
+		return
+	}
+	w, known := k.windows[r.window]
+	closed := r.window < k.next
+	if closed && !known {
+		v.refuseAll(causeExpired, len(r.device))
+		return
+	}
+	if !known {
+		w, out.opened = k.open(e.config.Frames, p, r.window)
+	}
+	k.load(e.config.Frames, w)
+	if w.damaged {
+		v.refuseAll(causeDamaged, len(r.device))
+		return
+	}
+	if k.rows == nil {
+		k.rows = column.NewReports(e.config.Allocator, k.name, k.ref)
+	}
+	w.count(r, v, k.rows, sequence)
+	out.reports += v.counted
+	if k.rows.Len() >= e.config.RecordRows {
+		out.records = append(out.records, k.rows.NewRecord())
+	}
+	if closed && v.counted > 0 {
+		e.metrics.late.Add(float64(v.counted))
+		e.lateFor(k, w)
+	}
+}
+
+// lateFor remembers that a closed window must be revised.
+func (e *Engine) lateFor(k *kappa, w *window) {
+	if w.dirty {
+		return
+	}
+	w.dirty = true
+	if len(e.late) == 0 {
+		e.lateAt = e.config.Clock.Now()
+		e.wake()
+	}
+	e.late = append(e.late, late{kappa: k, window: w})
+}
+
+// advance closes every window that the watermark has passed. The level before GRACE is the newest mark, or the least of
+// what the partitions have reached where they all went beyond it.
+func (e *Engine) advance(out *output) {
+	level := max(e.markMs, slices.Min(e.newest[:]))
+	if level <= e.levelMs {
+		return
+	}
+	e.levelMs = level
+	for _, ref := range e.order {
+		e.advanceKappa(e.kappas[ref], out)
+	}
+}
+
+func (e *Engine) advanceKappa(k *kappa, out *output) {
+	for {
+		p := k.at(k.next)
+		_, end := p.span(k.next)
+		if end+p.graceMs > e.levelMs {
+			break
+		}
+		if !p.paused {
+			e.close(k, p, out)
+		}
+		k.next++
+	}
+	oldest := floorDiv(e.levelMs-e.config.Retention.Milliseconds(), k.plans[0].windowMs)
+	for ; k.oldest < min(oldest, k.next); k.oldest++ {
+		if w := k.windows[k.oldest]; w != nil && w.dirty {
+			break
+		}
+		delete(k.windows, k.oldest)
+	}
+}
+
+// close makes the first results of the kappa's next window.
+func (e *Engine) close(k *kappa, p *plan, out *output) {
+	w, opened := k.open(e.config.Frames, p, k.next)
+	out.opened = out.opened || opened
+	w.revision = 1
+	out.results = append(out.results, k.estimate(w, e.config.ResponseFloor)...)
+	w.frame = nil
+	w.heard.RunOptimize()
+	e.metrics.closed.Inc()
+}
+
+// revise makes the next results of closed windows with late reports. It runs at marks, so that a replay revises at the
+// same place of the stream.
+func (e *Engine) revise(out *output) {
+	slices.SortFunc(e.late, func(a, b late) int {
+		if a.kappa != b.kappa {
+			return strings.Compare(a.kappa.ref, b.kappa.ref)
+		}
+		return int(a.window.index - b.window.index)
+	})
+	for _, l := range e.late {
+		l.window.dirty = false
+		l.window.revision++
+		out.results = append(out.results, l.kappa.estimate(l.window, e.config.ResponseFloor)...)
+		l.window.frame = nil
+		e.metrics.revised.Inc()
+	}
+	e.late = e.late[:0]
+}

@@ -1,0 +1,142 @@
+package engine
+
+import (
+	"fmt"
+	"maps"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+	"github.com/quadrat-dev/quadrat/survey"
+)
+
+// leastResponses is how many responses a stratum must have to be estimated on its own.
+const leastResponses = 2
+
+// allCells is the domain of the estimate over all cells.
+const allCells = -1
+
+// estimate makes the results of a window, for every statistic first the one over all cells, then the cells in order,
+// and brings the running means up to date.
+func (k *kappa) estimate(w *window, responseFloor float64) []*quadratv1.Result {
+	domains := len(w.layout.cells) + 1
+	out := make([]*quadratv1.Result, 0, len(w.plan.statistics)*domains)
+	for s := range w.plan.statistics {
+		for d := range domains {
+			domain := d - 1
+			r := w.frameOf(s, domain)
+			estimate, notes, err := w.solve(s, domain)
+			w.fill(r, s, estimate, notes, err, responseFloor)
+			name := series{statistic: r.GetStatistic(), cell: "{}"}
+			if domain != allCells {
+				name.cell = w.layout.cells[domain].text
+			}
+			if !w.plan.fixed {
+				r.Running = k.run(name, &w.told[s*domains+d], estimate, err == nil, w.plan.confidence)
+			}
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// frameOf fills what a result says whether or not there is an estimate.
+func (w *window) frameOf(statistic, domain int) *quadratv1.Result {
+	start, end := w.plan.span(w.index)
+	s := &w.plan.statistics[statistic]
+	r := &quadratv1.Result{
+		Kappa: w.plan.name, Ref: w.plan.ref, WindowStart: timestamppb.New(time.UnixMilli(start)),
+		WindowEnd: timestamppb.New(time.UnixMilli(end)), Revision: w.revision, Final: true, Statistic: s.name,
+		Confidence: w.plan.confidence, PlanRevision: w.plan.revision, Frame: w.layout.fingerprint,
+		Privacy: proto.Clone(w.plan.privacy).(*quadratv1.Privacy), Population: uint32(w.layout.size),
+	}
+	r.Privacy.Mechanism = s.mechanism
+	if domain != allCells {
+		r.Cell = maps.Clone(w.layout.cells[domain].values)
+		r.Population = uint32(w.layout.cellSize[domain])
+	}
+	groups := len(w.layout.groups)
+	for i, g := range w.layout.groups {
+		if domain == allCells || domain == g.cell {
+			r.Panel += uint32(w.due[statistic*groups+i])
+			r.Reports += uint32(w.moments[statistic*groups+i].Count)
+		}
+	}
+	if r.GetPanel() > 0 {
+		r.ResponseRate = float64(r.GetReports()) / float64(r.GetPanel())
+	}
+	return r
+}
+
+// solve estimates a statistic in a domain. Strata with too few responses are collapsed; notes name them.
+func (w *window) solve(statistic, domain int) (survey.Estimate, []string, error) {
+	samples, groups := make([]survey.Sample, len(w.layout.strata)), len(w.layout.groups)
+	for h, name := range w.layout.strata {
+		samples[h] = survey.Sample{Stratum: name, Population: w.layout.stratumSize[h]}
+	}
+	for i, g := range w.layout.groups {
+		m, h := w.moments[statistic*groups+i], &samples[g.stratum]
+		h.Panel += w.due[statistic*groups+i]
+		h.Responses += m.Count
+		if domain == allCells || domain == g.cell {
+			h.Domain.Merge(m)
+		}
+	}
+	merged, _, notes := survey.Collapse(samples, leastResponses)
+	estimators := map[string]func([]survey.Sample, float64) (survey.Estimate, error){
+		"mean": survey.Mean, "total": survey.Total, "proportion": survey.Proportion, "count": survey.Count,
+	}
+	estimate, err := estimators[w.plan.statistics[statistic].kind](merged, w.plan.confidence)
+	return estimate, notes, err
+}
+
+// fill writes an estimate, or why there is none, into a result.
+func (w *window) fill(r *quadratv1.Result, statistic int, e survey.Estimate, notes []string, err error, responseFloor float64) {
+	r.Warnings = notes
+	if err != nil {
+		r.Warnings = append(r.Warnings, "no estimate: "+err.Error())
+	} else {
+		r.Value, r.StdError = proto.Float64(e.Value), proto.Float64(e.StdError)
+		r.CiLow, r.CiHigh = proto.Float64(e.Low), proto.Float64(e.High)
+		r.VarianceSampling, r.VariancePrivacy = proto.Float64(e.VarianceSampling), proto.Float64(e.VariancePrivacy)
+		r.DesignEffect, r.DegreesOfFreedom = proto.Float64(e.DesignEffect), proto.Float64(e.DegreesOfFreedom)
+		r.Warnings = append(r.Warnings, e.Warnings...)
+	}
+	if r.GetPanel() > 0 && r.GetResponseRate() < responseFloor {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("low response: %.0f %% of the devices that were due answered",
+			100*r.GetResponseRate()))
+	}
+	if s := &w.plan.statistics[statistic]; !s.exact {
+		r.Warnings = append(r.Warnings, "the noise variance of "+s.mechanism+" is an upper bound; the interval may be too wide")
+	}
+	if w.damaged {
+		r.Warnings = append(r.Warnings, "the frame was lost at a restart; reports after it are not counted")
+	}
+}
+
+// run brings a running mean up to date: a window's estimate takes the place of the one that it told before.
+func (k *kappa) run(name series, before *told, e survey.Estimate, ok bool, confidence float64) *quadratv1.Running {
+	r := k.running[name]
+	if r == nil {
+		r = &survey.Running{}
+		k.running[name] = r
+	}
+	now := told{value: e.Value, variance: e.StdError * e.StdError, counted: ok}
+	switch {
+	case now.counted && before.counted:
+		r.Mean += (now.value - before.value) / float64(r.Windows)
+		r.Variance = max(0, r.Variance+now.variance-before.variance)
+	case now.counted:
+		r.Add(now.value, now.variance)
+	case before.counted:
+		now = *before // late reports add to a window; they never take its estimate away
+	}
+	*before = now
+	if r.Windows == 0 {
+		return nil
+	}
+	value, low, high := r.Interval(confidence)
+	return &quadratv1.Running{Windows: uint32(r.Windows), Value: value, Low: low, High: high}
+}

@@ -1,0 +1,406 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quadrat-dev/quadrat/fleet"
+	"github.com/quadrat-dev/quadrat/internal/broker"
+	"github.com/quadrat-dev/quadrat/internal/clock"
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+	"github.com/quadrat-dev/quadrat/survey/panel"
+)
+
+const (
+	windowMs = 1000
+	graceMs  = 200
+)
+
+var epoch = time.UnixMilli(1_800_000_000_000).UTC()
+
+// firstWindow is the index of the window that begins at epoch.
+const firstWindow = 1_800_000_000_000 / windowMs
+
+// row is one stored report as the sink got it.
+type row struct {
+	Device            string  `json:"device"`
+	Statistic         string  `json:"statistic"`
+	Stratum           string  `json:"stratum"`
+	Cell              string  `json:"cell"`
+	WindowStart       string  `json:"window_start"`
+	Score             float64 `json:"score"`
+	Pi                float64 `json:"pi"`
+	Weight            float64 `json:"weight"`
+	NoiseVariance     float64 `json:"noise_variance"`
+	StratumPopulation int64   `json:"stratum_population"`
+	Sequence          uint64  `json:"sequence"`
+}
+
+// memorySink keeps what it is given; what was not committed goes at Restore, as on a disk.
+type memorySink struct {
+	mu        sync.Mutex
+	changed   chan struct{}
+	rows      []row
+	results   []*quadratv1.Result
+	keptRows  int
+	kept      int
+	committed uint64
+	fault     error
+}
+
+func newMemorySink() *memorySink { return &memorySink{changed: make(chan struct{}, 1)} }
+
+func (s *memorySink) do(f func()) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fault != nil {
+		return s.fault
+	}
+	f()
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+func (s *memorySink) Restore(sequence uint64) error {
+	return s.do(func() {
+		if sequence < s.committed { // committed, but the checkpoint never appeared
+			s.rows = slices.DeleteFunc(s.rows, func(r row) bool { return r.Sequence > sequence })
+			return
+		}
+		s.rows, s.results = s.rows[:s.keptRows], s.results[:s.kept]
+	})
+}
+
+func (s *memorySink) Reports(record arrow.Record) error {
+	text, err := record.MarshalJSON()
+	if err != nil {
+		return err
+	}
+	var rows []row
+	if err := json.Unmarshal(text, &rows); err != nil {
+		return err
+	}
+	return s.do(func() { s.rows = append(s.rows, rows...) })
+}
+
+func (s *memorySink) Results(results []*quadratv1.Result) error {
+	return s.do(func() { s.results = append(s.results, results...) })
+}
+
+func (s *memorySink) Commit(sequence uint64) error {
+	return s.do(func() { s.keptRows, s.kept, s.committed = len(s.rows), len(s.results), sequence })
+}
+
+func (s *memorySink) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = err
+}
+
+// newest gives the newest revision of each result, in a fixed order.
+func (s *memorySink) newest() []*quadratv1.Result {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	byID := map[string]*quadratv1.Result{}
+	for _, r := range s.results {
+		id := fmt.Sprint(r.GetRef(), r.GetWindowStart().AsTime().UnixMilli(), r.GetStatistic(), r.GetCell())
+		if old := byID[id]; old == nil || old.GetRevision() <= r.GetRevision() {
+			byID[id] = r
+		}
+	}
+	out := make([]*quadratv1.Result, 0, len(byID))
+	for _, r := range byID {
+		out = append(out, r)
+	}
+	slices.SortFunc(out, func(a, b *quadratv1.Result) int {
+		return cmp.Or(cmp.Compare(a.GetRef(), b.GetRef()), a.GetWindowStart().AsTime().Compare(b.GetWindowStart().AsTime()),
+			cmp.Compare(a.GetStatistic(), b.GetStatistic()), cmp.Compare(fmt.Sprint(a.GetCell()), fmt.Sprint(b.GetCell())))
+	})
+	return out
+}
+
+// wait waits until the condition holds.
+func (s *memorySink) wait(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	patience := time.After(20 * time.Second)
+	for {
+		s.mu.Lock()
+		ok := holds()
+		s.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-s.changed:
+		case <-patience:
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// world is a fleet, a kappa and everything that an engine needs.
+type world struct {
+	t        *testing.T
+	rand     *rand.Rand
+	broker   *broker.Broker
+	registry *fleet.Registry
+	clock    *clock.Manual
+	sink     *memorySink
+	folder   string
+	alloc    *memory.CheckedAllocator
+	record   *quadratv1.KappaRecord
+	stop     func()
+	engine   *Engine
+}
+
+func newWorld(t *testing.T, seed uint64) *world {
+	t.Helper()
+	b, err := broker.Open(t.Context(), broker.Config{StoreDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	if err := broker.Ensure(t.Context(), b.JetStream(), broker.Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	w := &world{
+		t: t, rand: rand.New(rand.NewPCG(seed, 1)), broker: b, registry: fleet.New(fleet.NewKeyer([16]byte{1})),
+		clock: clock.NewManual(epoch.Add(-time.Hour)), sink: newMemorySink(), folder: t.TempDir(),
+		alloc: memory.NewCheckedAllocator(memory.NewGoAllocator()),
+	}
+	t.Cleanup(func() { w.alloc.AssertSize(t, 0) })
+	return w
+}
+
+// join lets a device say hello at a moment.
+func (w *world) join(id string, attributes map[string]string, at time.Time) {
+	w.t.Helper()
+	err := w.registry.Hello(&quadratv1.Hello{
+		Device: id, Attributes: attributes,
+		Capabilities: []*quadratv1.Capability{{Name: "sense.temperature", Open: true}},
+		Limits:       &quadratv1.Limits{EpsilonMicro: 8e6, PeriodMs: 3.6e6, Models: []string{"local", "none"}},
+	}, at)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// populate joins so many devices with random regions and cells, some without.
+func (w *world) populate(n int) {
+	regions, kinds := []string{"asia", "europe", "africa", ""}, []string{"mixed", "air", ""}
+	for i := range n {
+		attributes := map[string]string{"floor": fmt.Sprint(i % 3)}
+		if region := regions[w.rand.IntN(len(regions))]; region != "" {
+			attributes["region"] = region
+		}
+		if kind := kinds[w.rand.IntN(len(kinds))]; kind != "" {
+			attributes["cooling"] = kind
+		}
+		w.join(fmt.Sprintf("d%d", i), attributes, epoch.Add(-2*time.Hour))
+	}
+}
+
+// deploy makes a kappa over the fleet as it is, partitioned over a lap.
+func (w *world) deploy(ref string, lap uint32, groupBy []string, statistics ...*quadratv1.StatisticPlan) *quadratv1.KappaRecord {
+	w.t.Helper()
+	model := "local"
+	if statistics[0].GetMechanism() == "none" {
+		model = "none"
+	}
+	plan := &quadratv1.DevicePlan{
+		Ref: ref, Name: "name-" + ref, Revision: 1, FromWindow: firstWindow, WindowMs: windowMs, GraceMs: graceMs,
+		Salt: []byte("0123456789abcdef"), Capability: "sense.temperature", StratifiedBy: []string{"region"}, LapWindows: lap,
+		Statistics: statistics, Model: model, EpsilonMicro: 4e6, EpsilonPeriodMicro: 4e6, PeriodMs: 3.6e6, GroupBy: groupBy,
+		Confidence: 0.95,
+	}
+	for _, name := range []string{"asia", "europe", "africa", ""} {
+		plan.Strata = append(plan.Strata, w.stratum(plan, name))
+	}
+	w.record = &quadratv1.KappaRecord{
+		Version: 1, Kappa: &quadratv1.Kappa{Ref: ref, Name: plan.GetName()},
+		Revisions: []*quadratv1.PlanRevision{{Device: plan, Plan: &quadratv1.Plan{Rotation: "rotating"}}},
+	}
+	return w.record
+}
+
+func (w *world) stratum(plan *quadratv1.DevicePlan, name string) *quadratv1.StratumPlan {
+	w.t.Helper()
+	var numbers []panel.Number
+	for _, r := range w.registry.Frame(fleet.Query{}, epoch.Add(-time.Hour)) {
+		if r.Attributes["region"] == name {
+			numbers = append(numbers, panel.NumberOf(panel.Salt(plan.GetSalt()), r.ID))
+		}
+	}
+	slices.Sort(numbers)
+	slots := uint32(len(plan.GetStatistics()))
+	arcs := panel.Partition(len(numbers), int(plan.GetLapWindows()*slots))
+	rotation, err := panel.Draw(numbers, 0, plan.GetLapWindows(), slots, arcs)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	label := name
+	if label == "" {
+		label = "(missing)"
+	}
+	return &quadratv1.StratumPlan{
+		Name: label, Members: []*quadratv1.AttributeValues{{Values: []string{name}}},
+		Origin: uint64(rotation.Origin), Last: rotation.Last,
+	}
+}
+
+// answer is one report, before it is packed.
+type answer struct {
+	ref       string
+	revision  uint32
+	window    int64
+	key       fleet.Key
+	statistic uint32
+	value     int64
+}
+
+// answers gives what the due devices of a window say: random codes.
+func (w *world) answers(record *quadratv1.KappaRecord, window int64, response float64) []answer {
+	plan := record.GetRevisions()[0].GetDevice()
+	var out []answer
+	for _, r := range w.registry.Frame(fleet.Query{}, time.UnixMilli(window*windowMs)) {
+		for _, s := range plan.GetStrata() {
+			if s.GetMembers()[0].GetValues()[0] != r.Attributes["region"] {
+				continue
+			}
+			rotation := panel.Rotation{
+				LapWindows: plan.GetLapWindows(), Slots: uint32(len(plan.GetStatistics())),
+				Origin: panel.Number(s.GetOrigin()), Last: s.GetLast(),
+			}
+			statistic, due := rotation.Due(panel.NumberOf(panel.Salt(plan.GetSalt()), r.ID), window)
+			if !due || w.rand.Float64() > response {
+				continue
+			}
+			out = append(out, answer{
+				ref: plan.GetRef(), revision: 1, window: window, key: r.Key, statistic: statistic,
+				value: w.code(plan.GetStatistics()[statistic]),
+			})
+		}
+	}
+	w.rand.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out
+}
+
+func (w *world) code(s *quadratv1.StatisticPlan) int64 {
+	bit := s.GetKind() == "proportion" || s.GetKind() == "count"
+	switch {
+	case s.GetMechanism() == "none" && bit:
+		return w.rand.Int64N(2) * 1_000_000
+	case s.GetMechanism() == "none":
+		return s.GetLoMicro() + w.rand.Int64N(s.GetHiMicro()-s.GetLoMicro()+1)
+	}
+	compiled, err := newStatistic(s, 4e6)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return w.rand.Int64N(int64(len(compiled.scores)))
+}
+
+// publish stores answers, at most so many a message.
+func (w *world) publish(answers []answer, most int) {
+	w.t.Helper()
+	byPartition := map[uint32][]answer{}
+	for _, a := range answers {
+		p := fleet.Partition(a.key)
+		byPartition[p] = append(byPartition[p], a)
+	}
+	for p := range uint32(broker.Partitions) {
+		for part := range slices.Chunk(byPartition[p], most) {
+			w.publishBatch(p, part)
+		}
+	}
+}
+
+func (w *world) publishBatch(partition uint32, answers []answer) {
+	w.t.Helper()
+	batch := &quadratv1.StoredBatch{Version: 1}
+	for _, a := range answers {
+		at := slices.IndexFunc(batch.GetGroups(), func(g *quadratv1.StoredGroup) bool {
+			return g.GetKappa() == a.ref && g.GetRevision() == a.revision && g.GetWindow() == a.window
+		})
+		if at < 0 {
+			at = len(batch.GetGroups())
+			batch.Groups = append(batch.Groups, &quadratv1.StoredGroup{Kappa: a.ref, Revision: a.revision, Window: a.window})
+		}
+		g := batch.GetGroups()[at]
+		g.Device = append(g.Device, uint64(a.key))
+		g.Statistic = append(g.Statistic, a.statistic)
+		g.Value = append(g.Value, a.value)
+	}
+	body, err := proto.Marshal(batch)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.publishRaw(broker.ReportSubject(partition), body)
+}
+
+func (w *world) publishRaw(subject string, body []byte) {
+	w.t.Helper()
+	if _, err := w.broker.JetStream().Publish(w.t.Context(), subject, body); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// start runs an engine; stop ends it as a killed process does unless orderly.
+func (w *world) start(orderly bool, change func(*Config), records ...*quadratv1.KappaRecord) {
+	w.t.Helper()
+	config := Config{
+		JetStream: w.broker.JetStream(), Frames: w.registry, Sink: w.sink, Folder: w.folder, Clock: w.clock,
+		CheckpointEvery: 5 * time.Millisecond, ReviseAfter: 100 * time.Millisecond, RecordRows: 64, Allocator: w.alloc,
+	}
+	if change != nil {
+		change(&config)
+	}
+	e, err := New(config)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, r := range records {
+		if err := e.Apply(r); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- e.run(ctx, orderly) }()
+	w.engine = e
+	w.stop = func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Error(err)
+		}
+		w.stop = func() {}
+	}
+	w.t.Cleanup(func() { w.stop() })
+}
+
+// end is the moment at which a window closes.
+func end(window int64) time.Time { return time.UnixMilli((window+1)*windowMs + graceMs).UTC() }
+
+// closed waits until a window has results of at least this revision.
+func (w *world) closed(window int64, revision uint32) {
+	w.t.Helper()
+	w.sink.wait(w.t, fmt.Sprintf("revision %d of window %d", revision, window-firstWindow), func() bool {
+		return slices.ContainsFunc(w.sink.results, func(r *quadratv1.Result) bool {
+			return r.GetWindowStart().AsTime().UnixMilli() == window*windowMs && r.GetRevision() >= revision
+		})
+	})
+}

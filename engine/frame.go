@@ -1,0 +1,227 @@
+package engine
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"math/bits"
+	"slices"
+
+	"github.com/quadrat-dev/quadrat/engine/column"
+	"github.com/quadrat-dev/quadrat/fleet"
+	"github.com/quadrat-dev/quadrat/survey/panel"
+)
+
+// nowhere is the place of a device that rests in a lap.
+const nowhere = ^uint32(0)
+
+// layout is what estimates need of a frame: its strata, its cells, and how many devices each combination has. It never
+// changes and outlives the frame.
+type layout struct {
+	fingerprint string
+	strata      []string
+	cells       []cell // sorted by text; the one over all is not among them
+	groups      []group
+	stratumSize []int64 // devices by stratum
+	cellSize    []int64 // devices by cell
+	size        int64
+}
+
+// cell is one combination of GROUP BY values.
+type cell struct {
+	values map[string]string
+	text   string // JSON
+}
+
+// group is a combination of stratum and cell that devices of the frame have.
+type group struct {
+	stratum, cell int // cell is −1 without GROUP BY
+	size          int64
+}
+
+// frame is the devices of one window's frame, in columns ordered by key, compiled for one plan. It never changes and
+// may serve several windows.
+type frame struct {
+	*layout
+	rows    []*fleet.Row
+	keys    []uint64
+	group   []uint32
+	place   []uint32 // arc of the device: window of the lap · statistics + slot, or nowhere
+	slots   []uint32 // open-addressing table by the key's top bits: row + 1, or 0
+	shift   uint
+	byLap   []uint32 // rows in the order of their window of the lap
+	lapFrom []uint32 // byLap[lapFrom[w]:lapFrom[w+1]] are due in window w of the lap
+}
+
+// newFrame compiles the rows for a plan. Rows whose values stand in no stratum are left out.
+func newFrame(p *plan, rows []*fleet.Row) *frame {
+	b := frameBuilder{plan: p, frame: &frame{rows: rows, layout: &layout{strata: p.strata}}, cells: map[string]int{}}
+	b.frame.stratumSize = make([]int64, len(p.strata))
+	combined := map[[2]int]uint32{}
+	scratch := make([]string, 0, max(len(p.by), len(p.groupBy)))
+	for _, row := range rows {
+		stratum := p.stratumOf(row.Attributes, scratch)
+		if stratum < 0 {
+			continue
+		}
+		key := [2]int{stratum, b.cell(valuesOf(row.Attributes, p.groupBy, scratch))}
+		id, known := combined[key]
+		if !known {
+			id = uint32(len(b.frame.groups))
+			combined[key] = id
+			b.frame.groups = append(b.frame.groups, group{stratum: key[0], cell: key[1]})
+		}
+		b.add(row, id)
+	}
+	b.sortCells()
+	b.index()
+	b.order()
+	b.fingerprint()
+	return b.frame
+}
+
+// frameBuilder holds what is needed only while a frame is compiled.
+type frameBuilder struct {
+	plan  *plan
+	frame *frame
+	cells map[string]int
+}
+
+// cell gives the number of a cell, −1 without GROUP BY.
+func (b *frameBuilder) cell(values []string) int {
+	if len(b.plan.groupBy) == 0 {
+		return -1
+	}
+	key := join(values)
+	id, known := b.cells[key]
+	if !known {
+		id = len(b.frame.cells)
+		b.cells[key] = id
+		named := cellOf(b.plan.groupBy, values)
+		b.frame.cells = append(b.frame.cells, cell{values: named, text: column.Cell(named)})
+	}
+	return id
+}
+
+func (b *frameBuilder) add(row *fleet.Row, id uint32) {
+	f := b.frame
+	g := &f.groups[id]
+	rotation := b.plan.rotations[g.stratum]
+	place := nowhere
+	if window, slot, ok := rotation.Place(panel.NumberOf(b.plan.salt, row.ID)); ok {
+		place = window*rotation.Slots + slot
+	}
+	f.keys = append(f.keys, uint64(row.Key))
+	f.group = append(f.group, id)
+	f.place = append(f.place, place)
+	g.size++
+	f.stratumSize[g.stratum]++
+	f.size++
+}
+
+// sortCells puts the cells in the order of their text, whatever the order of the devices.
+func (b *frameBuilder) sortCells() {
+	f := b.frame
+	order := make([]int, len(f.cells))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(x, y int) int { return cmp.Compare(f.cells[x].text, f.cells[y].text) })
+	sorted, rank := make([]cell, len(order)), make([]int, len(order))
+	for to, from := range order {
+		sorted[to], rank[from] = f.cells[from], to
+	}
+	f.cells, f.cellSize = sorted, make([]int64, len(sorted))
+	for i := range f.groups {
+		if g := &f.groups[i]; g.cell >= 0 {
+			g.cell = rank[g.cell]
+			f.cellSize[g.cell] += g.size
+		}
+	}
+}
+
+// index builds the table from key to row. Keys are uniform, so their top bits are a hash.
+func (b *frameBuilder) index() {
+	f := b.frame
+	size := uint(max(bits.Len(uint(len(f.keys))*2), 3))
+	f.slots, f.shift = make([]uint32, 1<<size), 64-size
+	mask := uint64(len(f.slots) - 1)
+	for i, key := range f.keys {
+		at := key >> f.shift
+		for f.slots[at] != 0 {
+			at = (at + 1) & mask
+		}
+		f.slots[at] = uint32(i) + 1
+	}
+}
+
+// find gives the row of a key, or −1.
+func (f *frame) find(key uint64) int {
+	mask := uint64(len(f.slots) - 1)
+	for at := key >> f.shift; ; at = (at + 1) & mask {
+		slot := f.slots[at]
+		if slot == 0 {
+			return -1
+		}
+		if f.keys[slot-1] == key {
+			return int(slot - 1)
+		}
+	}
+}
+
+// order sorts the rows by their window of the lap, by counting.
+func (b *frameBuilder) order() {
+	f, statistics := b.frame, uint32(len(b.plan.statistics))
+	f.lapFrom = make([]uint32, b.plan.lapWindows+1)
+	for _, place := range f.place {
+		if place != nowhere {
+			f.lapFrom[place/statistics+1]++
+		}
+	}
+	for w := range b.plan.lapWindows {
+		f.lapFrom[w+1] += f.lapFrom[w]
+	}
+	f.byLap = make([]uint32, f.lapFrom[b.plan.lapWindows])
+	next := slices.Clone(f.lapFrom)
+	for i, place := range f.place {
+		if place != nowhere {
+			w := place / statistics
+			f.byLap[next[w]] = uint32(i)
+			next[w]++
+		}
+	}
+}
+
+// fingerprint hashes who is in the frame, in which stratum and in which cell.
+func (b *frameBuilder) fingerprint() {
+	f, h := b.frame, sha256.New()
+	labels := make([]uint64, len(f.groups))
+	for i, g := range f.groups {
+		text := f.strata[g.stratum] + "\x00"
+		if g.cell >= 0 {
+			text += f.cells[g.cell].text
+		}
+		sum := sha256.Sum256([]byte(text))
+		labels[i] = binary.BigEndian.Uint64(sum[:])
+	}
+	var pair [16]byte
+	for i, key := range f.keys {
+		binary.BigEndian.PutUint64(pair[:8], key)
+		binary.BigEndian.PutUint64(pair[8:], labels[f.group[i]])
+		h.Write(pair[:])
+	}
+	f.layout.fingerprint = hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// due counts the devices that are due in a window, by statistic and group: [statistic·groups + group].
+func (f *frame) due(p *plan, index int64) []int64 {
+	statistics := uint64(len(p.statistics))
+	counts := make([]int64, len(p.statistics)*len(f.groups))
+	w, lap := index%p.lapWindows, uint64(index/p.lapWindows)
+	for _, row := range f.byLap[f.lapFrom[w]:f.lapFrom[w+1]] {
+		statistic := (uint64(f.place[row])%statistics + lap%statistics) % statistics
+		counts[int(statistic)*len(f.groups)+int(f.group[row])]++
+	}
+	return counts
+}

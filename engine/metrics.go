@@ -1,0 +1,69 @@
+package engine
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics counts what the engine does. No label names a device or a value.
+type metrics struct {
+	reports  *prometheus.CounterVec // by outcome: counted, duplicate, or a cause
+	late     prometheus.Counter
+	closed   prometheus.Counter
+	revised  prometheus.Counter
+	results  prometheus.Counter
+	retries  *prometheus.CounterVec // by what failed
+	saved    prometheus.Counter
+	position prometheus.Gauge
+	bytes    prometheus.Gauge
+}
+
+// newMetrics makes the metrics and registers them, unless to is nil.
+func newMetrics(to prometheus.Registerer) (*metrics, error) {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "quadrat", Subsystem: "engine", Name: name, Help: help})
+	}
+	vector := func(name, help, label string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(
+			prometheus.CounterOpts{Namespace: "quadrat", Subsystem: "engine", Name: name, Help: help}, []string{label})
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "quadrat", Subsystem: "engine", Name: name, Help: help})
+	}
+	m := &metrics{
+		reports:  vector("reports_total", "Reports read, by what became of them.", "outcome"),
+		late:     counter("late_reports_total", "Reports counted after their window had closed."),
+		closed:   counter("windows_closed_total", "Windows closed."),
+		revised:  counter("windows_revised_total", "Revisions of closed windows."),
+		results:  counter("results_total", "Results published."),
+		retries:  vector("retries_total", "Output that had to be tried again, by what failed.", "what"),
+		saved:    counter("checkpoints_total", "Checkpoints written."),
+		position: gauge("position", "Position in REPORTS of the newest checkpoint."),
+		bytes:    gauge("checkpoint_bytes", "Size of the newest checkpoint."),
+	}
+	if to == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{
+		m.reports, m.late, m.closed, m.revised, m.results, m.retries, m.saved, m.position, m.bytes,
+	} {
+		if err := to.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) refused(c cause, n int) { m.reports.WithLabelValues(c.String()).Add(float64(n)) }
+
+// counted adds what became of a group.
+func (m *metrics) counted(v *verdict) {
+	if v.counted > 0 {
+		m.reports.WithLabelValues("counted").Add(float64(v.counted))
+	}
+	if v.duplicate > 0 {
+		m.reports.WithLabelValues("duplicate").Add(float64(v.duplicate))
+	}
+	for c, places := range v.refused {
+		if len(places) > 0 {
+			m.refused(cause(c), len(places))
+		}
+	}
+}

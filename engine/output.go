@@ -1,0 +1,187 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quadrat-dev/quadrat/engine/column"
+	"github.com/quadrat-dev/quadrat/internal/broker"
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+)
+
+// output is what counting has made and no one has taken yet.
+type output struct {
+	records []arrow.Record
+	results []*quadratv1.Result
+	dead    []*nats.Msg
+	sunk    bool // the sink has taken results
+	opened  bool // a frame was taken whose rows may not be on disk
+	reports int  // counted since the newest checkpoint
+}
+
+// deadLetter makes the dead letter of a message, or of the reports of it that have one cause.
+func deadLetter(c cause, m *message, content []byte) *nats.Msg {
+	body, err := proto.Marshal(&quadratv1.DeadLetter{
+		Cause: c.String(), Subject: m.subject, Sequence: m.sequence, Message: content,
+	})
+	if err != nil {
+		body = nil // only a string that isn't UTF-8 fails; the subject never is
+	}
+	msg := nats.NewMsg(broker.DeadSubject(c.String()))
+	msg.Data = body
+	return msg
+}
+
+// work counts messages and hands on what comes of them until ctx ends or the reader fails.
+func (e *Engine) work(ctx context.Context, queue <-chan message, ticks <-chan struct{}, failed <-chan error) error {
+	unsaved := false
+	for {
+		wanted := false
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-failed:
+			if err != nil {
+				return err
+			}
+			failed = nil
+			continue
+		case m := <-queue:
+			e.takeAll(m, queue)
+			unsaved = true
+		case <-ticks:
+			wanted = unsaved
+		}
+		err := e.emit(ctx)
+		if err == nil && (wanted || e.out.reports >= e.config.CheckpointReports) {
+			err = e.save(ctx)
+			unsaved = err != nil
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// takeAll counts a message and those that already wait behind it, up to the bound of the queue.
+func (e *Engine) takeAll(m message, queue <-chan message) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.take(&m, &e.out)
+	for range e.config.QueueMessages {
+		select {
+		case next := <-queue:
+			e.take(&next, &e.out)
+		default:
+			return
+		}
+	}
+}
+
+// emit hands on what was made: rows and results to the sink, results and dead letters to their streams. It tries until
+// ctx ends; what was not handed on then stays in the output, and without it no checkpoint is written.
+func (e *Engine) emit(ctx context.Context) error {
+	out := &e.out
+	if out.opened && e.config.Settle != nil {
+		if err := e.persist(ctx, "frame", func() error { return e.config.Settle(ctx) }); err != nil {
+			return err
+		}
+	}
+	out.opened = false
+	for len(out.records) > 0 {
+		if err := e.persist(ctx, "reports", func() error { return e.config.Sink.Reports(out.records[0]) }); err != nil {
+			return err
+		}
+		out.records[0].Release()
+		out.records = out.records[1:]
+	}
+	out.records = nil
+	if len(out.dead) > 0 {
+		if err := e.persist(ctx, "dead letters", func() error { return e.publish(ctx, out.dead) }); err != nil {
+			return err
+		}
+		out.dead = out.dead[:0]
+	}
+	if len(out.results) > 0 {
+		return e.emitResults(ctx)
+	}
+	return nil
+}
+
+func (e *Engine) emitResults(ctx context.Context) error {
+	out := &e.out
+	if !out.sunk {
+		if err := e.persist(ctx, "results", func() error { return e.config.Sink.Results(out.results) }); err != nil {
+			return err
+		}
+		out.sunk = true
+	}
+	messages, err := resultMessages(out.results)
+	if err != nil {
+		return err
+	}
+	if err := e.persist(ctx, "results stream", func() error { return e.publish(ctx, messages) }); err != nil {
+		return err
+	}
+	e.metrics.results.Add(float64(len(out.results)))
+	out.results, out.sunk = nil, false
+	return nil
+}
+
+// resultMessages encodes results. The identity of a message is that of the result, so that a replay is dropped.
+func resultMessages(results []*quadratv1.Result) ([]*nats.Msg, error) {
+	out := make([]*nats.Msg, len(results))
+	for i, r := range results {
+		body, err := proto.MarshalOptions{Deterministic: true}.Marshal(r)
+		if err != nil {
+			return nil, fmt.Errorf("result: %w", err)
+		}
+		out[i] = nats.NewMsg(broker.ResultSubject(r.GetRef()))
+		out[i].Data = body
+		out[i].Header.Set(jetstream.MsgIDHeader, resultID(r))
+	}
+	return out, nil
+}
+
+// resultID names a result within the window in which the stream drops duplicates.
+func resultID(r *quadratv1.Result) string {
+	id := r.GetRef() + "/" + strconv.FormatInt(r.GetWindowStart().AsTime().UnixMilli(), 36) + "/" +
+		strconv.FormatUint(uint64(r.GetRevision()), 10)
+	sum := sha256.Sum256([]byte(r.GetStatistic() + "\x00" + column.Cell(r.GetCell())))
+	return id + "/" + hex.EncodeToString(sum[:8])
+}
+
+// publish publishes messages and waits until all are stored.
+func (e *Engine) publish(ctx context.Context, messages []*nats.Msg) error {
+	ctx, cancel := context.WithTimeout(ctx, lastPatience)
+	defer cancel()
+	futures := make([]jetstream.PubAckFuture, 0, len(messages))
+	for _, m := range messages {
+		f, err := e.config.JetStream.PublishMsgAsync(m)
+		if err != nil {
+			return err
+		}
+		futures = append(futures, f)
+	}
+	for _, f := range futures {
+		select {
+		case <-f.Ok():
+		case err := <-f.Err():
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}

@@ -1,0 +1,253 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quadrat-dev/quadrat/fleet"
+	"github.com/quadrat-dev/quadrat/internal/attr"
+	"github.com/quadrat-dev/quadrat/internal/wire"
+	"github.com/quadrat-dev/quadrat/privacy"
+	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+	"github.com/quadrat-dev/quadrat/survey/panel"
+)
+
+// scoresMost is the most codes whose scores are kept in a table.
+const scoresMost = 1 << 18
+
+// plan is one revision of a kappa's plan, ready to be applied. It never changes.
+type plan struct {
+	ref, name  string
+	revision   uint32
+	from       int64 // first window
+	windowMs   int64
+	graceMs    int64
+	paused     bool
+	fixed      bool // FIXED panel: the same devices answer in every window
+	salt       panel.Salt
+	query      fleet.Query
+	by         []string       // attributes of the strata
+	members    map[string]int // joined values of by → stratum
+	strata     []string
+	rotations  []panel.Rotation
+	lapWindows int64
+	statistics []statistic
+	groupBy    []string
+	confidence float64
+	epsilon    float64
+	privacy    *quadratv1.Privacy
+}
+
+// statistic is what one statistic's codes mean.
+type statistic struct {
+	name      string
+	kind      string
+	mechanism string
+	noise     float64   // variance of a score's noise
+	exact     bool      // noise is the variance itself and not a bound
+	scores    []float64 // score of each code; nil for the mechanism none
+	least     int64     // mechanism none: the values that are possible
+	most      int64
+	bit       bool
+}
+
+// score gives the unbiased score of a code; ok is false for one that no device sends.
+func (s *statistic) score(code int64) (score float64, ok bool) {
+	if s.scores != nil {
+		if uint64(code) >= uint64(len(s.scores)) {
+			return 0, false
+		}
+		return s.scores[code], true
+	}
+	if code < s.least || code > s.most || s.bit && code != s.least && code != s.most {
+		return 0, false
+	}
+	return privacy.Micro(code).Float64(), true
+}
+
+// newPlan checks a revision and makes it ready.
+func newPlan(r *quadratv1.PlanRevision) (*plan, error) {
+	d := r.GetDevice()
+	encoded, err := proto.Marshal(d)
+	if err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
+	}
+	checked, err := wire.DecodeDevicePlan(encoded)
+	if err == nil {
+		err = checked.Validate()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
+	}
+	if !(d.GetConfidence() > 0 && d.GetConfidence() < 1) {
+		return nil, errors.New("plan: confidence is not between 0 and 1")
+	}
+	p := &plan{
+		ref: d.GetRef(), name: d.GetName(), revision: d.GetRevision(), from: d.GetFromWindow(),
+		windowMs: int64(d.GetWindowMs()), graceMs: int64(d.GetGraceMs()), paused: d.GetPaused(),
+		fixed: r.GetPlan().GetRotation() == "fixed", salt: panel.Salt(d.GetSalt()), by: d.GetStratifiedBy(),
+		lapWindows: int64(d.GetLapWindows()), groupBy: d.GetGroupBy(), confidence: d.GetConfidence(),
+		epsilon: privacy.Micro(d.GetEpsilonMicro()).Float64(), members: map[string]int{},
+	}
+	p.privacy = privacyOf(d, r.GetPlan().GetPrivacy())
+	p.query = fleet.Query{Capability: d.GetCapability(), Model: d.GetModel(), Where: checked.Where}
+	if err := p.compileStrata(d); err != nil {
+		return nil, err
+	}
+	return p, p.compileStatistics(d)
+}
+
+// privacyOf takes what the planner says of privacy, or says it from the plan of the devices.
+func privacyOf(d *quadratv1.DevicePlan, said *quadratv1.Privacy) *quadratv1.Privacy {
+	if said != nil {
+		return proto.Clone(said).(*quadratv1.Privacy)
+	}
+	return &quadratv1.Privacy{
+		Model: d.GetModel(), Unit: "device", Period: spell(d.GetPeriodMs()),
+		EpsilonPerReport: privacy.Micro(d.GetEpsilonMicro()).Float64(),
+		EpsilonPerPeriod: privacy.Micro(d.GetEpsilonPeriodMicro()).Float64(),
+	}
+}
+
+// spell writes a duration in its largest whole unit up to hours.
+func spell(ms uint64) string {
+	for _, unit := range []struct {
+		ms   uint64
+		name string
+	}{{3_600_000, "h"}, {60_000, "m"}, {1_000, "s"}} {
+		if ms >= unit.ms && ms%unit.ms == 0 {
+			return fmt.Sprint(ms/unit.ms, unit.name)
+		}
+	}
+	return fmt.Sprint(ms, "ms")
+}
+
+func (p *plan) compileStrata(d *quadratv1.DevicePlan) error {
+	slots := uint32(len(d.GetStatistics()))
+	for i, s := range d.GetStrata() {
+		rotation := panel.Rotation{
+			LapWindows: d.GetLapWindows(), Slots: slots, Origin: panel.Number(s.GetOrigin()), Last: s.GetLast(),
+		}
+		if err := rotation.Validate(); err != nil {
+			return fmt.Errorf("plan: stratum %q: %w", s.GetName(), err)
+		}
+		p.strata = append(p.strata, s.GetName())
+		p.rotations = append(p.rotations, rotation)
+		for _, m := range s.GetMembers() {
+			key := join(m.GetValues())
+			if _, taken := p.members[key]; taken {
+				return fmt.Errorf("plan: stratum %q: its devices belong to another one too", s.GetName())
+			}
+			p.members[key] = i
+		}
+	}
+	if len(p.by) == 0 && len(p.strata) > 0 {
+		p.members[""] = 0
+	}
+	return nil
+}
+
+func (p *plan) compileStatistics(d *quadratv1.DevicePlan) error {
+	for _, s := range d.GetStatistics() {
+		if !slices.Contains(p.query.Readings, s.GetReading()) && s.GetReading() != "" {
+			p.query.Readings = append(p.query.Readings, s.GetReading())
+		}
+		compiled, err := newStatistic(s, privacy.Epsilon(d.GetEpsilonMicro()))
+		if err != nil {
+			return fmt.Errorf("plan: statistic %q: %w", s.GetName(), err)
+		}
+		p.statistics = append(p.statistics, compiled)
+	}
+	return nil
+}
+
+func newStatistic(s *quadratv1.StatisticPlan, e privacy.Epsilon) (statistic, error) {
+	out := statistic{name: s.GetName(), kind: s.GetKind(), mechanism: s.GetMechanism()}
+	switch out.kind {
+	case "mean", "total":
+	case "proportion", "count":
+		out.bit = true
+	default:
+		return out, fmt.Errorf("kind %q can't be run", out.kind)
+	}
+	bounds := privacy.Bounds{Lo: privacy.Micro(s.GetLoMicro()), Hi: privacy.Micro(s.GetHiMicro())}
+	if out.mechanism == "none" {
+		out.exact, out.least, out.most = true, int64(bounds.Lo), int64(bounds.Hi)
+		if out.bit {
+			out.least, out.most = 0, 1_000_000
+		} else if bounds.Validate() != nil {
+			out.least, out.most = -1<<62, 1<<62
+		}
+		return out, nil
+	}
+	if !out.bit {
+		if err := bounds.Validate(); err != nil {
+			return out, err
+		}
+	}
+	m, err := mechanisms.ByName(out.mechanism, e)
+	if err != nil {
+		return out, err
+	}
+	if m.Codes() > scoresMost || out.bit && m.Levels() != 1 {
+		return out, fmt.Errorf("mechanism %q does not fit the statistic", out.mechanism)
+	}
+	out.noise, out.exact = m.NoiseVariance(), m.ConstantVariance()
+	if !out.bit {
+		out.noise = bounds.Variance(out.noise)
+	}
+	out.scores = make([]float64, m.Codes())
+	for code := range out.scores {
+		unit, err := m.Score(uint32(code))
+		if err != nil {
+			return out, err
+		}
+		if !out.bit {
+			unit = bounds.Score(unit)
+		}
+		out.scores[code] = unit
+	}
+	return out, nil
+}
+
+// span gives start and end of a window in milliseconds from the UTC epoch.
+func (p *plan) span(index int64) (start, end int64) {
+	return index * p.windowMs, (index + 1) * p.windowMs
+}
+
+// stratumOf gives the stratum of a device, or −1 for one whose values stand in none.
+func (p *plan) stratumOf(attributes map[string]string, scratch []string) int {
+	if i, ok := p.members[join(valuesOf(attributes, p.by, scratch))]; ok {
+		return i
+	}
+	return -1
+}
+
+// valuesOf picks attribute values in order; a missing one is empty.
+func valuesOf(attributes map[string]string, names, into []string) []string {
+	into = into[:0]
+	for _, n := range names {
+		into = append(into, attributes[n])
+	}
+	return into
+}
+
+// join makes one key of values that hold no NUL.
+func join(values []string) string { return strings.Join(values, "\x00") }
+
+// cellOf writes values as a cell, with the word for missing ones.
+func cellOf(names, values []string) map[string]string {
+	cell := make(map[string]string, len(names))
+	for i, n := range names {
+		cell[n] = values[i]
+		if values[i] == "" {
+			cell[n] = attr.Missing
+		}
+	}
+	return cell
+}

@@ -1,0 +1,205 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/quadrat-dev/quadrat/internal/broker"
+)
+
+const (
+	// markHeader carries a mark: the server's time in milliseconds from the UTC epoch.
+	markHeader   = "Quadrat-Mark"
+	askPatience  = 5 * time.Second
+	lastPatience = 15 * time.Second
+	retryFirst   = 50 * time.Millisecond
+	retryMost    = 5 * time.Second
+	pullMessages = 512
+)
+
+// message is one message of REPORTS.
+type message struct {
+	sequence  uint64
+	partition uint32 // beyond the last one for a mark
+	markMs    int64  // above 0 for a mark
+	subject   string
+	data      []byte
+}
+
+// read puts the messages behind a position into the queue, in order, until ctx ends. A consumer that fails is made
+// again.
+func (e *Engine) read(ctx context.Context, from uint64, queue chan<- message) error {
+	stream, err := e.config.JetStream.Stream(ctx, broker.StreamReports)
+	if err != nil {
+		return fmt.Errorf("engine: %s: %w", broker.StreamReports, err)
+	}
+	if first := stream.CachedInfo().State.FirstSeq; first > from+1 && from > 0 {
+		e.config.Log.Warn("engine: messages went before they were read", "position", from, "first", first)
+	}
+	for ctx.Err() == nil {
+		if err := e.follow(ctx, stream, &from, queue); err != nil && ctx.Err() == nil {
+			e.metrics.retries.WithLabelValues("consumer").Inc()
+			e.config.Log.Warn("engine: consumer", "error", err)
+			_ = e.config.Pace.WaitUntil(ctx, e.config.Pace.Now().Add(retryFirst))
+		}
+	}
+	return nil
+}
+
+// follow reads with one consumer until it fails or ctx ends; from moves along.
+func (e *Engine) follow(ctx context.Context, stream jetstream.Stream, from *uint64, queue chan<- message) error {
+	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: *from + 1,
+	})
+	if err != nil {
+		return err
+	}
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(pullMessages))
+	if err != nil {
+		return err
+	}
+	defer messages.Stop()
+	defer context.AfterFunc(ctx, messages.Stop)()
+	for {
+		msg, err := messages.Next()
+		if errors.Is(err, jetstream.ErrMsgIteratorClosed) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		m, err := newMessage(msg)
+		if err != nil {
+			return err
+		}
+		select {
+		case queue <- m:
+			*from = m.sequence
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func newMessage(msg jetstream.Msg) (message, error) {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return message{}, err
+	}
+	m := message{
+		sequence: meta.Sequence.Stream, partition: broker.Partitions, subject: msg.Subject(), data: msg.Data(),
+	}
+	token := strings.TrimPrefix(m.subject, broker.PrefixReport)
+	if m.subject == broker.SubjectMark {
+		m.markMs, _ = strconv.ParseInt(msg.Headers().Get(markHeader), 10, 64)
+	} else if n, err := strconv.ParseUint(token, 10, 32); err == nil {
+		m.partition = uint32(n)
+	}
+	return m, nil
+}
+
+// mark puts marks into REPORTS, one whenever the clock passes the end of a window and its grace, or when late reports
+// have waited long enough. It ends with ctx.
+func (e *Engine) mark(ctx context.Context) {
+	e.mu.Lock()
+	marked := e.markMs
+	e.mu.Unlock()
+	for ctx.Err() == nil {
+		due, ok := e.nextMark(marked)
+		if !e.waitUntil(ctx, due, ok) {
+			continue
+		}
+		now := e.config.Clock.Now().UnixMilli()
+		if e.persist(ctx, "mark", func() error { return e.publishMark(ctx, now) }) == nil {
+			marked = now
+		}
+	}
+}
+
+// nextMark tells when the next mark is due, given the newest one; ok is false when nothing waits for one.
+func (e *Engine) nextMark(marked int64) (due time.Time, ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	least := int64(-1)
+	for _, k := range e.kappas {
+		if at := k.dueAt(marked); least < 0 || at < least {
+			least = at
+		}
+	}
+	if len(e.late) > 0 {
+		at := e.lateAt.Add(e.config.ReviseAfter).UnixMilli()
+		if at > marked && (least < 0 || at < least) {
+			least = at
+		}
+	}
+	return time.UnixMilli(least).UTC(), least >= 0
+}
+
+// waitUntil waits for a moment, or for the kick or the end of ctx; it tells whether the moment came.
+func (e *Engine) waitUntil(ctx context.Context, due time.Time, ok bool) bool {
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	came := make(chan bool, 1)
+	go func() { came <- ok && e.config.Clock.WaitUntil(waiting, due) == nil || !ok && ended(waiting) }()
+	select {
+	case <-e.kick:
+		cancel()
+		<-came
+		return false
+	case yes := <-came:
+		return yes
+	}
+}
+
+// ended waits for the end of ctx and returns false.
+func ended(ctx context.Context) bool {
+	<-ctx.Done()
+	return false
+}
+
+func (e *Engine) publishMark(ctx context.Context, ms int64) error {
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	msg := nats.NewMsg(broker.SubjectMark)
+	msg.Header.Set(markHeader, strconv.FormatInt(ms, 10))
+	_, err := e.config.JetStream.PublishMsg(ctx, msg)
+	return err
+}
+
+// tick asks for a checkpoint from time to time.
+func (e *Engine) tick(ctx context.Context, ticks chan<- struct{}) {
+	for e.config.Pace.WaitUntil(ctx, e.config.Pace.Now().Add(e.config.CheckpointEvery)) == nil {
+		select {
+		case ticks <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// persist calls do until it succeeds or ctx ends. Until then the engine counts nothing more and its status tells why.
+func (e *Engine) persist(ctx context.Context, what string, do func() error) error {
+	defer e.health.set(nil)
+	for wait := retryFirst; ; wait = min(2*wait, retryMost) {
+		err := do()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		err = fmt.Errorf("%s: %w", what, err)
+		e.health.set(err)
+		e.metrics.retries.WithLabelValues(what).Inc()
+		e.config.Log.Error("engine: waiting", "error", err)
+		if err := e.config.Pace.WaitUntil(ctx, e.config.Pace.Now().Add(wait)); err != nil {
+			return err
+		}
+	}
+}
