@@ -239,8 +239,9 @@ func TestCoverage(t *testing.T) {
 	for _, w := range []struct {
 		name  string
 		world world
-	}{{"N=20000", large}, {"N=2000", small}} {
-		for _, n := range []int64{30, 100, 1000} {
+		sizes []int64
+	}{{"N=20000", large, []int64{30, 100}}, {"N=2000", small, []int64{30, 100, 1000}}} {
+		for _, n := range w.sizes {
 			for _, epsilon := range []float64{0, 1, 4} {
 				for _, response := range []float64{1, 0.8} {
 					p := plan{
