@@ -76,12 +76,12 @@ func (e Epsilon) String() string {
 	return string(appendDecimal(buf[:0], uint64(e)))
 }
 
-func limited(e float64, max Epsilon) (Epsilon, error) {
-	if math.IsNaN(e) || e <= 0 || e > max.Float64() {
+func limited(e float64, most Epsilon) (Epsilon, error) {
+	if math.IsNaN(e) || e <= 0 || e > most.Float64() {
 		return 0, ErrEpsilon
 	}
 	micro := Epsilon(math.Floor(e*million + slack))
-	if micro == 0 || micro > max {
+	if micro == 0 || micro > most {
 		return 0, ErrEpsilon
 	}
 	return micro, nil

@@ -34,8 +34,11 @@ const (
 // sourceError is ErrEntropy with its cause.
 type sourceError struct{ cause error }
 
+// Error returns ErrEntropy's text and the cause's, which is the reader's own.
 func (e sourceError) Error() string { return string(ErrEntropy) + ": " + e.cause.Error() }
 
+// Is makes errors.Is find ErrEntropy.
 func (e sourceError) Is(target error) bool { return target == ErrEntropy }
 
+// Unwrap returns the cause.
 func (e sourceError) Unwrap() error { return e.cause }

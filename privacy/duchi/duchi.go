@@ -167,9 +167,14 @@ func (m *Mechanism) Certificate() (privacy.Certificate, error) {
 	return privacy.Certificate{
 		Mechanism: Name, Epsilon: m.epsilon, Levels: m.levels, Codes: codes,
 		WorstRatio: ratio, Bound: privacy.ExpLowerBound(m.epsilon),
-		// Probability gives code 0 what code 1 leaves.
-		RowsSumToOne: true, Unbiased: unbiased,
+		RowsSumToOne: m.sumsToOne(0) && m.sumsToOne(m.levels), Unbiased: unbiased,
 	}, nil
+}
+
+// sumsToOne adds up the row of an input.
+func (m *Mechanism) sumsToOne(input uint32) bool {
+	sum := m.Probability(0, input)
+	return sum.Add(sum, m.Probability(1, input)).Cmp(big.NewRat(1, 1)) == 0
 }
 
 func (m *Mechanism) lowest() float64 { return float64(m.low) / (1 << 64) }

@@ -159,6 +159,23 @@ func TestForgottenPastIsRefusedOnce(t *testing.T) {
 	}
 }
 
+// TestForgottenNeighbourIsRefused charges a window whose own start is kept, but
+// not all that lies within a period of it.
+func TestForgottenNeighbourIsRefused(t *testing.T) {
+	b := book(t, limits())
+	const last = 60
+	for at := range time.Duration(last + 1) {
+		want(t, b.Reserve(charge("hourly", at*hour, one)), nil)
+	}
+	// Kept is what starts after newest end - tolerance - a day - an hour: hour 35
+	// and later.
+	c := charge("long", (last-26)*hour+30*time.Minute, one)
+	c.Window = 25*hour + 31*time.Minute
+	want(t, b.Check(c), ledger.Forgotten)
+	c.WindowStart = c.WindowStart.Add(30 * time.Minute)
+	want(t, b.Check(c), nil)
+}
+
 // TestExpectedPlansAreNotRefused restarts the device every day, between the
 // windows of a weekly plan.
 func TestExpectedPlansAreNotRefused(t *testing.T) {
@@ -274,7 +291,7 @@ func (o *oracle) allows(c ledger.Charge) bool {
 
 // TestBookAgreesWithTheLaw makes random charges, many of them at the very edge
 // of a period, and compares each decision with the oracle's. The book may refuse
-// more only for its two reasons about time.
+// more only for a clock that goes back: what it forgets must not matter.
 func TestBookAgreesWithTheLaw(t *testing.T) {
 	for seed := range uint64(40) {
 		random := rand.New(rand.NewPCG(seed, 9))
@@ -291,11 +308,20 @@ func TestBookAgreesWithTheLaw(t *testing.T) {
 			if random.IntN(8) == 0 {
 				c.WindowStart = c.WindowStart.Add(-1)
 			}
+			if random.IntN(5) == 0 {
+				// A window of a day that ends now reaches far back.
+				c.Window = 24 * hour
+				c.WindowStart = c.WindowStart.Add(time.Minute - c.Window)
+				if c.WindowStart.Before(epoch) {
+					continue
+				}
+			}
 			c.PlanPeriod = time.Duration(1+random.IntN(8)) * 15 * time.Minute
 			c.PlanPerPeriod = privacy.Epsilon(2+random.IntN(3)) * one
+			b.Expect(c.Kappa, c.Window, 2*hour)
 			allowed := o.allows(c)
 			err := b.Reserve(c)
-			if errors.Is(err, ledger.ClockBack) || errors.Is(err, ledger.Forgotten) {
+			if errors.Is(err, ledger.ClockBack) {
 				continue
 			}
 			if allowed != (err == nil) {

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -102,6 +103,21 @@ func TestTamperedFilesStop(t *testing.T) {
 		}
 		return record[:]
 	}()
+	// A fork has the right number, a forged one the right hash.
+	forked, _, err := ledger.Open(owner, epoch.Add(hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, fork, err := forked.Seal(charge("kappa-a", 0, one))
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged, err := ledger.Record{
+		Kind: ledger.KindCharge, Sequence: 7, Previous: sha256.Sum256(whole[:n]), Charge: charge("kappa-a", 0, one),
+	}.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
 	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 	for name, c := range map[string]struct {
 		file  []byte
@@ -115,6 +131,8 @@ func TestTamperedFilesStop(t *testing.T) {
 		"two swapped":      {join(whole[:n], whole[2*n:3*n], whole[n:2*n], whole[3*n:]), ledger.FaultChain},
 		"one twice":        {join(whole[:2*n], whole[n:2*n], whole[2*n:]), ledger.FaultChain},
 		"opened again":     {join(whole, whole[:n]), ledger.FaultChain},
+		"fork":             {join(whole[:n], fork[:]), ledger.FaultChain},
+		"number jumps":     {join(whole[:n], forged[:]), ledger.FaultChain},
 		"another device":   {foreign, ledger.FaultOwner},
 		"another's start":  {join(foreign, whole[n:]), ledger.FaultOwner},
 		"hole in the file": {join(whole[:2*n], make([]byte, n), whole[3*n:]), ledger.FaultRecord},

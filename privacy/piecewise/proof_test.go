@@ -48,7 +48,7 @@ func TestStructureIsTheMatrix(t *testing.T) {
 // draw is the mechanism as a function of its words; mutants are other draws.
 type draw func(m *Mechanism, input uint32, coin, word uint64) uint32
 
-func real(m *Mechanism, input uint32, coin, word uint64) uint32 {
+func genuine(m *Mechanism, input uint32, coin, word uint64) uint32 {
 	code, _ := m.code(input, coin, word)
 	return code
 }
@@ -109,7 +109,7 @@ func firstWord(cell, cells uint32) uint64 {
 // the device.
 func TestDrawHasTheStatedProbabilities(t *testing.T) {
 	small(t, func(m *Mechanism) {
-		c := count(m, real)
+		c := count(m, genuine)
 		for input := uint32(0); input <= m.levels; input++ {
 			for code := range m.Codes() {
 				if c.Probability(code, input).Cmp(m.Probability(code, input)) != 0 {
@@ -172,36 +172,36 @@ func TestMutantsDie(t *testing.T) {
 		return m
 	}
 	mutants := map[string]counted{
-		"split rounded the wrong way":      count(edited(func(m *Mechanism) { m.split++ }), real),
-		"window narrower than split knows": count(edited(func(m *Mechanism) { m.window-- }), real),
+		"split rounded the wrong way":      count(edited(func(m *Mechanism) { m.split++ }), genuine),
+		"window narrower than split knows": count(edited(func(m *Mechanism) { m.window-- }), genuine),
 		"ε taken for ε/2": count(edited(func(m *Mechanism) {
 			twice, err := NewOnGrid(2*m.epsilon, m.levels)
 			if err != nil {
 				t.Fatal(err)
 			}
 			m.window, m.split = twice.window, twice.split
-		}), real),
+		}), genuine),
 		"inside and outside swapped": count(build(), func(m *Mechanism, input uint32, coin, word uint64) uint32 {
-			return real(m, input, ^coin, word)
+			return genuine(m, input, ^coin, word)
 		}),
 		"window off by one": count(build(), func(m *Mechanism, input uint32, coin, word uint64) uint32 {
-			return real(m, min(input+1, m.levels), coin, word)
+			return genuine(m, min(input+1, m.levels), coin, word)
 		}),
 		"code off by one": count(build(), func(m *Mechanism, input uint32, coin, word uint64) uint32 {
-			return real(m, input, coin, word) + 1
+			return genuine(m, input, coin, word) + 1
 		}),
 		"outside includes the window": count(build(), func(m *Mechanism, input uint32, coin, word uint64) uint32 {
 			if coin >= m.split {
 				high, _ := bits.Mul64(word, uint64(m.levels))
 				return uint32(high)
 			}
-			return real(m, input, coin, word)
+			return genuine(m, input, coin, word)
 		}),
 		"window off by one outside": count(build(), func(m *Mechanism, input uint32, coin, word uint64) uint32 {
 			if high, _ := bits.Mul64(word, uint64(m.levels)); coin >= m.split && uint32(high) == input {
 				return input
 			}
-			return real(m, input, coin, word)
+			return genuine(m, input, coin, word)
 		}),
 	}
 	for name, mutant := range mutants {
@@ -210,7 +210,7 @@ func TestMutantsDie(t *testing.T) {
 			t.Errorf("%s: survives", name)
 		}
 	}
-	if c, err := privacy.Enumerate(count(build(), real)); err != nil || !c.Holds() {
+	if c, err := privacy.Enumerate(count(build(), genuine)); err != nil || !c.Holds() {
 		t.Errorf("the real mechanism dies: %v", err)
 	}
 	for _, edit := range []func(m *Mechanism){func(m *Mechanism) { m.split++ }, func(m *Mechanism) { m.window-- }} {
