@@ -1,0 +1,59 @@
+package storage
+
+import (
+	"context"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// BenchmarkToParquet takes 200,000 reports of one minute's windows from records to a committed segment.
+func BenchmarkToParquet(b *testing.B) {
+	const n, batch = 200_000, 10_000
+	rng := rand.New(rand.NewPCG(1, 1))
+	s := open(b, b.TempDir(), Config{RowsPending: n})
+	position := uint64(0)
+	b.SetBytes(n) // so that MB/s reads as million reports a second
+	for b.Loop() {
+		b.StopTimer()
+		rows := makeReports(rng, position+1, n)
+		for i := range rows {
+			rows[i].WindowStartMs = baseMs + int64(i/batch)*60_000
+			rows[i].WindowEndMs = rows[i].WindowStartMs + 60_000
+		}
+		b.StartTimer()
+		for from := 0; from < n; from += batch {
+			rec := recordOf(b, rows[from:from+batch])
+			must(b, s.Reports(rec))
+			rec.Release()
+		}
+		position += n
+		must(b, s.Commit(position))
+	}
+	bytes, stored := int64(0), int64(0)
+	for _, seg := range s.Segments() {
+		bytes, stored = bytes+seg.Bytes, stored+seg.Rows
+	}
+	b.ReportMetric(float64(bytes)/float64(stored), "bytes/report")
+}
+
+// BenchmarkScan reads a committed segment of 200,000 reports back into Arrow.
+func BenchmarkScan(b *testing.B) {
+	const n = 200_000
+	s := open(b, b.TempDir(), Config{})
+	rec := recordOf(b, makeReports(rand.New(rand.NewPCG(1, 1)), 1, n))
+	defer rec.Release()
+	must(b, s.Reports(rec))
+	must(b, s.Commit(n))
+	b.SetBytes(n)
+	for b.Loop() {
+		rows := int64(0)
+		for rec, err := range s.ScanReports(context.Background(), testRef, time.Time{}, time.Time{}) {
+			must(b, err)
+			rows += rec.NumRows()
+		}
+		if rows != n {
+			b.Fatal(rows)
+		}
+	}
+}
