@@ -1,0 +1,202 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/quadrat-dev/quadrat/internal/attr"
+	"github.com/quadrat-dev/quadrat/query/script"
+	"github.com/quadrat-dev/quadrat/survey"
+)
+
+// frame is the devices of a question, counted by stratum and cell.
+type frame struct {
+	strata   []stratum
+	cells    []cell // sorted by name; empty without GROUP BY
+	size     int
+	idBytes  int     // of all identities together
+	multiple float64 // 1; more when a larger fleet is tried
+}
+
+// stratum is one combination of values, or several that were collapsed.
+type stratum struct {
+	name    string
+	values  [][]string // one list for each combination; "" for a missing value
+	parts   []string   // names of the strata that were collapsed; empty when none were
+	size    int
+	members []string // identities
+	cells   []int    // devices of each cell
+}
+
+// cell is one combination of GROUP BY values.
+type cell struct {
+	name   string
+	values map[string]string
+	size   int
+}
+
+// gather counts the frame.
+func gather(q *question, members []Member) *frame {
+	f := &frame{size: len(members), multiple: 1}
+	strata, cells := map[string]int{}, map[string]int{}
+	names := map[string]int{}
+	type place struct{ stratum, cell int }
+	places := make([]place, len(members))
+	for i, m := range members {
+		f.idBytes += len(m.ID)
+		values := valuesOf(m, q.script.Sample.Stratified)
+		key := strings.Join(values, "\x00")
+		h, ok := strata[key]
+		if !ok {
+			h = len(f.strata)
+			strata[key] = h
+			f.strata = append(f.strata, stratum{name: unique(names, stratumName(values)), values: [][]string{values}})
+		}
+		f.strata[h].size++
+		f.strata[h].members = append(f.strata[h].members, m.ID)
+		places[i] = place{h, -1}
+		if len(q.script.GroupBy) > 0 {
+			places[i].cell = f.cellOf(cells, m, q.script.GroupBy)
+		}
+	}
+	for h := range f.strata {
+		f.strata[h].cells = make([]int, len(f.cells))
+	}
+	for _, p := range places {
+		if p.cell >= 0 {
+			f.strata[p.stratum].cells[p.cell]++
+		}
+	}
+	f.sort()
+	return f
+}
+
+func valuesOf(m Member, attributes []script.Ident) []string {
+	out := make([]string, len(attributes))
+	for i, a := range attributes {
+		out[i] = m.Attributes[a.Text]
+	}
+	return out
+}
+
+// stratumName joins the values with "/".
+func stratumName(values []string) string {
+	if len(values) == 0 {
+		return "(all)"
+	}
+	shown := make([]string, len(values))
+	for i, v := range values {
+		shown[i] = cmp.Or(v, attr.Missing)
+	}
+	return strings.Join(shown, "/")
+}
+
+// unique keeps two combinations apart whose values give one name.
+func unique(names map[string]int, name string) string {
+	names[name]++
+	if n := names[name]; n > 1 {
+		return unique(names, fmt.Sprintf("%s~%d", name, n))
+	}
+	return name
+}
+
+func (f *frame) cellOf(index map[string]int, m Member, attributes []script.Ident) int {
+	values := valuesOf(m, attributes)
+	key := strings.Join(values, "\x00")
+	c, ok := index[key]
+	if !ok {
+		c = len(f.cells)
+		index[key] = c
+		shown := make(map[string]string, len(values))
+		for i, v := range values {
+			shown[attributes[i].Text] = cmp.Or(v, attr.Missing)
+		}
+		f.cells = append(f.cells, cell{name: key, values: shown})
+	}
+	f.cells[c].size++
+	return c
+}
+
+// sort puts strata and cells into an order that doesn't depend on that of the members.
+func (f *frame) sort() {
+	slices.SortFunc(f.strata, func(a, b stratum) int { return slices.Compare(a.values[0], b.values[0]) })
+	order := make([]int, len(f.cells))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return strings.Compare(f.cells[a].name, f.cells[b].name) })
+	cells := make([]cell, len(order))
+	for i, c := range order {
+		cells[i] = f.cells[c]
+	}
+	f.cells = cells
+	for h := range f.strata {
+		counts := make([]int, len(order))
+		for i, c := range order {
+			counts[i] = f.strata[h].cells[c]
+		}
+		f.strata[h].cells = counts
+	}
+}
+
+// collapse merges strata with fewer devices than the floor by the rule of survey.Collapse: the smallest one below the
+// floor joins the smallest of the others, again and again.
+func collapse(strata []stratum, floor int) []stratum {
+	samples := make([]survey.Sample, len(strata))
+	for i, s := range strata {
+		n := int64(s.size)
+		samples[i] = survey.Sample{Stratum: s.name, Population: n, Panel: n, Responses: n}
+	}
+	merged, mapping, _ := survey.Collapse(samples, int64(floor))
+	out := make([]stratum, len(merged))
+	for i, s := range strata {
+		into := &out[mapping[i]]
+		into.name = merged[mapping[i]].Stratum
+		into.size += s.size
+		into.values = append(into.values, s.values...)
+		into.members = append(slices.Clip(into.members), s.members...)
+		into.parts = append(into.parts, parts(s)...)
+		if into.cells == nil {
+			into.cells = make([]int, len(s.cells))
+		}
+		for c, n := range s.cells {
+			into.cells[c] += n
+		}
+	}
+	for i := range out {
+		if len(out[i].parts) == 1 {
+			out[i].parts = nil
+		}
+	}
+	return out
+}
+
+func parts(s stratum) []string {
+	if len(s.parts) > 0 {
+		return s.parts
+	}
+	return []string{s.name}
+}
+
+// times gives the frame of a fleet that is so many times as large, for predictions only.
+func (f *frame) times(factor float64) *frame {
+	scale := func(n int) int { return int(float64(n)*factor + 0.5) }
+	out := &frame{size: scale(f.size), multiple: f.multiple * factor}
+	for _, c := range f.cells {
+		c.size = scale(c.size)
+		out.cells = append(out.cells, c)
+	}
+	for _, s := range f.strata {
+		s.size = scale(s.size)
+		s.members = nil
+		counts := make([]int, len(s.cells))
+		for i, n := range s.cells {
+			counts[i] = scale(n)
+		}
+		s.cells = counts
+		out.strata = append(out.strata, s)
+	}
+	return out
+}

@@ -1,0 +1,126 @@
+package plan
+
+import (
+	"math"
+
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// whole stands for the cell {}, all devices.
+const whole = -1
+
+// margin predicts the half-width of the interval of a statistic in a cell when n[h] devices of stratum h answer it in a
+// window; reports is the number of answers to expect from the cell. The margin is 0 when there will be too few for an
+// interval or nothing is known of the spread.
+//
+// Of the n_h answers of a stratum the share p = N_hc/N_h is expected from the cell. A mean or proportion has the variance
+// Σ (N_hc/N_c)² ((1−f_h)S² + σ²)/(n_h p), a total or count, whose scores outside the cell are 0, the variance
+// Σ N_h² ((1−f_h)p(S² + (1−p)ȳ²) + pσ²)/n_h, with f_h = n_h/N_h: the finite-population correction shrinks the sampling,
+// never the noise (Särndal, Swensson and Wretman 1992, §5.8 and §10.3). Degrees of freedom are the expected answers less
+// the strata that have any, as the estimator counts them.
+func (d *design) margin(i, c int, n []float64) (margin, reports float64) {
+	a, total := d.answers[i], d.q.asked[i].sum
+	population := 0.0
+	for _, s := range d.strata {
+		population += float64(s.inCell(c))
+	}
+	variance, degrees := 0.0, 0.0
+	for h, s := range d.strata {
+		size := float64(s.size)
+		p := float64(s.inCell(c)) / size
+		if p == 0 || n[h] == 0 {
+			continue
+		}
+		expected := n[h] * p
+		reports += expected
+		degrees += max(0, expected-1)
+		spread := d.spread(i, h)
+		square, rest := spread*spread, max(0, 1-n[h]/size)
+		if total {
+			variance += size * size * (rest*p*(square+(1-p)*a.middle*a.middle) + p*a.noise) / n[h]
+			continue
+		}
+		share := size * p / population
+		variance += share * share * (rest*square + a.noise) / expected
+	}
+	if !a.known || degrees < 1 {
+		return 0, reports
+	}
+	return quantileT(d.q.confidence, degrees) * math.Sqrt(variance), reports
+}
+
+func (s *stratum) inCell(c int) int {
+	if c == whole {
+		return s.size
+	}
+	return s.cells[c]
+}
+
+// spread is the standard deviation that is supposed in a stratum: that of the pilot, of a collapsed stratum the root mean
+// square of its parts' pilots, else the statistic's.
+func (d *design) spread(i, h int) float64 {
+	pilot := d.q.pilot[d.q.asked[i].name]
+	s := &d.strata[h]
+	if v, ok := pilot[s.name]; ok {
+		return v
+	}
+	sum, count := 0.0, 0
+	for _, part := range s.parts {
+		if v, ok := pilot[part]; ok {
+			sum, count = sum+v*v, count+1
+		}
+	}
+	if count == 0 {
+		return d.answers[i].spread
+	}
+	return math.Sqrt(sum / float64(count))
+}
+
+// quantileT is the t that a two-sided interval needs. Beyond a hundred thousand degrees it is the normal quantile to five
+// digits.
+func quantileT(confidence, degrees float64) float64 {
+	if degrees > 1e5 {
+		return math.Sqrt2 * math.Erfinv(confidence)
+	}
+	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: degrees}.Quantile((1 + confidence) / 2)
+}
+
+// each gives the answers of each stratum to one statistic in a window, on average over the lap.
+func (d *design) each(panels []float64) []float64 {
+	out := make([]float64, len(panels))
+	for h, n := range panels {
+		out[h] = n / float64(d.q.slots())
+	}
+	return out
+}
+
+// worst gives, over the statistics and, if asked, the cells, the largest margin over the wish, and that margin; infinite
+// when a cell will have too few reports.
+func (d *design) worst(wish float64, perCell bool, panels []float64) (ratio, margin float64) {
+	n := d.each(panels)
+	for i := range d.q.asked {
+		for c := whole; c < len(d.cells); c++ {
+			if c > whole && !perCell {
+				break
+			}
+			m, _ := d.margin(i, c, n)
+			if m == 0 && d.answers[i].noise+d.answers[i].spread > 0 && !d.census(panels) {
+				m = math.Inf(1)
+			}
+			if r := m / wish; r > ratio {
+				ratio, margin = r, m
+			}
+		}
+	}
+	return ratio, margin
+}
+
+// census tells whether every device answers every window, so that without noise nothing is uncertain.
+func (d *design) census(panels []float64) bool {
+	for h, n := range panels {
+		if n/float64(d.q.slots()) < float64(d.strata[h].size) {
+			return false
+		}
+	}
+	return !d.q.local()
+}

@@ -1,0 +1,214 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/quadrat-dev/quadrat/privacy"
+	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
+	"github.com/quadrat-dev/quadrat/query/script"
+)
+
+// question is a script in numbers.
+type question struct {
+	script     *script.Script
+	windowMs   int64
+	periodMs   int64
+	epsilon    uint64 // of a period, in millionths; 0 for the model none
+	bounds     privacy.Bounds
+	bounded    bool
+	confidence float64
+	asked      []asked
+	pilot      map[string]map[string]float64
+	noise      map[uint64]units // by epsilon of a report; filled as needed
+}
+
+// asked is one statistic.
+type asked struct {
+	name string
+	bit  bool // proportion and count: a bit is randomised
+	sum  bool // total and count: scaled by the population
+}
+
+// units are the noise variances of one report on the unit scale, and the mechanisms' names.
+type units struct {
+	mean, bit         float64
+	meanName, bitName string
+}
+
+// answer is how one statistic is answered, in its unit.
+type answer struct {
+	mechanism string
+	spread    float64 // standard deviation that is supposed of one summary; 0 when nothing is known
+	noise     float64 // noise variance of one report
+	middle    float64 // mean that is supposed, for the totals of cells
+	known     bool    // false when nothing is known of the spread, so that no margin can be predicted
+}
+
+var errUnbound = errors.New("plan: the script is not bound")
+
+func read(s *script.Script, opt Options) (*question, error) {
+	if s.Sample == nil || s.Privacy == nil || s.Window.Grace == nil || s.Sample.Confidence == nil || s.Name.Text == "" {
+		return nil, errUnbound
+	}
+	q := &question{
+		script: s, windowMs: s.Window.Length.Value.Milliseconds(), periodMs: script.DefaultPeriod.Milliseconds(),
+		confidence: s.Sample.Confidence.Value, pilot: opt.Pilot, noise: map[uint64]units{},
+	}
+	p := s.Privacy
+	if p.Model == script.Local {
+		e, err := privacy.NewEpsilon(p.Epsilon.Value)
+		if err != nil {
+			return nil, fmt.Errorf("plan: %w", err)
+		}
+		q.epsilon, q.periodMs = e.Micro(), p.Per.Value.Milliseconds()
+	}
+	if p.Lo != nil {
+		lo, errLo := privacy.MicroOf(p.Lo.Value)
+		hi, errHi := privacy.MicroOf(p.Hi.Value)
+		bounds, err := privacy.NewBounds(lo, hi)
+		if err = errors.Join(errLo, errHi, err); err != nil {
+			return nil, fmt.Errorf("plan: %w", err)
+		}
+		q.bounds, q.bounded = bounds, true
+	}
+	for _, stat := range s.Select {
+		q.asked = append(q.asked, asked{
+			name: stat.Name(),
+			bit:  stat.Kind == "proportion" || stat.Kind == "count",
+			sum:  stat.Kind == "total" || stat.Kind == "count",
+		})
+	}
+	if s.Sample.Size == script.Margin && !q.bounded && !q.allBits() {
+		n := s.Sample.Number
+		return nil, &script.Error{
+			Line: n.Pos.Line, Column: n.Pos.Column,
+			Message: "MARGIN of a mean or total needs bounds, from which the spread is supposed",
+			Hint:    "add BETWEEN lo AND hi behind PRIVACY NONE, or ask for n DEVICES",
+		}
+	}
+	return q, nil
+}
+
+func (q *question) allBits() bool {
+	for _, a := range q.asked {
+		if !a.bit {
+			return false
+		}
+	}
+	return true
+}
+
+func (q *question) local() bool { return q.epsilon > 0 }
+
+func (q *question) fixed() bool { return q.script.Sample.Rotation == script.Fixed }
+
+// windows is how many windows make a period; the checker has seen to it that it is whole.
+func (q *question) windows() int64 { return q.periodMs / q.windowMs }
+
+// slots is the number of statistics.
+func (q *question) slots() int { return len(q.asked) }
+
+// unitNoise gives the noise of a report with so much epsilon.
+func (q *question) unitNoise(epsilonMicro uint64) (units, error) {
+	if u, ok := q.noise[epsilonMicro]; ok {
+		return u, nil
+	}
+	u := units{meanName: "none", bitName: "none"}
+	if epsilonMicro > 0 {
+		e, err := privacy.EpsilonOf(epsilonMicro)
+		if err != nil {
+			return units{}, err
+		}
+		mean, err := mechanisms.ForMean(e)
+		if err != nil {
+			return units{}, err
+		}
+		bit, err := mechanisms.ForBit(e)
+		if err != nil {
+			return units{}, err
+		}
+		u = units{mean.NoiseVariance(), bit.NoiseVariance(), mean.Name(), bit.Name()}
+	}
+	q.noise[epsilonMicro] = u
+	return u, nil
+}
+
+// spreadPerSpan is the standard deviation that is supposed of a bounded summary: a sixth of the span, as for a normal
+// population whose range is three deviations on both sides.
+const spreadPerSpan = 6
+
+// answers says how every statistic is answered when a report costs so much.
+func (q *question) answers(epsilonMicro uint64) ([]answer, error) {
+	u, err := q.unitNoise(epsilonMicro)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]answer, len(q.asked))
+	for i, a := range q.asked {
+		switch {
+		case a.bit:
+			out[i] = answer{mechanism: u.bitName, spread: 0.5, noise: u.bit, middle: 0.5, known: true}
+		case q.bounded:
+			span := (q.bounds.Hi - q.bounds.Lo).Float64()
+			out[i] = answer{
+				mechanism: u.meanName, spread: span / spreadPerSpan, noise: q.bounds.Variance(u.mean),
+				middle: q.bounds.Lo.Float64() + span/2, known: true,
+			}
+		default:
+			out[i] = answer{mechanism: u.meanName}
+		}
+	}
+	return out, nil
+}
+
+// reportsMax bounds how many reports per device and period are considered.
+const reportsMax = 1000
+
+// reports gives the numbers of reports per device and period that are worth considering, least first, the best one last.
+// A lap of fewer windows has larger panels, but each report gets less epsilon: the best m minimises
+// (S² + V(ε/m))/m, over several statistics the product of these. m divides the windows of a period.
+func (q *question) reports() ([]int64, error) {
+	windows := q.windows()
+	if q.fixed() {
+		return []int64{windows}, nil
+	}
+	best, least, list := 0, math.Inf(1), []int64{}
+	for m := int64(1); m <= min(windows, reportsMax); m++ {
+		if windows%m != 0 || q.epsilon/uint64(m) == 0 {
+			continue
+		}
+		answers, err := q.answers(q.epsilon / uint64(m))
+		if err != nil {
+			return nil, err
+		}
+		cost := 1.0
+		for _, a := range answers {
+			cost *= (a.spread*a.spread + a.noise) / float64(m)
+		}
+		list = append(list, m)
+		if cost < least {
+			best, least = len(list), cost
+		}
+		if cost > 100*least {
+			break
+		}
+	}
+	return list[:best], nil
+}
+
+// durationText prints milliseconds in the largest of h, m, s and ms that divides them.
+func durationText(ms int64) string {
+	d := time.Duration(ms) * time.Millisecond
+	for _, u := range []struct {
+		span time.Duration
+		name string
+	}{{time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}} {
+		if d%u.span == 0 {
+			return fmt.Sprintf("%d%s", d/u.span, u.name)
+		}
+	}
+	return fmt.Sprintf("%dms", ms)
+}

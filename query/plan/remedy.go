@@ -1,0 +1,127 @@
+package plan
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/quadrat-dev/quadrat/privacy"
+	"github.com/quadrat-dev/quadrat/query/script"
+)
+
+// remedies names the changes that would reach the margin, each alone, with numbers.
+func (q *question) remedies(f *frame) []string {
+	var out []string
+	for _, remedy := range []func(*frame) string{q.moreEpsilon, q.longerWindow, q.moreDevices, q.narrowerBounds} {
+		if text := remedy(f); text != "" {
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
+// reaches tells whether the changed question has the margin with this frame.
+func (q *question) reaches(f *frame) bool {
+	list := []int64{1}
+	if q.local() {
+		var err error
+		if list, err = q.reports(); err != nil {
+			return false
+		}
+	}
+	sample := q.script.Sample
+	for _, reports := range list {
+		d, err := q.with(f, reports)
+		if err != nil {
+			continue
+		}
+		if ratio, _ := d.worst(sample.Number.Value, sample.PerCell, floats(d.most())); ratio <= 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// least gives the least step from 1 to most that passes, or 0; passing is taken to be monotone.
+func least(most int, passes func(int) bool) int {
+	if most < 1 || !passes(most) {
+		return 0
+	}
+	low, high := 1, most
+	for low < high {
+		middle := low + (high-low)/2
+		if passes(middle) {
+			high = middle
+		} else {
+			low = middle + 1
+		}
+	}
+	return high
+}
+
+// moreEpsilon tries tenths of epsilon up to the most that a script may ask for.
+func (q *question) moreEpsilon(f *frame) string {
+	if !q.local() {
+		return ""
+	}
+	const tenth = 100_000
+	changed := *q
+	base := int(q.epsilon / tenth)
+	step := least(script.EpsilonMost*10-base, func(k int) bool {
+		changed.epsilon = uint64(base+k) * tenth
+		return changed.reaches(f)
+	})
+	if step == 0 {
+		return ""
+	}
+	return fmt.Sprintf("EPSILON %g", float64(base+step)/10)
+}
+
+// longerWindow tries multiples of the window that divide the period.
+func (q *question) longerWindow(f *frame) string {
+	if !q.local() {
+		return ""
+	}
+	changed := *q
+	tries := 0
+	for k := int64(2); k <= q.windows() && tries < 64; k++ {
+		if q.windows()%k != 0 {
+			continue
+		}
+		tries++
+		changed.windowMs = q.windowMs * k
+		if changed.reaches(f) {
+			return "WINDOW " + durationText(changed.windowMs)
+		}
+	}
+	return ""
+}
+
+// moreDevices tries fleets up to a million times as large, with the same make-up.
+func (q *question) moreDevices(f *frame) string {
+	const perDoubling = 20
+	step := least(20*perDoubling, func(k int) bool {
+		return q.reaches(f.times(math.Exp2(float64(k) / perDoubling)))
+	})
+	if step == 0 {
+		return ""
+	}
+	factor := math.Exp2(float64(step) / perDoubling)
+	return fmt.Sprintf("about %.2g times the devices (%.2g)", factor, factor*float64(f.size))
+}
+
+// narrowerBounds tries hundredths of the span of the bounds.
+func (q *question) narrowerBounds(f *frame) string {
+	if !q.bounded {
+		return ""
+	}
+	changed := *q
+	span := q.bounds.Hi - q.bounds.Lo
+	step := least(99, func(k int) bool {
+		changed.bounds = privacy.Bounds{Lo: q.bounds.Lo, Hi: q.bounds.Lo + max(1, span/100*privacy.Micro(100-k))}
+		return changed.reaches(f)
+	})
+	if step == 0 {
+		return ""
+	}
+	return fmt.Sprintf("bounds that span %g in place of %g", span.Float64()*float64(100-step)/100, span.Float64())
+}

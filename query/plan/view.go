@@ -1,0 +1,186 @@
+package plan
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/quadrat-dev/quadrat/privacy"
+	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+	"github.com/quadrat-dev/quadrat/query/script"
+)
+
+// cellsShown bounds the cells of a plan that people read; the largest are shown.
+const cellsShown = 1000
+
+// view makes what people read.
+func (d *design) view(device *quadratv1.DevicePlan, opt Options) *quadratv1.Plan {
+	s := d.q.script
+	daily := 86_400_000 / float64(d.q.windowMs)
+	perDay := daily / float64(d.lap)
+	if d.exact != nil && d.size > 0 {
+		perDay = daily * float64(d.panel()) / float64(d.size)
+	}
+	out := &quadratv1.Plan{
+		Revision: opt.Revision, Name: s.Name.Text,
+		From:       timestamppb.New(time.UnixMilli(opt.FromWindow * d.q.windowMs)),
+		Population: uint32(d.size), Panel: uint32(d.panel()), LapWindows: uint32(d.lap),
+		WindowSeconds: float64(d.q.windowMs) / 1e3, GraceSeconds: s.Window.Grace.Value.Seconds(),
+		Rotation: strings.ToLower(string(s.Sample.Rotation)), Allocation: d.allocation(),
+		Privacy:             d.privacy(),
+		ReportsPerDeviceDay: perDay, BytesPerDeviceDay: perDay * float64(d.reportBytes(device)),
+		EpsilonPerDeviceDay: perDay * float64(d.epsilon) / 1e6,
+		Confidence:          d.q.confidence, GroupBy: device.GetGroupBy(),
+	}
+	panels := d.panels()
+	for h, st := range d.strata {
+		out.Strata = append(out.Strata, &quadratv1.StratumView{
+			Name: st.name, Population: uint32(st.size), Panel: panels[h], Collapsed: st.parts,
+		})
+	}
+	for i := range d.q.asked {
+		out.Statistics = append(out.Statistics, d.statisticView(i, panels))
+	}
+	out.Warnings = d.warn(panels)
+	return out
+}
+
+func (d *design) allocation() string {
+	s := d.q.script.Sample
+	switch {
+	case s.Size == script.All:
+		return "all"
+	case s.Allocate == "":
+		return "proportional"
+	}
+	return strings.ToLower(string(s.Allocate))
+}
+
+func (d *design) privacy() *quadratv1.Privacy {
+	var names []string
+	for _, a := range d.answers {
+		if !slices.Contains(names, a.mechanism) {
+			names = append(names, a.mechanism)
+		}
+	}
+	out := &quadratv1.Privacy{Model: "none", Mechanism: strings.Join(names, ", "), Unit: "device"}
+	if d.q.local() {
+		out.Model = "local"
+		out.EpsilonPerReport = float64(d.epsilon) / 1e6
+		out.EpsilonPerPeriod = float64(d.q.epsilon) / 1e6
+		out.Period = durationText(d.q.periodMs)
+	}
+	return out
+}
+
+func (d *design) statisticView(i int, panels []float64) *quadratv1.StatisticView {
+	n := d.each(panels)
+	a := d.answers[i]
+	margin, reports := d.margin(i, whole, n)
+	out := &quadratv1.StatisticView{
+		Name: d.q.asked[i].name, Mechanism: a.mechanism, Panel: reports, Margin: margin,
+		AssumedStdDev: d.overallSpread(i), NoiseStdDev: math.Sqrt(a.noise),
+	}
+	for _, c := range d.shown() {
+		m, r := d.margin(i, c, n)
+		out.Cells = append(out.Cells, &quadratv1.CellView{
+			Cell: d.cells[c].values, Population: uint32(d.cells[c].size), Panel: r, Margin: m,
+		})
+	}
+	return out
+}
+
+// overallSpread is the root mean square of the strata's supposed standard deviations, weighted by their devices.
+func (d *design) overallSpread(i int) float64 {
+	if len(d.strata) == 0 {
+		return d.answers[i].spread
+	}
+	squares := 0.0
+	for h, s := range d.strata {
+		v := d.spread(i, h)
+		squares += v * v * float64(s.size) / float64(d.size)
+	}
+	return math.Sqrt(squares)
+}
+
+// shown gives the cells that the plan shows, in order.
+func (d *design) shown() []int {
+	out := make([]int, len(d.cells))
+	for c := range out {
+		out[c] = c
+	}
+	if len(out) > cellsShown {
+		slices.SortStableFunc(out, func(a, b int) int { return d.cells[b].size - d.cells[a].size })
+		out = out[:cellsShown]
+		slices.Sort(out)
+	}
+	return out
+}
+
+// warn gathers what the analyst should know.
+func (d *design) warn(panels []float64) []string {
+	out := slices.Clone(d.warnings)
+	for _, s := range d.strata {
+		if len(s.parts) > 0 {
+			out = append(out, fmt.Sprintf("strata %s are one stratum: apart they can't give two reports to each statistic "+
+				"in a window", strings.Join(s.parts, ", ")))
+		}
+	}
+	if d.q.script.Sample.Allocate == script.Neyman && len(d.q.pilot[d.q.asked[0].name]) == 0 {
+		out = append(out, "no standard deviations are known yet, so NEYMAN allocates as PROPORTIONAL")
+	}
+	for i, a := range d.answers {
+		if !a.known {
+			out = append(out, d.q.asked[i].name+" has no bounds, so no margin is predicted; add BETWEEN lo AND hi")
+		}
+	}
+	n := d.each(panels)
+	rare := 0
+	for c := range d.cells {
+		if _, reports := d.margin(0, c, n); reports < answersLeast {
+			rare++
+		}
+	}
+	if rare > 0 {
+		out = append(out, fmt.Sprintf("%d of %d cells will have fewer than two reports a window for each statistic", rare, len(d.cells)))
+	}
+	if len(d.cells) > cellsShown {
+		out = append(out, fmt.Sprintf("the plan shows the %d largest of %d cells", cellsShown, len(d.cells)))
+	}
+	return out
+}
+
+// reportBytes is the size of one encoded request with a report, an identity of average length and the largest code.
+func (d *design) reportBytes(device *quadratv1.DevicePlan) int {
+	ref := device.GetRef()
+	if ref == "" {
+		ref = "k00000"
+	}
+	length := 16
+	if d.size > 0 {
+		length = int(math.Round(float64(d.idBytes) / float64(d.size)))
+	}
+	value := device.GetStatistics()[0].GetHiMicro()
+	if value == unboundedMicro {
+		value = 1e9
+	}
+	if d.q.local() {
+		value = 0
+		for _, s := range device.GetStatistics() {
+			m, err := mechanisms.ByName(s.GetMechanism(), privacy.Epsilon(d.epsilon))
+			if err == nil {
+				value = max(value, int64(m.Codes())-1)
+			}
+		}
+	}
+	return proto.Size(&quadratv1.IntakeRequest{Content: &quadratv1.IntakeRequest_Report{Report: &quadratv1.Report{
+		Device: strings.Repeat("x", length), Kappa: ref, Revision: max(1, device.GetRevision()),
+		Window: device.GetFromWindow(), Statistic: uint32(len(device.GetStatistics()) - 1), Value: value,
+	}}})
+}
