@@ -179,7 +179,7 @@ func (w *folderWriter) file(to io.Writer, date string, rows *puller) error {
 	var finish func() error
 	switch e.Format {
 	case FormatParquet:
-		out, err := newTableWriter(to, tableSpec{kind: e.What, kappa: e.Kappa, ref: e.Ref})
+		out, err := newTableWriter(to, tableSpec{kind: e.What, kappa: e.Kappa, ref: e.Ref, zst: newCodec()})
 		if err != nil {
 			return err
 		}

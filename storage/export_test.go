@@ -57,7 +57,7 @@ func surveyed(t *testing.T, populations map[string]int64, responses map[string]i
 	t.Helper()
 	rng := rand.New(rand.NewPCG(5, 5))
 	var rows []column.Report
-	var strata []Stratum
+	var strata []column.Stratum
 	for name, n := range populations {
 		for range responses[name] {
 			rows = append(rows, column.Report{
@@ -66,8 +66,8 @@ func surveyed(t *testing.T, populations map[string]int64, responses map[string]i
 				Score: rng.NormFloat64()*5 + float64(len(name)), NoiseVariance: 3 + rng.Float64(), Mechanism: "hybrid", Epsilon: 1, PlanRevision: 1, Sequence: 1,
 			})
 		}
-		strata = append(strata, Stratum{
-			Kappa: "indoor", Ref: testRef, WindowStartMs: baseMs, WindowEndMs: baseMs + 60_000,
+		strata = append(strata, column.Stratum{
+			WindowStartMs: baseMs, WindowEndMs: baseMs + 60_000,
 			Statistic: "mean(x)", Stratum: name, Population: n, Panel: min(n, int64(responses[name]+1)),
 		})
 	}
@@ -76,7 +76,7 @@ func surveyed(t *testing.T, populations map[string]int64, responses map[string]i
 	defer rec.Release()
 	must(t, s.Reports(rec))
 	if tell {
-		must(t, s.Strata(strata))
+		must(t, s.Strata("indoor", testRef, strata))
 	}
 	must(t, s.Commit(1))
 	return s, rows

@@ -89,7 +89,11 @@ type tableSpec struct {
 	kind       Kind
 	kappa, ref string
 	sorted     bool // rows come in the order of sortedBy
+	zst        *zstd.Codec
 }
+
+// newCodec is the compression of all Parquet files.
+func newCodec() *zstd.Codec { return &zstd.Codec{Level: zstd.SpeedFastest, Concurrency: 1} }
 
 // tableWriter writes records of one kind as one Parquet file.
 type tableWriter struct {
@@ -111,7 +115,7 @@ func newTableWriter(out io.Writer, t tableSpec) (*tableWriter, error) {
 		return nil, err
 	}
 	options := []parquet.WriterOption{
-		ps, parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest, Concurrency: 1}),
+		ps, parquet.Compression(t.zst),
 		parquet.CreatedBy("quadrat", "format "+FormatVersion, "none"), parquet.DictionaryMaxBytes(dictionaryMax),
 		parquet.KeyValueMetadata(metaFormat, FormatVersion), parquet.KeyValueMetadata(metaKind, string(t.kind)),
 		parquet.KeyValueMetadata(metaKappa, t.kappa), parquet.KeyValueMetadata(metaRef, t.ref),

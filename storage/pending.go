@@ -2,10 +2,10 @@ package storage
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"github.com/quadrat-dev/quadrat/engine/column"
@@ -20,7 +20,7 @@ type bucket struct {
 	kappa   string // name of the kappa
 	reports []column.Report
 	results []*quadratv1.Result
-	strata  []Stratum
+	strata  []column.Stratum
 }
 
 // part names rows that become one segment.
@@ -87,42 +87,70 @@ func (b *bucket) records(t tableSpec, alloc memory.Allocator, yield func(arrow.R
 func (b *bucket) source(t tableSpec, alloc memory.Allocator) func(from, to int) arrow.Record {
 	switch t.kind {
 	case KindReports:
-		slices.SortStableFunc(b.reports, compareReports)
+		order := orderOf(b.reports)
 		return func(from, to int) arrow.Record {
 			rows := column.NewReports(alloc, t.kappa, t.ref)
 			defer rows.Release()
-			for i := from; i < to; i++ {
-				rows.Append(&b.reports[i])
+			for _, o := range order[from:to] {
+				rows.Append(&b.reports[o.row])
 			}
 			return rows.NewRecord()
 		}
 	case KindStrata:
 		slices.SortStableFunc(b.strata, compareStrata)
-		return func(from, to int) arrow.Record { return stratumRecord(b.strata[from:to], t, alloc) }
+		return func(from, to int) arrow.Record { return column.NewStrata(alloc, t.kappa, t.ref, b.strata[from:to]) }
 	}
 	slices.SortStableFunc(b.results, compareResults)
 	return func(from, to int) arrow.Record { return column.NewResults(alloc, b.results[from:to]) }
 }
 
-func compareReports(x, y column.Report) int {
-	return cmp.Or(cmp.Compare(x.WindowStartMs, y.WindowStartMs), cmp.Compare(x.Statistic, y.Statistic),
-		cmp.Compare(x.Stratum, y.Stratum), cmp.Compare(x.Device, y.Device), cmp.Compare(x.Sequence, y.Sequence))
+// ordered is the place of a report in the order of its segment.
+type ordered struct {
+	startMs int64
+	names   uint64 // ranks of statistic and stratum
+	device  uint64
+	row     int // in the bucket; rows come in the order of the stream
 }
 
-func compareStrata(x, y Stratum) int {
-	return cmp.Or(cmp.Compare(x.WindowStartMs, y.WindowStartMs), cmp.Compare(x.Statistic, y.Statistic), cmp.Compare(x.Stratum, y.Stratum))
-}
-
-func stratumRecord(strata []Stratum, t tableSpec, alloc memory.Allocator) arrow.Record {
-	b := array.NewRecordBuilder(alloc, Schema(KindStrata, t.kappa, t.ref))
-	defer b.Release()
-	for _, s := range strata {
-		b.Field(0).(*array.TimestampBuilder).Append(arrow.Timestamp(s.WindowStartMs))
-		b.Field(1).(*array.TimestampBuilder).Append(arrow.Timestamp(s.WindowEndMs))
-		b.Field(2).(*array.StringBuilder).Append(s.Statistic)
-		b.Field(3).(*array.StringBuilder).Append(s.Stratum)
-		b.Field(4).(*array.Int64Builder).Append(s.Population)
-		b.Field(5).(*array.Int64Builder).Append(s.Panel)
+// orderOf is the order of reports by window, statistic, stratum, device and position: small keys are sorted, not rows.
+func orderOf(rows []column.Report) []ordered {
+	statistics := ranks(rows, func(r *column.Report) string { return r.Statistic })
+	strata := ranks(rows, func(r *column.Report) string { return r.Stratum })
+	out := make([]ordered, len(rows))
+	for i := range rows {
+		r := &rows[i]
+		out[i] = ordered{
+			startMs: r.WindowStartMs, names: statistics[r.Statistic]<<32 | strata[r.Stratum], device: r.Device, row: i,
+		}
 	}
-	return b.NewRecord()
+	slices.SortFunc(out, func(x, y ordered) int {
+		switch {
+		case x.startMs != y.startMs:
+			return cmp.Compare(x.startMs, y.startMs)
+		case x.names != y.names:
+			return cmp.Compare(x.names, y.names)
+		case x.device != y.device:
+			return cmp.Compare(x.device, y.device)
+		}
+		return cmp.Compare(x.row, y.row)
+	})
+	return out
+}
+
+// ranks numbers the distinct names of rows in their order.
+func ranks(rows []column.Report, name func(*column.Report) string) map[string]uint64 {
+	out, last := map[string]uint64{}, ""
+	for i := range rows {
+		if n := name(&rows[i]); i == 0 || n != last {
+			out[n], last = 0, n
+		}
+	}
+	for i, n := range slices.Sorted(maps.Keys(out)) {
+		out[n] = uint64(i)
+	}
+	return out
+}
+
+func compareStrata(x, y column.Stratum) int {
+	return cmp.Or(cmp.Compare(x.WindowStartMs, y.WindowStartMs), cmp.Compare(x.Statistic, y.Statistic), cmp.Compare(x.Stratum, y.Stratum))
 }

@@ -7,15 +7,6 @@ import (
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
-// Stratum is what one stratum brought to one statistic of one window, whether anybody answered or not.
-type Stratum struct {
-	Kappa, Ref                 string // name and reference of the kappa
-	WindowStartMs, WindowEndMs int64  // in milliseconds from the UTC epoch
-	Statistic, Stratum         string // names as in the reports
-	Population                 int64  // devices of the frame
-	Panel                      int64  // devices that were due for the statistic
-}
-
 // resultKey is what makes a result one: the store keeps the first that has it.
 type resultKey struct {
 	ref, statistic, cell string

@@ -53,19 +53,9 @@ func Schema(k Kind, kappa, ref string) *arrow.Schema {
 	case KindResults:
 		return column.ResultSchema()
 	case KindStrata:
-		meta := arrow.NewMetadata([]string{column.MetaKappa, column.MetaRef}, []string{kappa, ref})
-		return arrow.NewSchema(stratumFields(), &meta)
+		return column.StratumSchema(kappa, ref)
 	}
 	return arrow.NewSchema(nil, nil)
-}
-
-func stratumFields() []arrow.Field {
-	moment := &arrow.TimestampType{Unit: arrow.Millisecond, TimeZone: "UTC"}
-	return []arrow.Field{
-		{Name: colWindowStart, Type: moment}, {Name: "window_end", Type: moment},
-		{Name: colStatistic, Type: arrow.BinaryTypes.String}, {Name: colStratum, Type: arrow.BinaryTypes.String},
-		{Name: colPopulation, Type: arrow.PrimitiveTypes.Int64}, {Name: "panel", Type: arrow.PrimitiveTypes.Int64},
-	}
 }
 
 // stored is the fields of a schema that a Parquet file has as columns: all but the kappa's name, since the folder

@@ -15,6 +15,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/parquet-go/parquet-go/compress/zstd"
 
 	"github.com/quadrat-dev/quadrat/engine/column"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
@@ -45,6 +46,7 @@ func (c Config) withDefaults() Config {
 type Store struct {
 	dir string
 	cfg Config
+	zst *zstd.Codec // keeps its encoders
 
 	mu      sync.Mutex // guards everything below
 	catalog catalog
@@ -62,7 +64,7 @@ func Open(dir string, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
-	s := &Store{dir: dir, cfg: cfg.withDefaults(), pending: map[place]*bucket{}, told: map[resultKey]bool{}}
+	s := &Store{dir: dir, cfg: cfg.withDefaults(), zst: newCodec(), pending: map[place]*bucket{}, told: map[resultKey]bool{}}
 	if err := s.cfg.FS.Mkdir(dir); err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
@@ -181,6 +183,7 @@ func (s *Store) Reports(rec arrow.Record) error {
 	if err := s.makeRoom(reader.rows); err != nil {
 		return err
 	}
+	s.grow(kappa, ref, reader)
 	taken := map[*bucket]int{} // length of each bucket before
 	newest := s.newest
 	var b *bucket
@@ -205,6 +208,17 @@ func (s *Store) Reports(rec arrow.Record) error {
 	s.rows += reader.rows
 	s.newest = newest
 	return nil
+}
+
+// grow makes room in the bucket of the first row, where most rows of a record go. The caller holds mu.
+func (s *Store) grow(kappa, ref string, r *reportReader) {
+	if r.rows == 0 || r.start(0) < 0 {
+		return
+	}
+	b := s.bucket(kappa, place{ref: ref, date: day(r.start(0))})
+	if free := cap(b.reports) - len(b.reports); free < r.rows {
+		b.reports = slices.Grow(b.reports, max(r.rows, len(b.reports)))
+	}
 }
 
 // Results takes results, which must not be changed afterwards. Errors are those of Reports.
@@ -232,13 +246,17 @@ func (s *Store) Results(results []*quadratv1.Result) error {
 	return nil
 }
 
-// Strata takes what the strata brought to windows that closed, one for each (window, statistic, stratum) with a
-// population, also where nobody answered. Without it an export can't know of strata without reports. Errors are those of
-// Reports.
-func (s *Store) Strata(strata []Stratum) error {
-	for _, st := range strata {
-		if !validRef(st.Ref) || st.WindowStartMs < 0 || st.WindowEndMs <= st.WindowStartMs || st.Panel < 0 || st.Population < st.Panel {
-			return &Error{Code: Malformed, Detail: "a stratum has no kappa, no window or no population"}
+// Strata takes what the strata brought to closed windows of a kappa, one for each (window, statistic, stratum) with a
+// population, also where nobody answered; the same one may come again with a later revision of the window. Without it an
+// export can't know of strata without reports. Errors are those of Reports.
+func (s *Store) Strata(kappa, ref string, strata []column.Stratum) error {
+	if !validRef(ref) {
+		return &Error{Code: Malformed, Detail: "a reference is not 1 to 64 characters of [A-Za-z0-9_-]"}
+	}
+	for i := range strata {
+		st := &strata[i]
+		if st.WindowStartMs < 0 || st.WindowEndMs <= st.WindowStartMs || st.Panel < 0 || st.Population < st.Panel {
+			return &Error{Code: Malformed, Detail: "a stratum has no window or a panel above its population"}
 		}
 	}
 	s.mu.Lock()
@@ -247,7 +265,7 @@ func (s *Store) Strata(strata []Stratum) error {
 		return err
 	}
 	for _, st := range strata {
-		b := s.bucket(st.Kappa, place{ref: st.Ref, date: day(st.WindowStartMs)})
+		b := s.bucket(kappa, place{ref: ref, date: day(st.WindowStartMs)})
 		b.strata = append(b.strata, st)
 	}
 	s.rows += len(strata)
@@ -348,7 +366,7 @@ func (s *Store) write(seg *Segment, b *bucket) error {
 		return err
 	}
 	seg.WindowFirstMs, seg.WindowLastMs, seg.Rows = math.MaxInt64, math.MinInt64, 0
-	spec := tableSpec{kind: seg.Kind, kappa: b.kappa, ref: seg.Ref, sorted: true}
+	spec := tableSpec{kind: seg.Kind, kappa: b.kappa, ref: seg.Ref, sorted: true, zst: s.zst}
 	windows := Schema(seg.Kind, "", "").FieldIndices(colWindowStart)[0]
 	seg.Bytes, err = writeWhole(s.cfg.FS, folder, seg.Name, func(w io.Writer) error {
 		out, err := newTableWriter(w, spec)

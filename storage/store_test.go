@@ -189,8 +189,8 @@ func TestReplayWritesTheSameBytes(t *testing.T) {
 			must(t, s.Reports(rec))
 			rec.Release()
 			must(t, s.Results([]*quadratv1.Result{makeResult(batch*2, 1, float64(batch)), makeResult(batch*2+1, 1, 0.5)}))
-			must(t, s.Strata([]Stratum{{
-				Kappa: "indoor", Ref: testRef, WindowStartMs: baseMs, WindowEndMs: baseMs + 60_000,
+			must(t, s.Strata("indoor", testRef, []column.Stratum{{
+				WindowStartMs: baseMs, WindowEndMs: baseMs + 60_000,
 				Statistic: "mean(temperature)", Stratum: fmt.Sprint("s", batch), Population: 10, Panel: 5,
 			}}))
 			must(t, s.Commit(uint64(batch*100+100)))
