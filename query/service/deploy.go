@@ -1,0 +1,281 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+)
+
+// subjectPlan is where every device hears of new plans.
+const subjectPlan = "quadrat.plan"
+
+// scriptBytesMax bounds a script: a longer one is no question.
+const scriptBytesMax = 64 << 10
+
+// PutKappa deploys a script. The same name, script and parameters again give the same reference; the same name with
+// anything else is refused.
+func (s *Service) PutKappa(ctx context.Context, r *quadratv1.PutKappaRequest) (*quadratv1.PutKappaResponse, error) {
+	if err := checkScript(r.GetScript(), r.GetParams()); err != nil {
+		return nil, err
+	}
+	name, err := s.cfg.Planner.Name(r.GetScript(), r.GetParams())
+	if err != nil {
+		return nil, err
+	}
+	s.deploy.Lock()
+	defer s.deploy.Unlock()
+	if there, err := s.present(name, r); there != nil || err != nil {
+		return there, err
+	}
+	draft, err := s.firstDraft(name, r)
+	if err != nil {
+		return nil, err
+	}
+	revision, err := s.draw(ctx, draft)
+	if err != nil {
+		return nil, err
+	}
+	kappa := &quadratv1.Kappa{
+		Ref: draft.Ref, Name: draft.Name, Script: r.GetScript(), Params: maps.Clone(r.GetParams()),
+		Created: timestamppb.New(draft.Now),
+	}
+	base := &quadratv1.KappaRecord{Version: recordVersion, Kappa: kappa}
+	if _, err := s.publish(ctx, base, revision); err != nil {
+		return nil, err
+	}
+	s.cfg.Logger.Info("kappa deployed", "ref", draft.Ref, "name", draft.Name, "population", revision.GetPlan().GetPopulation())
+	return &quadratv1.PutKappaResponse{Ref: draft.Ref, Plan: revision.GetPlan(), Created: true}, nil
+}
+
+func checkScript(script string, params map[string]float64) error {
+	if len(script) > scriptBytesMax {
+		return &Error{Code: Invalid, Message: fmt.Sprintf("a script has at most %d bytes", scriptBytesMax)}
+	}
+	for name, value := range params {
+		if math.IsNaN(value) || math.IsInf(value, 0) {
+			return &Error{Code: Invalid, Message: fmt.Sprintf("parameter %q: not a finite number", name)}
+		}
+	}
+	return nil
+}
+
+// present answers for a kappa that is there already: nil and nil when none is. A script without a name is the same
+// kappa when it is the same text.
+func (s *Service) present(name string, r *quadratv1.PutKappaRequest) (*quadratv1.PutKappaResponse, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for ref, d := range s.live {
+		kappa := d.record.GetKappa()
+		same := sameQuestion(kappa, r.GetScript(), r.GetParams())
+		if kappa.GetName() == name || name == "" && same {
+			if !same {
+				return nil, &Error{Code: Exists, Message: fmt.Sprintf(
+					"the name %q belongs to kappa %s with another script or other parameters; delete it first, or take another name",
+					name, ref)}
+			}
+			return &quadratv1.PutKappaResponse{Ref: ref, Plan: latest(d.record).GetPlan()}, nil
+		}
+	}
+	if len(s.live) >= s.cfg.KappasMax {
+		return nil, &Error{Code: TooMany, Message: fmt.Sprintf("there are %d kappas, and no more are allowed; delete one", len(s.live))}
+	}
+	return nil, nil
+}
+
+func (s *Service) firstDraft(name string, r *quadratv1.PutKappaRequest) (Draft, error) {
+	d := Draft{
+		Script: r.GetScript(), Params: r.GetParams(), Name: name, Revision: 1, Now: s.cfg.Clock.Now(),
+		Salt: make([]byte, 16),
+	}
+	if _, err := io.ReadFull(s.cfg.Entropy, d.Salt); err != nil {
+		return Draft{}, fmt.Errorf("salt: %w", err)
+	}
+	for d.Ref == "" || s.taken(d.Ref) {
+		var err error
+		if d.Ref, err = newRef(s.cfg.Entropy); err != nil {
+			return Draft{}, err
+		}
+	}
+	if d.Name == "" {
+		d.Name = d.Ref
+	}
+	return d, nil
+}
+
+// taken tells whether a reference means something already.
+func (s *Service) taken(ref string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	_, gone := s.gone[ref]
+	return gone || s.live[ref] != nil || s.named(ref) != nil
+}
+
+// nextDraft is the draft of the revision after a kappa's newest one.
+func (s *Service) nextDraft(record *quadratv1.KappaRecord, params map[string]float64) Draft {
+	kappa, previous := record.GetKappa(), latest(record)
+	return Draft{
+		Script: kappa.GetScript(), Params: params, Ref: kappa.GetRef(), Name: kappa.GetName(),
+		Salt: previous.GetDevice().GetSalt(), Revision: previous.GetDevice().GetRevision() + 1,
+		Now: s.cfg.Clock.Now(), Previous: previous,
+	}
+}
+
+// draw plans a draft and refuses a plan that no message could carry.
+func (s *Service) draw(ctx context.Context, d Draft) (*quadratv1.PlanRevision, error) {
+	revision, err := s.cfg.Planner.Plan(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	if size := proto.Size(revision); size > s.cfg.RecordBytesMax {
+		return nil, tooLarge(size, s.cfg.RecordBytesMax)
+	}
+	return revision, nil
+}
+
+// publish makes a revision real: it takes the next version of the plan set, puts the kappa on disk, gives it to the
+// engine, and tells all devices. The caller holds deploy.
+func (s *Service) publish(ctx context.Context, record *quadratv1.KappaRecord, revision *quadratv1.PlanRevision) (*quadratv1.KappaRecord, error) {
+	version, err := s.store.next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	revision.Device.PlanSetVersion = version
+	record = withRevision(record, revision, s.cfg.Clock.Now(), s.cfg)
+	if err := s.store.save(ctx, record); err != nil {
+		return nil, err
+	}
+	if err := s.cfg.Engine.Apply(record); err != nil {
+		return nil, fmt.Errorf("kappa %s: %w", record.GetKappa().GetRef(), err)
+	}
+	s.insert(record, version)
+	return record, s.broadcast(&quadratv1.PlanBroadcast{
+		PlanSetVersion: version, PreviousVersion: version - 1, Plan: revision.GetDevice(),
+	})
+}
+
+func (s *Service) insert(record *quadratv1.KappaRecord, version uint64) {
+	ref := record.GetKappa().GetRef()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.version = version
+	if d, ok := s.live[ref]; ok {
+		d.record = record
+		return
+	}
+	s.live[ref] = &deployed{record: record}
+	if s.begun && !s.ended {
+		s.tend(context.Background(), ref, s.live[ref])
+	}
+}
+
+// broadcast tells all devices. A lost broadcast is no fault: devices learn at their next hello.
+func (s *Service) broadcast(b *quadratv1.PlanBroadcast) error {
+	raw, err := proto.Marshal(b)
+	if err != nil {
+		return fmt.Errorf("broadcast: %w", err)
+	}
+	if err := s.cfg.Broadcast.Publish(subjectPlan, raw); err != nil {
+		s.cfg.Logger.Warn("plan not broadcast; devices learn of it when they say hello", "error", err)
+	}
+	return nil
+}
+
+// UpdateKappa pauses or resumes a kappa or gives it other parameters; what changes is in force from the next window on.
+func (s *Service) UpdateKappa(ctx context.Context, r *quadratv1.UpdateKappaRequest) (*quadratv1.UpdateKappaResponse, error) {
+	if r.Paused == nil && len(r.GetParams()) == 0 {
+		return nil, &Error{Code: Invalid, Message: `nothing to do: this kappa takes {"paused": true} and {"params": {"n": 500}}`}
+	}
+	s.deploy.Lock()
+	defer s.deploy.Unlock()
+	record, err := s.find(r.GetRef())
+	if err != nil {
+		return nil, err
+	}
+	params := maps.Clone(record.GetKappa().GetParams())
+	if params == nil {
+		params = map[string]float64{}
+	}
+	maps.Copy(params, r.GetParams())
+	if err := checkScript(record.GetKappa().GetScript(), params); err != nil {
+		return nil, err
+	}
+	pause := record.GetKappa().GetState() == paused
+	if r.Paused != nil {
+		pause = r.GetPaused()
+	}
+	if pause == (record.GetKappa().GetState() == paused) && maps.Equal(params, record.GetKappa().GetParams()) {
+		return &quadratv1.UpdateKappaResponse{Kappa: record.GetKappa(), Plan: latest(record).GetPlan()}, nil
+	}
+	revision, err := s.draw(ctx, s.nextDraft(record, params))
+	if err != nil {
+		return nil, err
+	}
+	revision.Device.Paused = pause
+	changed := &quadratv1.KappaRecord{Kappa: proto.CloneOf(record.GetKappa()), Revisions: record.GetRevisions()}
+	changed.Kappa.Params = params
+	if changed, err = s.publish(ctx, changed, revision); err != nil {
+		return nil, err
+	}
+	return &quadratv1.UpdateKappaResponse{Kappa: changed.GetKappa(), Plan: revision.GetPlan()}, nil
+}
+
+// DeleteKappa stops and deletes a kappa. Its name is free again; its results stay until retention ends.
+func (s *Service) DeleteKappa(ctx context.Context, r *quadratv1.DeleteKappaRequest) (*quadratv1.DeleteKappaResponse, error) {
+	s.deploy.Lock()
+	defer s.deploy.Unlock()
+	record, err := s.find(r.GetRef())
+	if err != nil {
+		return nil, err
+	}
+	ref := record.GetKappa().GetRef()
+	version, err := s.store.next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	deleted := &quadratv1.KappaRecord{
+		Version: recordVersion, Kappa: record.GetKappa(), Revisions: record.GetRevisions(),
+		Deleted: timestamppb.New(s.cfg.Clock.Now()),
+	}
+	if err := s.store.save(ctx, deleted); err != nil {
+		return nil, err
+	}
+	s.cfg.Engine.Remove(ref)
+	s.mu.Lock()
+	if stop := s.live[ref].stop; stop != nil {
+		stop()
+	}
+	delete(s.live, ref)
+	s.gone[ref] = deleted
+	s.version = version
+	s.mu.Unlock()
+	s.results.closeRef(ref)
+	s.cfg.Logger.Info("kappa deleted", "ref", ref)
+	return &quadratv1.DeleteKappaResponse{}, s.broadcast(&quadratv1.PlanBroadcast{
+		PlanSetVersion: version, PreviousVersion: version - 1, Deleted: ref,
+	})
+}
+
+// Explain plans a script over the fleet as it is and deploys nothing.
+func (s *Service) Explain(ctx context.Context, r *quadratv1.ExplainRequest) (*quadratv1.ExplainResponse, error) {
+	if err := checkScript(r.GetScript(), r.GetParams()); err != nil {
+		return nil, err
+	}
+	name, err := s.cfg.Planner.Name(r.GetScript(), r.GetParams())
+	if err != nil {
+		return nil, err
+	}
+	draft := Draft{Script: r.GetScript(), Params: r.GetParams(), Name: name, Salt: make([]byte, 16), Now: s.cfg.Clock.Now()}
+	revision, err := s.draw(ctx, draft)
+	if err != nil {
+		return nil, err
+	}
+	revision.Plan.Revision = 0
+	return &quadratv1.ExplainResponse{Plan: revision.GetPlan()}, nil
+}

@@ -1,0 +1,98 @@
+package service
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"runtime/debug"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/reflection"
+
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+)
+
+// healthMethods is the prefix of the calls that need no token.
+const healthMethods = "/grpc.health.v1.Health/"
+
+// GRPC makes a server with KappaService, reflection and health. Every call but health needs the token, when there is
+// one; errors leave it as gRPC statuses with details. The caller serves and stops it.
+func (s *Service) GRPC(options ...grpc.ServerOption) *grpc.Server {
+	options = append(options,
+		grpc.ChainUnaryInterceptor(s.unary), grpc.ChainStreamInterceptor(s.stream),
+		grpc.MaxRecvMsgSize(int(s.cfg.BodyBytesMax)),
+	)
+	server := grpc.NewServer(options...)
+	quadratv1.RegisterKappaServiceServer(server, s)
+	checks := health.NewServer()
+	checks.SetServingStatus(quadratv1.KappaService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
+	healthv1.RegisterHealthServer(server, checks)
+	reflection.Register(server)
+	return server
+}
+
+func (s *Service) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (reply any, err error) {
+	defer func() { err = s.outgoing(info.FullMethod, recovered(recover(), err)) }()
+	if err := s.admit(ctx, info.FullMethod); err != nil {
+		return nil, err
+	}
+	return next(ctx, req)
+}
+
+func (s *Service) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
+	defer func() { err = s.outgoing(info.FullMethod, recovered(recover(), err)) }()
+	if err := s.admit(ss.Context(), info.FullMethod); err != nil {
+		return err
+	}
+	return next(srv, ss)
+}
+
+// recovered turns a panic into an error.
+func recovered(panicked any, err error) error {
+	if panicked == nil {
+		return err
+	}
+	return fmt.Errorf("panic: %v\n%s", panicked, debug.Stack())
+}
+
+// outgoing turns an error into the status that the caller sees, and logs what he doesn't.
+func (s *Service) outgoing(call string, err error) error {
+	if err == nil {
+		return nil
+	}
+	st, known := statusOf(err)
+	if !known {
+		s.cfg.Logger.Error("call failed", "call", call, "error", err)
+	}
+	return st.Err()
+}
+
+// admit checks the token of a gRPC call.
+func (s *Service) admit(ctx context.Context, method string) error {
+	if s.cfg.Token == "" || strings.HasPrefix(method, healthMethods) {
+		return nil
+	}
+	md, _ := metadata.FromIncomingContext(ctx)
+	for _, value := range md.Get("authorization") {
+		if s.authorized(value) {
+			return nil
+		}
+	}
+	return errNoToken()
+}
+
+// authorized compares the value of an Authorization header with the token, in a time that says nothing about either.
+func (s *Service) authorized(header string) bool {
+	scheme, token, _ := strings.Cut(header, " ")
+	given, want := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(s.cfg.Token))
+	return subtle.ConstantTimeCompare(given[:], want[:]) == 1 && strings.EqualFold(scheme, "bearer")
+}
+
+func errNoToken() error {
+	return &Error{Code: Unauthenticated, Message: "a valid bearer token is needed: Authorization: Bearer <token>"}
+}

@@ -1,0 +1,248 @@
+package service
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+)
+
+// index holds the newest results of every kappa in memory, the newest revision of each, and hands new ones to who
+// follows. Adding a result again changes nothing, so the stream may be read twice.
+type index struct {
+	resultsMax, watchMax int
+
+	mu     sync.RWMutex // guards everything below
+	kappas map[string]*history
+}
+
+// history is one kappa's results. Windows are sorted by start.
+type history struct {
+	windows  []int64
+	results  map[int64]map[resultKey]entry
+	count    int
+	watchers map[*watcher]struct{}
+}
+
+// resultKey names a result within its kappa and window.
+type resultKey struct{ statistic, cell string }
+
+// entry is a result with its position in the stream RESULTS. The result is shared and never changed.
+type entry struct {
+	sequence uint64
+	result   *quadratv1.Result
+}
+
+// watcher follows one kappa. It is closed when the kappa is deleted, the service stops, or the reader falls behind.
+type watcher struct {
+	c    chan entry
+	slow bool // set before c is closed
+}
+
+func newIndex(resultsMax, watchMax int) *index {
+	return &index{resultsMax: resultsMax, watchMax: watchMax, kappas: map[string]*history{}}
+}
+
+// cellText is a cell as text that equal cells share.
+func cellText(cell map[string]string) string {
+	var b strings.Builder
+	for _, k := range slices.Sorted(maps.Keys(cell)) {
+		b.WriteString(k)
+		b.WriteByte(0)
+		b.WriteString(cell[k])
+		b.WriteByte(0)
+	}
+	return b.String()
+}
+
+// add takes a result from the stream and tells whether it was news.
+func (x *index) add(sequence uint64, r *quadratv1.Result) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	h := x.history(r.GetRef())
+	start := r.GetWindowStart().AsTime().UnixMilli()
+	key := resultKey{r.GetStatistic(), cellText(r.GetCell())}
+	old, there := h.results[start][key]
+	if there && old.result.GetRevision() >= r.GetRevision() {
+		return false
+	}
+	e := entry{sequence, r}
+	h.put(start, key, e, !there)
+	for h.count > x.resultsMax && len(h.windows) > 1 {
+		h.dropOldest()
+	}
+	for w := range h.watchers {
+		select {
+		case w.c <- e:
+		default:
+			w.slow = true
+			close(w.c)
+			delete(h.watchers, w)
+		}
+	}
+	return true
+}
+
+// history is a kappa's, made when it is missing. The caller holds mu.
+func (x *index) history(ref string) *history {
+	h, ok := x.kappas[ref]
+	if !ok {
+		h = &history{results: map[int64]map[resultKey]entry{}, watchers: map[*watcher]struct{}{}}
+		x.kappas[ref] = h
+	}
+	return h
+}
+
+func (h *history) put(start int64, key resultKey, e entry, isNew bool) {
+	if h.results[start] == nil {
+		h.results[start] = map[resultKey]entry{}
+		at, _ := slices.BinarySearch(h.windows, start)
+		h.windows = slices.Insert(h.windows, at, start)
+	}
+	h.results[start][key] = e
+	if isNew {
+		h.count++
+	}
+}
+
+func (h *history) dropOldest() {
+	h.count -= len(h.results[h.windows[0]])
+	delete(h.results, h.windows[0])
+	h.windows = h.windows[1:]
+}
+
+// since is the results of windows that start in [since, until), a zero time leaving that side open; of them the newest
+// windows that hold at most limit results, 0 for all; and whether the index may lack older ones that were asked for.
+func (x *index) since(span Span) (entries []entry, older bool) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	h, ok := x.kappas[span.Ref]
+	if !ok {
+		return nil, true
+	}
+	for _, start := range slices.Backward(h.windows) {
+		at := time.UnixMilli(start)
+		if !span.Until.IsZero() && !at.Before(span.Until) {
+			continue
+		}
+		if !span.Since.IsZero() && at.Before(span.Since) {
+			return inOrder(entries), false
+		}
+		window := sorted(h.results[start])
+		if span.Limit > 0 && len(entries)+len(window) >= span.Limit {
+			entries = append(entries, window[:span.Limit-len(entries)]...)
+			return inOrder(entries), false
+		}
+		entries = append(entries, window...)
+	}
+	return inOrder(entries), true
+}
+
+// last is the results of the newest window.
+func (x *index) last(ref string) []entry {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	h, ok := x.kappas[ref]
+	if !ok || len(h.windows) == 0 {
+		return nil
+	}
+	return inOrder(sorted(h.results[h.windows[len(h.windows)-1]]))
+}
+
+// sorted is the results of one window, those over all cells first.
+func sorted(window map[resultKey]entry) []entry {
+	return inOrder(slices.Collect(maps.Values(window)))
+}
+
+func inOrder(entries []entry) []entry {
+	slices.SortFunc(entries, func(a, b entry) int { return compareResults(a.result, b.result) })
+	return entries
+}
+
+// compareResults orders by window, then statistic, then cell, the one over all cells first.
+func compareResults(a, b *quadratv1.Result) int {
+	return cmp.Or(
+		a.GetWindowStart().AsTime().Compare(b.GetWindowStart().AsTime()),
+		cmp.Compare(a.GetStatistic(), b.GetStatistic()),
+		cmp.Compare(len(a.GetCell()), len(b.GetCell())),
+		cmp.Compare(cellText(a.GetCell()), cellText(b.GetCell())),
+	)
+}
+
+// watch follows a kappa. The entries are those that the index holds and keep wants; what comes later comes over c, with
+// nothing between them lost or told twice.
+func (x *index) watch(ref string, keep func(entry) bool) (held []entry, w *watcher) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	h := x.history(ref)
+	for _, start := range h.windows {
+		for _, e := range sorted(h.results[start]) {
+			if keep(e) {
+				held = append(held, e)
+			}
+		}
+	}
+	w = &watcher{c: make(chan entry, x.watchMax)}
+	h.watchers[w] = struct{}{}
+	return held, w
+}
+
+// unwatch ends a watcher; it may have ended already.
+func (x *index) unwatch(ref string, w *watcher) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if h, ok := x.kappas[ref]; ok {
+		delete(h.watchers, w)
+	}
+}
+
+// closeRef ends everyone who follows a kappa.
+func (x *index) closeRef(ref string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if h, ok := x.kappas[ref]; ok {
+		h.closeWatchers()
+	}
+}
+
+// closeAll ends everyone who follows anything.
+func (x *index) closeAll() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, h := range x.kappas {
+		h.closeWatchers()
+	}
+}
+
+func (h *history) closeWatchers() {
+	for w := range h.watchers {
+		close(w.c)
+	}
+	clear(h.watchers)
+}
+
+// forget drops a kappa's results.
+func (x *index) forget(ref string) {
+	x.closeRef(ref)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	delete(x.kappas, ref)
+}
+
+// size is the number of results held and of readers that follow.
+func (x *index) size() (results, watchers int) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for _, h := range x.kappas {
+		results += h.count
+		watchers += len(h.watchers)
+	}
+	return results, watchers
+}
+
+// SortResults orders results as the API gives them: by window, statistic and cell, the one over all cells first.
+func SortResults(results []*quadratv1.Result) { slices.SortFunc(results, compareResults) }

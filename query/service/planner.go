@@ -1,0 +1,116 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/quadrat-dev/quadrat/fleet"
+	"github.com/quadrat-dev/quadrat/internal/attr"
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+	"github.com/quadrat-dev/quadrat/query/plan"
+	"github.com/quadrat-dev/quadrat/query/script"
+	"github.com/quadrat-dev/quadrat/survey/panel"
+)
+
+// Frames tells which devices a query can reach at a moment; the same call gives the same rows for ever.
+type Frames interface {
+	Frame(q fleet.Query, at time.Time) []*fleet.Row
+}
+
+// FleetPlanner is the Planner of a real server: query/script reads, query/plan draws, over the frames of the registry.
+type FleetPlanner struct {
+	frames Frames
+	settle func(context.Context) error
+}
+
+// NewFleetPlanner makes a planner over frames. Settle returns once the rows of every frame that was taken are on disk.
+func NewFleetPlanner(frames Frames, settle func(context.Context) error) *FleetPlanner {
+	return &FleetPlanner{frames: frames, settle: settle}
+}
+
+// Name reads a script and gives the name that it bears, or one made from its content.
+func (p *FleetPlanner) Name(source string, params map[string]float64) (string, error) {
+	s, err := script.Prepare(source, params)
+	if err != nil {
+		return "", err
+	}
+	return s.Name.Text, nil
+}
+
+// Plan draws a revision over the frame of now.
+func (p *FleetPlanner) Plan(ctx context.Context, d Draft) (*quadratv1.PlanRevision, error) {
+	s, err := script.Prepare(d.Script, d.Params)
+	if err != nil {
+		return nil, err
+	}
+	members := p.members(s, d.Now)
+	if err := p.settle(ctx); err != nil {
+		return nil, fmt.Errorf("frame: %w", err)
+	}
+	if len(d.Salt) != len(panel.Salt{}) {
+		return nil, fmt.Errorf("salt: %d bytes", len(d.Salt))
+	}
+	return plan.Build(s, members, plan.Options{
+		Ref: d.Ref, Revision: d.Revision, FromWindow: nextWindow(s, d.Now),
+		Salt: [16]byte(d.Salt), Previous: d.Previous.GetDevice(),
+	})
+}
+
+// members is the frame of a script at a moment.
+func (p *FleetPlanner) members(s *script.Script, at time.Time) []plan.Member {
+	rows := p.frames.Frame(queryOf(s), at)
+	members := make([]plan.Member, len(rows))
+	for i, row := range rows {
+		members[i] = plan.Member{ID: row.ID, Attributes: row.Attributes}
+	}
+	return members
+}
+
+// queryOf says which devices a script can reach.
+func queryOf(s *script.Script) fleet.Query {
+	q := fleet.Query{Capability: s.From.Name(), Where: s.Where.Attr(), Model: "local"}
+	if s.Privacy.Model == script.None {
+		q.Model = "none"
+	}
+	for _, statistic := range s.Select {
+		for _, argument := range statistic.Args {
+			if !slices.Contains(q.Readings, argument.Reading.Text) {
+				q.Readings = append(q.Readings, argument.Reading.Text)
+			}
+		}
+	}
+	return q
+}
+
+// Redraw says why the previous revision no longer fits: the frame changed, or those who rested are due to take turns from
+// the next window on.
+func (p *FleetPlanner) Redraw(d Draft) (string, error) {
+	s, err := script.Prepare(d.Script, d.Params)
+	if err != nil {
+		return "", err
+	}
+	if redraw, reason := plan.NeedsRedraw(d.Previous, p.members(s, d.Now)); redraw {
+		return reason, nil
+	}
+	next := nextWindow(s, d.Now)
+	if turn, ok := plan.NextTurn(d.Previous); ok && next >= turn && next%int64(d.Previous.GetDevice().GetLapWindows()) == 0 {
+		return "a lap ends and others rested in it", nil
+	}
+	return "", nil
+}
+
+// nextWindow is the index of the first window that starts after a moment.
+func nextWindow(s *script.Script, now time.Time) int64 {
+	return now.UnixMilli()/s.Window.Length.Value.Milliseconds() + 1
+}
+
+// Where reads a condition on attributes; nil for empty text.
+func (p *FleetPlanner) Where(text string) (*attr.Predicate, error) {
+	predicate, err := script.ParsePredicate(text)
+	if err != nil {
+		return nil, err
+	}
+	return predicate.Attr(), nil
+}

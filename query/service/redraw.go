@@ -1,0 +1,67 @@
+package service
+
+import (
+	"context"
+	"time"
+
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+)
+
+// tend starts the loop that keeps a kappa's plan fitting its frame. The caller holds mu.
+func (s *Service) tend(ctx context.Context, ref string, d *deployed) {
+	ctx, d.stop = context.WithCancel(ctx)
+	s.tending.Go(func() {
+		for {
+			record, err := s.find(ref)
+			if err != nil {
+				return
+			}
+			if s.cfg.Clock.WaitUntil(ctx, nextLook(latest(record).GetDevice(), s.cfg.Clock.Now())) != nil {
+				return
+			}
+			if err := s.redraw(ctx, ref); err != nil && ctx.Err() == nil {
+				s.cfg.Logger.Warn("plan not redrawn; the old one stays", "ref", ref, "error", err)
+			}
+		}
+	})
+}
+
+// nextLook is the middle of this window or, when that is past, of the next one: late enough to see who joined in it,
+// early enough for the new plan to reach everyone before the window ends.
+func nextLook(plan *quadratv1.DevicePlan, now time.Time) time.Time {
+	length := int64(plan.GetWindowMs())
+	look := windowAt(plan, now)*length + length/2
+	if look <= now.UnixMilli() {
+		look += length
+	}
+	return time.UnixMilli(look).UTC()
+}
+
+// redraw draws a new revision of a kappa when its plan no longer fits the fleet.
+func (s *Service) redraw(ctx context.Context, ref string) error {
+	s.deploy.Lock()
+	defer s.deploy.Unlock()
+	record, err := s.find(ref)
+	if err != nil || record.GetKappa().GetState() == paused {
+		return nil //nolint:nilerr // a kappa that was deleted meanwhile needs no plan
+	}
+	draft := s.nextDraft(record, record.GetKappa().GetParams())
+	if latest(record).GetDevice().GetFromWindow() > windowAt(latest(record).GetDevice(), draft.Now) {
+		return nil // the newest plan is not in force yet; it is looked at when it is
+	}
+	reason, err := s.cfg.Planner.Redraw(draft)
+	if err != nil || reason == "" {
+		return err
+	}
+	revision, err := s.draw(ctx, draft)
+	if err != nil {
+		return err
+	}
+	if _, err := s.publish(ctx, record, revision); err != nil {
+		return err
+	}
+	s.metrics.redraws.Inc()
+	s.cfg.Logger.Info("plan redrawn", "ref", ref, "revision", draft.Revision, "reason", reason,
+		"population", revision.GetPlan().GetPopulation())
+	return nil
+}
