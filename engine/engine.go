@@ -20,6 +20,7 @@ type Engine struct {
 	config  Config
 	metrics *metrics
 	kick    chan struct{} // wakes the marker when the next mark may be due earlier
+	asked   chan chan struct{}
 	health  health
 	out     output // of Run's goroutine only
 
@@ -56,7 +57,7 @@ func New(config Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine: metrics: %w", err)
 	}
-	return &Engine{config: config, metrics: m, kick: make(chan struct{}, 1), kappas: map[string]*kappa{}}, nil
+	return &Engine{config: config, metrics: m, kick: make(chan struct{}, 1), asked: make(chan chan struct{}), kappas: map[string]*kappa{}}, nil
 }
 
 // Apply takes a kappa, or new revisions of one. A record that says deleted removes it. Records of all live kappas must be
@@ -99,6 +100,23 @@ func (e *Engine) Remove(ref string) {
 	at, _ := slices.BinarySearch(e.order, ref)
 	e.order = slices.Delete(e.order, at, at+1)
 	e.late = slices.DeleteFunc(e.late, func(l late) bool { return l.kappa == k })
+}
+
+// Checkpoint returns once everything that was counted before the call is durable, in the sink as well. It waits for Run
+// and ends with ctx.
+func (e *Engine) Checkpoint(ctx context.Context) error {
+	done := make(chan struct{})
+	select {
+	case e.asked <- done:
+	case <-ctx.Done():
+		return fmt.Errorf("engine: checkpoint: %w", ctx.Err())
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("engine: checkpoint: %w", ctx.Err())
+	}
 }
 
 // wake makes the marker look again when the next mark is due.

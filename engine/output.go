@@ -45,6 +45,7 @@ func (e *Engine) work(ctx context.Context, queue <-chan message, ticks <-chan st
 	unsaved := false
 	for {
 		wanted := false
+		var asker chan struct{}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -59,11 +60,16 @@ func (e *Engine) work(ctx context.Context, queue <-chan message, ticks <-chan st
 			unsaved = true
 		case <-ticks:
 			wanted = unsaved
+		case asker = <-e.asked:
+			wanted = true
 		}
 		err := e.emit(ctx)
 		if err == nil && (wanted || e.out.reports >= e.config.CheckpointReports) {
 			err = e.save(ctx)
 			unsaved = err != nil
+		}
+		if asker != nil && err == nil {
+			close(asker)
 		}
 		if ctx.Err() != nil {
 			return nil
