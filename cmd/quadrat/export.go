@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/ipc"
+
+	"github.com/quadrat-dev/quadrat/engine/column"
+	"github.com/quadrat-dev/quadrat/query/client"
+	"github.com/quadrat-dev/quadrat/storage"
+)
+
+// exportCmd is `quadrat export`. Its --format is that of the files; what it prints is told by --print.
+type exportCmd struct {
+	Server    string `help:"URL of the server." default:"http://127.0.0.1:8080" env:"QUADRAT_SERVER" placeholder:"URL"`
+	TokenFile string `help:"File with the bearer token." env:"QUADRAT_TOKEN_FILE" type:"path" placeholder:"FILE"`
+	Print     string `help:"How to print the summary: table or json." enum:"table,json" default:"table"`
+	span
+	Ref    string `arg:"" help:"Reference or name of the kappa; of a deleted one its reference."`
+	What   string `help:"What to write: reports or results." enum:"reports,results" required:""`
+	Format string `help:"Format of the files: parquet, arrow or csv." enum:"parquet,arrow,csv" default:"parquet"`
+	Out    string `help:"Folder to write; made when it is missing." type:"path" required:"" placeholder:"DIR"`
+	Force  bool   `help:"Write into a folder that holds something else, too."`
+}
+
+// Help shows an example.
+func (*exportCmd) Help() string {
+	return `Example: quadrat export indoor --what reports --format parquet --out ./export
+Writes <out>/reports/kappa=<ref>/date=<date>/part-….parquet, which DuckDB, pandas and Spark read as one table. Reports
+hold the weights that the estimates used.`
+}
+
+// Run streams the rows from the server into files.
+func (c *exportCmd) Run(ctx context.Context, t *terminal) error {
+	api, err := (&remote{Server: c.Server, TokenFile: c.TokenFile}).client()
+	if err != nil {
+		return err
+	}
+	body, err := api.Export(ctx, c.Ref, c.What, client.Span{Since: c.Since, Until: c.Until})
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	var bytes atomic.Int64
+	stop := t.progressOf("exporting", &bytes)
+	summary, err := c.write(counting{Reader: body, bytes: &bytes})
+	stop()
+	if err != nil {
+		return err
+	}
+	if c.Print == "json" {
+		return json.NewEncoder(t.out).Encode(map[string]storage.Summary{"summary": summary})
+	}
+	_, err = fmt.Fprintf(t.out, "%d rows in %d files, %d bytes\n", summary.Rows, summary.Files, summary.Bytes)
+	return err
+}
+
+func (c *exportCmd) write(from io.Reader) (storage.Summary, error) {
+	// The reader of Arrow may take a stream that broke off for one that ended.
+	whole := &truthful{from: from}
+	in, err := ipc.NewReader(whole)
+	if err != nil {
+		return storage.Summary{}, fmt.Errorf("export: %w", errors.Join(err, whole.err))
+	}
+	defer in.Release()
+	kappa, ref := column.Ref(in.Schema())
+	return storage.WriteFolder(storage.Export{
+		Dir: c.Out, What: storage.Kind(c.What), Format: storage.Format(c.Format), Kappa: kappa, Ref: ref, Force: c.Force,
+	}, records(in, whole))
+}
+
+func records(in *ipc.Reader, whole *truthful) storage.Records {
+	return func(yield func(arrow.Record, error) bool) {
+		for in.Next() {
+			if !yield(in.Record(), nil) {
+				return
+			}
+		}
+		if err := errors.Join(in.Err(), whole.err); err != nil {
+			yield(nil, fmt.Errorf("stream: %w", err))
+		}
+	}
+}
+
+// truthful remembers the error that a stream ended with, when it was not its end.
+type truthful struct {
+	from io.Reader
+	err  error
+}
+
+// Read passes on and remembers.
+func (r *truthful) Read(p []byte) (int, error) {
+	n, err := r.from.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		r.err = err
+	}
+	return n, err //nolint:wrapcheck // a reader passes errors on
+}

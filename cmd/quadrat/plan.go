@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+)
+
+// printPlan shows a plan to people.
+func (t *terminal) printPlan(p *quadratv1.Plan) error {
+	return t.table(func(w io.Writer) {
+		fmt.Fprintf(w, "frame\t%d devices\n", p.GetPopulation())
+		fmt.Fprintf(w, "panel\t%d devices in a window of %g s, %s, %s\n", p.GetPanel(), p.GetWindowSeconds(), p.GetRotation(), p.GetAllocation())
+		fmt.Fprintf(w, "lap\t%d windows\n", p.GetLapWindows())
+		if v := p.GetPrivacy(); v.GetModel() == "none" {
+			fmt.Fprintf(w, "privacy\tnone\n")
+		} else {
+			fmt.Fprintf(w, "privacy\t%s: epsilon %g in a report, %g in any %s, of a %s\n",
+				v.GetModel(), v.GetEpsilonPerReport(), v.GetEpsilonPerPeriod(), v.GetPeriod(), v.GetUnit())
+		}
+		fmt.Fprintf(w, "a device gives\t%.4g reports, %.4g bytes, epsilon %.4g in a day\n",
+			p.GetReportsPerDeviceDay(), p.GetBytesPerDeviceDay(), p.GetEpsilonPerDeviceDay())
+		for _, s := range p.GetStatistics() {
+			fmt.Fprintf(w, "%s\t± %.4g at confidence %g from %.4g reports (%s)\n",
+				s.GetName(), s.GetMargin(), p.GetConfidence(), s.GetPanel(), s.GetMechanism())
+			for _, c := range s.GetCells() {
+				fmt.Fprintf(w, "  %s\t%s\n", cellName(c.GetCell()), cellMargin(c))
+			}
+		}
+		for _, warning := range p.GetWarnings() {
+			fmt.Fprintf(w, "warning\t%s\n", warning)
+		}
+	})
+}
+
+func cellMargin(c *quadratv1.CellView) string {
+	if c.GetMargin() == 0 {
+		return fmt.Sprintf("too few reports for an interval (%.3g expected of %d devices)", c.GetPanel(), c.GetPopulation())
+	}
+	return fmt.Sprintf("± %.4g from %.4g reports of %d devices", c.GetMargin(), c.GetPanel(), c.GetPopulation())
+}
+
+// cellName is a cell as people read it.
+func cellName(cell map[string]string) string {
+	if len(cell) == 0 {
+		return "(all)"
+	}
+	parts := make([]string, 0, len(cell))
+	for _, k := range slices.Sorted(maps.Keys(cell)) {
+		parts = append(parts, k+"="+cell[k])
+	}
+	return strings.Join(parts, " ")
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/quadrat-dev/quadrat/internal/clock"
+	"github.com/quadrat-dev/quadrat/internal/server"
+)
+
+// serveCmd is `quadrat serve`.
+type serveCmd struct {
+	Data       string  `help:"Folder for everything durable." env:"QUADRAT_DATA" type:"path" placeholder:"DIR" required:""`
+	HTTP       string  `name:"http" help:"Address of the REST API." default:"127.0.0.1:8080" env:"QUADRAT_HTTP" placeholder:"ADDR"`
+	GRPC       string  `name:"grpc" help:"Address of the gRPC API." default:"127.0.0.1:9090" env:"QUADRAT_GRPC" placeholder:"ADDR"`
+	NATSListen string  `name:"nats-listen" help:"Address of the embedded broker; 127.0.0.1:4222 without --nats." env:"QUADRAT_NATS_LISTEN" placeholder:"ADDR"`
+	NATS       string  `name:"nats" help:"URL of an outside broker to use in place of the embedded one." env:"QUADRAT_NATS" placeholder:"URL"`
+	TokenFile  string  `help:"File with the bearer token that callers must show; needed beyond loopback." env:"QUADRAT_TOKEN_FILE" type:"path" placeholder:"FILE"`
+	Speed      float64 `help:"Run the server's clock so many times as fast, for test fleets only." default:"1" env:"QUADRAT_SPEED"`
+	LogLevel   string  `help:"What to log: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"QUADRAT_LOG_LEVEL"`
+	Format     string  `help:"How to print the addresses: json or table." enum:"json,table" default:"json"`
+}
+
+// Help shows an example.
+func (*serveCmd) Help() string {
+	return `Example: quadrat serve --data ./data
+Example: quadrat serve --data ./data --http 0.0.0.0:8080 --token-file token
+
+When it is ready it prints one line of JSON with its addresses on standard output; it logs on standard error. Port 0
+takes a free one. Flags go before QUADRAT_* in the environment, and those before quadrat.yaml.
+--speed is for fleets of simulated devices whose clocks run as fast.`
+}
+
+// Run serves until it is interrupted.
+func (c *serveCmd) Run(ctx context.Context, t *terminal) error {
+	config, err := c.config(t)
+	if err != nil {
+		return err
+	}
+	s, err := server.Start(ctx, config)
+	if err != nil {
+		return err
+	}
+	if err := c.ready(t, s.Addresses()); err != nil {
+		return errors.Join(err, s.Close())
+	}
+	select {
+	case <-ctx.Done():
+	case <-s.Failed():
+	}
+	return s.Close()
+}
+
+func (c *serveCmd) config(t *terminal) (server.Config, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		return server.Config{}, &usageError{"--log-level: " + err.Error()}
+	}
+	config := server.Config{
+		Data: c.Data, HTTP: c.HTTP, GRPC: c.GRPC, NATSListen: c.NATSListen, NATS: c.NATS,
+		Logger: slog.New(slog.NewTextHandler(t.errs, &slog.HandlerOptions{Level: level})),
+	}
+	if !(c.Speed > 0) || c.Speed > 1e6 {
+		return server.Config{}, &usageError{"--speed: above 0, and at most 1000000"}
+	}
+	if c.Speed != 1 {
+		config.Clock = clock.NewScaled(time.Now(), c.Speed)
+	}
+	if c.TokenFile != "" {
+		var err error
+		if config.Token, err = server.ReadToken(c.TokenFile); err != nil {
+			return server.Config{}, err
+		}
+	}
+	if err := config.Validate(); err != nil {
+		return server.Config{}, &usageError{err.Error()}
+	}
+	return config, nil
+}
+
+// ready tells the addresses.
+func (c *serveCmd) ready(t *terminal, a server.Addresses) error {
+	if c.Format == "table" {
+		_, err := fmt.Fprintf(t.out, "http  %s\ngrpc  %s\nnats  %s\n", a.HTTP, a.GRPC, a.NATS)
+		return err
+	}
+	return json.NewEncoder(t.out).Encode(a)
+}

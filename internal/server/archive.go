@@ -1,0 +1,163 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/ipc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/quadrat-dev/quadrat/engine/column"
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+	"github.com/quadrat-dev/quadrat/query/service"
+	"github.com/quadrat-dev/quadrat/storage"
+)
+
+// archive lets the service read what storage keeps.
+type archive struct {
+	store *storage.Store
+	// settle returns once everything that was counted before the call is in the store.
+	settle func(context.Context) error
+	// name is the name of a kappa, for what an export says of itself.
+	name func(ref string) string
+}
+
+// Results gives the stored results of a span, newest windows first kept.
+func (a archive) Results(ctx context.Context, span service.Span) ([]*quadratv1.Result, error) {
+	var results []*quadratv1.Result
+	for record, err := range a.store.ScanResults(ctx, span.Ref, span.Since, span.Until, true) {
+		if err != nil {
+			return nil, fmt.Errorf("stored results: %w", err)
+		}
+		read, err := resultsOf(record)
+		if err != nil {
+			return nil, fmt.Errorf("stored results: %w", err)
+		}
+		results = append(results, read...)
+	}
+	service.SortResults(results)
+	if span.Limit > 0 && len(results) > span.Limit {
+		results = results[len(results)-span.Limit:]
+	}
+	return results, nil
+}
+
+// Export writes one Arrow IPC stream of what the store has of a span.
+func (a archive) Export(ctx context.Context, w io.Writer, what string, span service.Span) error {
+	if err := a.settle(ctx); err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	kind, records := storage.KindReports, storage.Records(nil)
+	if what == string(storage.KindResults) {
+		kind, records = storage.KindResults, a.store.ScanResults(ctx, span.Ref, span.Since, span.Until, false)
+	} else {
+		records = a.store.ScanWeighted(ctx, span.Ref, span.Since, span.Until)
+	}
+	schema := named(storage.Schema(kind, a.name(span.Ref), span.Ref), a.name(span.Ref), span.Ref)
+	out := ipc.NewWriter(w, ipc.WithSchema(schema), ipc.WithZstd())
+	for record, err := range records {
+		if err == nil {
+			err = writeRecord(out, schema, record)
+		}
+		if err != nil {
+			return fmt.Errorf("export: %w", err)
+		}
+	}
+	if err := out.Close(); err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	return nil
+}
+
+// named is a schema whose metadata tells the kappa, also where its columns do.
+func named(schema *arrow.Schema, kappa, ref string) *arrow.Schema {
+	meta := arrow.NewMetadata([]string{column.MetaKappa, column.MetaRef}, []string{kappa, ref})
+	return arrow.NewSchema(schema.Fields(), &meta)
+}
+
+// writeRecord writes a record under the stream's own metadata.
+func writeRecord(out *ipc.Writer, schema *arrow.Schema, record arrow.Record) error {
+	same := array.NewRecord(schema, record.Columns(), record.NumRows())
+	defer same.Release()
+	return out.Write(same) //nolint:wrapcheck // the caller wraps
+}
+
+// resultsOf reads a record of results back into messages: a column has the name of its field, or that of a nested
+// message and its field joined by "_".
+func resultsOf(record arrow.Record) ([]*quadratv1.Result, error) {
+	results := make([]*quadratv1.Result, record.NumRows())
+	for i := range results {
+		results[i] = &quadratv1.Result{}
+	}
+	fields := (&quadratv1.Result{}).ProtoReflect().Descriptor().Fields()
+	for at, values := range record.Columns() {
+		name := record.ColumnName(at)
+		field, nested := fields.ByName(protoreflect.Name(name)), protoreflect.FieldDescriptor(nil)
+		if outer, inner, ok := strings.Cut(name, "_"); field == nil && ok {
+			if field = fields.ByName(protoreflect.Name(outer)); field != nil && field.Message() != nil {
+				nested = field.Message().Fields().ByName(protoreflect.Name(inner))
+			}
+		}
+		if field == nil {
+			return nil, fmt.Errorf("column %q: not a result's", name)
+		}
+		for row, r := range results {
+			if values.IsNull(row) {
+				continue
+			}
+			message, target := r.ProtoReflect(), field
+			if nested != nil {
+				message, target = message.Mutable(field).Message(), nested
+			}
+			if err := setField(message, target, values, row); err != nil {
+				return nil, fmt.Errorf("column %q: %w", name, err)
+			}
+		}
+	}
+	return results, nil
+}
+
+// setField sets a field from a value that is not null.
+func setField(m protoreflect.Message, field protoreflect.FieldDescriptor, column arrow.Array, row int) error {
+	switch values := column.(type) {
+	case *array.Timestamp:
+		unit := values.DataType().(*arrow.TimestampType).Unit
+		m.Set(field, protoreflect.ValueOfMessage(timestamppb.New(values.Value(row).ToTime(unit)).ProtoReflect()))
+	case *array.Int64:
+		m.Set(field, protoreflect.ValueOfUint32(uint32(values.Value(row))))
+	case *array.Float64:
+		m.Set(field, protoreflect.ValueOfFloat64(values.Value(row)))
+	case *array.Boolean:
+		m.Set(field, protoreflect.ValueOfBool(values.Value(row)))
+	case *array.String:
+		if !field.IsMap() {
+			m.Set(field, protoreflect.ValueOfString(strings.Clone(values.Value(row))))
+			return nil
+		}
+		var cell map[string]string
+		if err := json.Unmarshal([]byte(values.Value(row)), &cell); err != nil {
+			return fmt.Errorf("cell: %w", err)
+		}
+		for k, v := range cell {
+			m.Mutable(field).Map().Set(protoreflect.ValueOfString(k).MapKey(), protoreflect.ValueOfString(v))
+		}
+	case *array.List:
+		from, to := values.ValueOffsets(row)
+		texts, ok := values.ListValues().(*array.String)
+		if !ok {
+			return fmt.Errorf("%s is not expected", column.DataType())
+		}
+		for i := from; i < to; i++ {
+			m.Mutable(field).List().Append(protoreflect.ValueOfString(strings.Clone(texts.Value(int(i)))))
+		}
+	default:
+		return fmt.Errorf("%s is not expected", column.DataType())
+	}
+	return nil
+}

@@ -1,0 +1,315 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"google.golang.org/grpc"
+
+	"github.com/quadrat-dev/quadrat/engine"
+	"github.com/quadrat-dev/quadrat/engine/intake"
+	"github.com/quadrat-dev/quadrat/fleet"
+	"github.com/quadrat-dev/quadrat/internal/broker"
+	"github.com/quadrat-dev/quadrat/query/service"
+	"github.com/quadrat-dev/quadrat/storage"
+)
+
+const (
+	// headerPatience is how long a caller may take for the header of a request.
+	headerPatience = 10 * time.Second
+	// closePatience is how long Close waits for callers before it hangs up.
+	closePatience = 5 * time.Second
+	// recordRoom is what a message needs beside the record that it carries.
+	recordRoom = 64 << 10
+	// recordMost bounds a stored kappa where the broker would take more.
+	recordMost = 4 << 20
+)
+
+// Server is a running Quadrat. Its methods are safe for use by many goroutines.
+type Server struct {
+	config     Config
+	log        *slog.Logger
+	registry   *prometheus.Registry
+	broker     *broker.Broker
+	devices    *fleet.Registry
+	frames     *fleet.Store
+	hellos     *fleet.Server
+	store      *storage.Store
+	engine     *engine.Engine
+	intake     *intake.Intake
+	intakeConn *nats.Conn
+	service    *service.Service
+	http       *http.Server
+	grpc       *grpc.Server
+	addresses  Addresses
+
+	background crew // engine, fleet store and service
+	serving    crew // listeners
+	closing    sync.Once
+	closed     error
+}
+
+// crew is goroutines that one context ends. The first error that none of them should have had ends up in failed.
+type crew struct {
+	stop   context.CancelFunc
+	ctx    context.Context //nolint:containedctx // the life of what the crew does, not of a call
+	group  sync.WaitGroup
+	once   sync.Once
+	failed chan struct{}
+	err    error // set before failed is closed
+}
+
+func (c *crew) begin() {
+	c.ctx, c.stop = context.WithCancel(context.Background())
+	c.failed = make(chan struct{})
+}
+
+// run starts work; an error of it is everybody's.
+func (c *crew) run(what string, work func(context.Context) error) {
+	c.group.Go(func() {
+		if err := work(c.ctx); err != nil {
+			c.once.Do(func() {
+				c.err = fmt.Errorf("%s: %w", what, err)
+				close(c.failed)
+			})
+		}
+	})
+}
+
+// end stops the crew, waits for it, and gives its first error.
+func (c *crew) end() error {
+	if c.stop == nil {
+		return nil
+	}
+	c.stop()
+	c.group.Wait()
+	return c.err
+}
+
+// Start brings everything up and returns when it is ready: plans and frames restored, devices and callers answered.
+// Ctx bounds the start only. Whoever starts a server closes it.
+func Start(ctx context.Context, config Config) (*Server, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{config: config.withDefaults(), registry: prometheus.NewRegistry()}
+	s.log = s.config.Logger
+	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	s.background.begin()
+	s.serving.begin()
+	for _, step := range []func(context.Context) error{s.connect, s.restore, s.plan, s.listen} {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
+	s.log.Info("ready", "http", s.addresses.HTTP, "grpc", s.addresses.GRPC, "nats", s.addresses.NATS)
+	return s, nil
+}
+
+// Addresses tells where the server is reached.
+func (s *Server) Addresses() Addresses { return s.addresses }
+
+// Failed is closed when a part of the server can't go on. Close then gives the reason.
+func (s *Server) Failed() <-chan struct{} { return s.background.failed }
+
+// connect opens the broker.
+func (s *Server) connect(ctx context.Context) error {
+	if err := os.MkdirAll(s.config.Data, 0o700); err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
+	config := broker.Config{URL: s.config.NATS, Log: s.log}
+	if s.config.NATS == "" {
+		config.StoreDir, config.Listen = filepath.Join(s.config.Data, "nats"), s.config.NATSListen
+	}
+	var err error
+	if s.broker, err = broker.Open(ctx, config); err != nil {
+		return err
+	}
+	s.addresses.NATS = s.broker.URL()
+	return broker.Ensure(ctx, s.broker.JetStream(), broker.Limits{})
+}
+
+// restore reads the frame and opens storage and engine.
+func (s *Server) restore(ctx context.Context) error {
+	plans, err := s.broker.JetStream().KeyValue(ctx, broker.BucketPlans)
+	if err != nil {
+		return fmt.Errorf("plans: %w", err)
+	}
+	secret, err := clusterSecret(ctx, plans)
+	if err != nil {
+		return err
+	}
+	s.devices = fleet.New(fleet.NewKeyer(secret))
+	rows, err := s.broker.JetStream().KeyValue(ctx, broker.BucketDevices)
+	if err != nil {
+		return fmt.Errorf("devices: %w", err)
+	}
+	s.frames, err = fleet.Load(ctx, s.devices, rows, fleet.StoreConfig{
+		Clock: s.config.Clock, Retention: s.config.Retention + 24*time.Hour, Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	if s.store, err = storage.Open(filepath.Join(s.config.Data, "store"), storage.Config{}); err != nil {
+		return err
+	}
+	s.engine, err = engine.New(engine.Config{
+		JetStream: s.broker.JetStream(), Frames: s.devices, Sink: s.store, Folder: filepath.Join(s.config.Data, "engine"),
+		Settle: s.frames.Flush, Clock: s.config.Clock, Retention: s.config.Retention, Registerer: s.registry, Log: s.log,
+	})
+	return err
+}
+
+// archive is what the service reads stored rows from.
+func (s *Server) archive() archive {
+	return archive{store: s.store, settle: s.engine.Checkpoint, name: func(ref string) string {
+		return s.service.NameOf(ref)
+	}}
+}
+
+// plan restores the kappas and starts everything that runs in the background.
+func (s *Server) plan(ctx context.Context) error {
+	plans, err := s.broker.JetStream().KeyValue(ctx, broker.BucketPlans)
+	if err != nil {
+		return fmt.Errorf("plans: %w", err)
+	}
+	s.service, err = service.New(ctx, service.Config{
+		Planner: service.NewFleetPlanner(s.devices, s.frames.Flush), Engine: s.engine, Fleet: s.devices, Plans: plans,
+		Broadcast: s.broker.Conn(), Results: s.broker.JetStream(), Archive: s.archive(), Clock: s.config.Clock,
+		Entropy: s.config.Entropy, Logger: s.log, Registry: s.registry, Token: s.config.Token, Retention: s.config.Retention,
+		RecordBytesMax: int(min(s.broker.Conn().MaxPayload()-recordRoom, recordMost)),
+	})
+	if err != nil {
+		return err
+	}
+	s.background.run("engine", s.engine.Run)
+	s.background.run("fleet", s.frames.Run)
+	s.background.run("service", s.service.Run)
+	if err := s.hear(ctx); err != nil {
+		return err
+	}
+	return s.caughtUp(ctx)
+}
+
+// hear lets devices in: first their hellos, which make the frame, then their reports.
+func (s *Server) hear(context.Context) error {
+	s.hellos = fleet.NewServer(s.devices, s.service, fleet.ServerConfig{
+		Subject: broker.PrefixHello + "*", Group: broker.GroupHello, Clock: s.config.Clock, Log: s.log,
+	})
+	if err := s.hellos.Start(s.broker.Conn()); err != nil {
+		return err
+	}
+	var err error
+	if s.intakeConn, err = s.broker.Connect("intake"); err != nil {
+		return err
+	}
+	js, err := jetstream.New(s.intakeConn)
+	if err != nil {
+		return fmt.Errorf("intake: %w", err)
+	}
+	s.intake, err = intake.New(intake.Config{
+		Conn: s.intakeConn, JetStream: js, Keyer: s.devices.Keyer(), Devices: s.devices, Registerer: s.registry, Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	return s.intake.Start()
+}
+
+// caughtUp waits until the stored results have been read, so that the first answers are not those of an empty server.
+func (s *Server) caughtUp(ctx context.Context) error {
+	for s.service.Ready() != nil {
+		select {
+		case <-s.background.failed:
+			return s.background.err
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// listen opens the two APIs.
+func (s *Server) listen(ctx context.Context) error {
+	handler, err := s.service.Handler()
+	if err != nil {
+		return err
+	}
+	var net net.ListenConfig
+	web, err := net.Listen(ctx, "tcp", s.config.HTTP)
+	if err != nil {
+		return fmt.Errorf("--http: %w", err)
+	}
+	s.http = &http.Server{Handler: handler, ReadHeaderTimeout: headerPatience, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
+	s.serving.run("http", func(context.Context) error {
+		if err := s.http.Serve(web); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	calls, err := net.Listen(ctx, "tcp", s.config.GRPC)
+	if err != nil {
+		return fmt.Errorf("--grpc: %w", err)
+	}
+	s.grpc = s.service.GRPC()
+	s.serving.run("grpc", func(context.Context) error { return s.grpc.Serve(calls) })
+	s.addresses.HTTP, s.addresses.GRPC = web.Addr().String(), calls.Addr().String()
+	return nil
+}
+
+// Close takes the server down in order: devices are no longer heard and what they sent is stored, callers are let go,
+// the engine makes a last checkpoint, the broker stops. It is idempotent and returns what went wrong, also before.
+func (s *Server) Close() error {
+	s.closing.Do(func() {
+		var errs []error
+		if s.hellos != nil {
+			errs = append(errs, s.hellos.Close())
+		}
+		if s.intake != nil {
+			errs = append(errs, s.intake.Close())
+		}
+		errs = append(errs, s.hangUp(), s.background.end())
+		if s.intakeConn != nil {
+			s.intakeConn.Close()
+		}
+		if s.broker != nil {
+			errs = append(errs, s.broker.Close())
+		}
+		s.closed = errors.Join(errs...)
+	})
+	return s.closed
+}
+
+// hangUp lets callers finish for a moment and then ends them.
+func (s *Server) hangUp() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
+	defer cancel()
+	var err error
+	if s.service != nil {
+		s.service.LetGo()
+	}
+	if s.http != nil {
+		if s.http.Shutdown(ctx) != nil {
+			err = s.http.Close()
+		}
+	}
+	if s.grpc != nil {
+		stop := context.AfterFunc(ctx, s.grpc.Stop)
+		s.grpc.GracefulStop()
+		stop()
+	}
+	return errors.Join(err, s.serving.end())
+}
