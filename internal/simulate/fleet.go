@@ -12,6 +12,7 @@ import (
 
 	"github.com/quadrat-dev/quadrat/edge/agent"
 	"github.com/quadrat-dev/quadrat/edge/summary"
+	"github.com/quadrat-dev/quadrat/internal/clock"
 	"github.com/quadrat-dev/quadrat/internal/indoor"
 	"github.com/quadrat-dev/quadrat/internal/wire"
 	"github.com/quadrat-dev/quadrat/privacy"
@@ -24,6 +25,9 @@ const (
 	subjectIntake = "quadrat.in."
 	subjectPlan   = "quadrat.plan"
 )
+
+// software is what the devices say that they run.
+const software = "quadrat simulate"
 
 // Summary tells what the fleet did.
 type Summary struct {
@@ -71,24 +75,44 @@ func Join(ctx context.Context, c Config) (*Fleet, error) {
 		return nil, err
 	}
 	c = c.withDefaults()
-	conn, err := nats.Connect(c.NATS, nats.Name("quadrat simulate"), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(false))
+	conn, err := nats.Connect(c.NATS, nats.Name(software), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(false))
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	f := &Fleet{config: c, conn: conn, start: c.Clock.Now(), kappas: map[string]*progress{}}
-	f.round = f.start
-	if err := f.build(); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	if f.plans, err = conn.Subscribe(subjectPlan, f.heard); err == nil {
-		err = f.hello(ctx, 0, len(f.devices))
-	}
-	if err != nil {
+	f := &Fleet{config: c, conn: conn, kappas: map[string]*progress{}}
+	if err := f.join(ctx); err != nil {
 		conn.Close()
 		return nil, err
 	}
 	return f, nil
+}
+
+// join does all of Join but the connection.
+func (f *Fleet) join(ctx context.Context) error {
+	follow := f.config.Clock == nil
+	var at meeting
+	var err error
+	if follow {
+		if at, err = f.meet(ctx); err != nil {
+			return err
+		}
+		f.config.Clock = clock.NewScaled(at.server, f.config.Speed)
+	}
+	f.start = f.config.Clock.Now()
+	f.round = f.start
+	if err := f.build(); err != nil {
+		return err
+	}
+	if f.plans, err = f.conn.Subscribe(subjectPlan, f.heard); err != nil {
+		return fmt.Errorf("broker: %w", err)
+	}
+	if err := f.hello(ctx, 0, len(f.devices)); err != nil {
+		return err
+	}
+	if follow {
+		return f.agree(ctx, at)
+	}
+	return nil
 }
 
 // build makes the agents. They share one source of noise, which is sound because Step asks them one after another.
@@ -107,7 +131,7 @@ func (f *Fleet) build() error {
 		}
 		f.offline[i] = rng.Float64() < f.config.Offline
 		f.devices[i], err = agent.New(agent.Config{
-			Device: place.ID, Software: "quadrat simulate", Attributes: place.Attributes, Capabilities: announced,
+			Device: place.ID, Software: software, Attributes: place.Attributes, Capabilities: announced,
 			Policy: agent.Policy{Models: []string{agent.Local}, Limits: f.config.Policy},
 			Ledger: book, Source: source, Readings: replay{fleet: f, place: place}, Library: library,
 		})
@@ -146,7 +170,6 @@ func (f *Fleet) Summary() Summary {
 
 // Close ends the connection. What waits for an answer is given up.
 func (f *Fleet) Close() {
-	_ = f.plans.Unsubscribe()
 	f.conn.Close()
 }
 

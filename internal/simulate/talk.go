@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/quadrat-dev/quadrat/edge/agent"
 	"github.com/quadrat-dev/quadrat/internal/wire"
 )
 
@@ -49,6 +50,54 @@ func (f *Fleet) hello(ctx context.Context, from, to int) error {
 		}
 		return err
 	})
+}
+
+// meeting is a moment on two clocks.
+type meeting struct {
+	server time.Time // the server's clock
+	real   time.Time // this machine's
+}
+
+// meet lets the first device say hello and reads the server's clock from the answer.
+func (f *Fleet) meet(ctx context.Context) (meeting, error) {
+	first := f.config.Places[0]
+	hello := wire.Hello{
+		Device: first.ID, Attributes: first.Attributes, Capabilities: capabilities(), Software: software,
+		Limits: wire.Limits{
+			EpsilonMicro: f.config.Policy.PerPeriod.Micro(), PeriodMs: uint64(f.config.Policy.Period.Milliseconds()),
+			Models: []string{agent.Local},
+		},
+	}
+	answer, err := f.ask(ctx, subjectHello+hello.Device, hello.Append(nil))
+	if err != nil {
+		return meeting{}, err
+	}
+	reply, err := wire.DecodeHelloReply(answer)
+	if err != nil || reply.ServerTimeMs <= 0 {
+		return meeting{}, fmt.Errorf("hello: %w", ErrServer)
+	}
+	if reply.Error != "" {
+		return meeting{}, fmt.Errorf("hello of %s: %s", hello.Device, reply.Error)
+	}
+	return meeting{server: time.UnixMilli(reply.ServerTimeMs).UTC(), real: time.Now()}, nil
+}
+
+// agree checks that the server's clock runs as fast as the fleet's, within a factor of two over a third of a second.
+func (f *Fleet) agree(ctx context.Context, began meeting) error {
+	const span = 300 * time.Millisecond
+	if err := pause(ctx, span-time.Since(began.real)); err != nil {
+		return err
+	}
+	now, err := f.meet(ctx)
+	if err != nil {
+		return err
+	}
+	rate := float64(now.server.Sub(began.server)) / float64(now.real.Sub(began.real))
+	if rate < f.config.Speed/2 || rate > 2*f.config.Speed {
+		return fmt.Errorf("the server's clock runs %.3g times as fast as a real one, the fleet's %.3g times: give both the same --speed",
+			rate, f.config.Speed)
+	}
+	return nil
 }
 
 // replies decodes a reply that many devices get once.
