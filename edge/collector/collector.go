@@ -1,0 +1,205 @@
+package collector
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"log/slog"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/quadrat-dev/quadrat/edge/agent"
+	"github.com/quadrat-dev/quadrat/edge/disk"
+	"github.com/quadrat-dev/quadrat/edge/ledger"
+	"github.com/quadrat-dev/quadrat/edge/spool"
+	"github.com/quadrat-dev/quadrat/edge/summary"
+	"github.com/quadrat-dev/quadrat/edge/uplink"
+	"github.com/quadrat-dev/quadrat/internal/clock"
+	"github.com/quadrat-dev/quadrat/internal/wire"
+	"github.com/quadrat-dev/quadrat/privacy"
+)
+
+// Parts is what a collector is made of. Files, clock, randomness and the network's patience are given to it.
+type Parts struct {
+	Config   Config
+	Software string      // name and version, e.g. "quadrat-edge 0.1.0"
+	Data     disk.Folder // ledger and spool
+	Root     fs.FS       // where sensors are: os.DirFS("/")
+	Clock    clock.Clock
+	Random   io.Reader // crypto/rand.Reader; for noise and the ledger's identity
+	Log      *slog.Logger
+	Uplink   uplink.Config // patience only; address, device, clock and log are filled in
+}
+
+// Collector is a running device. It implements uplink.Device and agent.Readings.
+type Collector struct {
+	parts  Parts
+	ledger *ledger.File
+	spool  *spool.Spool
+	uplink *uplink.Uplink
+
+	mu      sync.Mutex // guards agent, buffer, cursors and told
+	agent   *agent.Agent
+	buffer  *summary.Buffer
+	cursors map[string]int64       // by reference: end of the last window that was looked at, in milliseconds
+	told    map[agent.Outcome]bool // outcomes that were logged since the last report
+
+	news chan struct{} // the plans changed
+}
+
+// Open opens ledger and spool and joins the parts. It fails when the ledger can't be trusted: then nothing is reported.
+func Open(p Parts) (*Collector, error) {
+	c := &Collector{
+		parts: p, buffer: summary.NewBuffer(), cursors: make(map[string]int64), told: make(map[agent.Outcome]bool),
+		news: make(chan struct{}, 1),
+	}
+	var err error
+	c.ledger, err = ledger.Open(ledger.Config{
+		Folder: p.Data, Device: p.Config.Device, Limits: p.Config.Policy.Limits, Random: p.Random,
+	}, p.Clock.Now())
+	if err != nil {
+		return nil, err
+	}
+	c.spool, err = spool.Open(spool.Config{Folder: p.Data, BytesMax: p.Config.SpoolBytes, Policy: p.Config.SpoolDrop})
+	if err == nil {
+		c.agent, err = agent.New(agent.Config{
+			Device: p.Config.Device, Software: p.Software, Attributes: p.Config.Attributes,
+			Capabilities: p.Config.Capabilities, Policy: p.Config.Policy,
+			Ledger: c.ledger, Source: privacy.NewSecure(p.Random), Readings: c,
+		})
+	}
+	if err == nil {
+		p.Uplink.Options, err = options(&p.Config, p.Uplink.Options)
+	}
+	if err != nil {
+		_ = c.close()
+		return nil, err
+	}
+	p.Uplink.URL, p.Uplink.Device, p.Uplink.Clock, p.Uplink.Log = p.Config.Server, p.Config.Device, p.Clock, p.Log
+	if p.Uplink.HelloEvery == 0 {
+		p.Uplink.HelloEvery = p.Config.HelloEvery
+	}
+	c.uplink = uplink.New(p.Uplink, c, c.spool)
+	return c, nil
+}
+
+// options adds credentials and certificate authority.
+func options(c *Config, to []nats.Option) ([]nats.Option, error) {
+	if c.Credentials != "" {
+		to = append(to, nats.UserCredentials(c.Credentials))
+	}
+	if c.CA != "" {
+		to = append(to, nats.RootCAs(c.CA))
+	}
+	return to, nil
+}
+
+// Run collects until ctx ends, then closes everything. What was not sent waits in the spool for the next Run.
+func (c *Collector) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var running sync.WaitGroup
+	for i := range c.parts.Config.Sensors {
+		s := &c.parts.Config.Sensors[i]
+		source, err := s.Spec.Open(c.parts.Root)
+		if err != nil {
+			return err
+		}
+		running.Go(func() { c.sense(ctx, s, source) })
+	}
+	var lineErr error
+	running.Go(func() {
+		lineErr = c.uplink.Run(ctx)
+		if lineErr != nil {
+			cancel()
+		}
+	})
+	c.report(ctx)
+	cancel()
+	running.Wait()
+	if err := c.close(); lineErr == nil {
+		lineErr = err
+	}
+	return lineErr
+}
+
+func (c *Collector) close() error {
+	var first error
+	if c.spool != nil {
+		first = c.spool.Close()
+	}
+	if err := c.ledger.Close(); first == nil {
+		first = err
+	}
+	return first
+}
+
+// Hello announces the device with all its counters.
+func (c *Collector) Hello() wire.Hello {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h := c.agent.Hello(c.parts.Clock.Now())
+	t := c.spool.Totals()
+	waiting, _ := c.spool.Pending()
+	for name, n := range map[string]uint64{
+		"spool_dropped": t.Dropped, "spool_rejected": t.Rejected, "spool_damaged": t.Damaged, "spool_waiting": uint64(waiting),
+	} {
+		if n > 0 {
+			h.Counters[name] = n
+		}
+	}
+	return h
+}
+
+// ApplyReply takes in plans.
+func (c *Collector) ApplyReply(r *wire.HelloReply) (again bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	again, err = c.agent.ApplyReply(r)
+	c.replan()
+	return again, err
+}
+
+// ApplyBroadcast takes in a plan.
+func (c *Collector) ApplyBroadcast(b *wire.PlanBroadcast) (gap bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	gap = c.agent.ApplyBroadcast(b)
+	c.replan()
+	return gap
+}
+
+// replan makes the buffer listen to what the plans ask for; the caller holds the lock.
+func (c *Collector) replan() {
+	c.buffer.Want(c.parts.Clock.Now().UnixMilli(), c.agent.Wanted())
+	live := make(map[string]int64)
+	for h := range c.agent.Plans() {
+		if at, ok := c.cursors[h.Plan.Ref]; ok {
+			live[h.Plan.Ref] = at
+		}
+	}
+	c.cursors = live
+	select {
+	case c.news <- struct{}{}:
+	default:
+	}
+}
+
+// Summary gives the agent what the buffer holds; the agent is only called under the lock.
+func (c *Collector) Summary(s summary.Series, window int64) summary.Summary {
+	return c.buffer.Summary(s, window)
+}
+
+// Status tells how the line is and how many reports wait.
+func (c *Collector) Status() (uplink.Status, int) {
+	waiting, _ := c.spool.Pending()
+	return c.uplink.Status(), waiting
+}
+
+// Counters returns the agent's counters.
+func (c *Collector) Counters() map[string]uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.agent.Counters()
+}
