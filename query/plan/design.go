@@ -65,8 +65,9 @@ func (d *design) floor() int {
 // tooSmall is the error that even one stratum can't give two answers to each statistic.
 func (d *design) tooSmall(floor int) error {
 	e := &Infeasible{
-		Reason: fmt.Sprintf("%d devices in the frame and %d are needed: %d statistics with two reports each "+
-			"in every window, and each device reports once in %d windows", d.size, floor, d.q.slots(), d.lap),
+		Reason: fmt.Sprintf("%s in the frame and %d are needed: %s with two reports each "+
+			"in every window, and each device reports once in %s",
+			plural(d.size, "device"), floor, plural(d.q.slots(), "statistic"), plural(int(d.lap), "window")),
 		BestPanel: int(int64(d.size) / d.lap),
 		Options:   []string{fmt.Sprintf("%d devices in the frame", floor)},
 	}

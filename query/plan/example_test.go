@@ -2,7 +2,6 @@ package plan_test
 
 import (
 	"fmt"
-	"testing"
 
 	"github.com/quadrat-dev/quadrat/query/plan"
 	"github.com/quadrat-dev/quadrat/query/script"
@@ -30,7 +29,13 @@ func fleet(sizes ...any) []plan.Member {
 	return out
 }
 
-func prepared(t testing.TB, text string, params map[string]float64) *script.Script {
+// failer is what *testing.T and *rapid.T have in common.
+type failer interface {
+	Helper()
+	Fatal(args ...any)
+}
+
+func prepared(t failer, text string, params map[string]float64) *script.Script {
 	t.Helper()
 	s, err := script.Prepare(text, params)
 	if err != nil {

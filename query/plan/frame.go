@@ -13,11 +13,10 @@ import (
 
 // frame is the devices of a question, counted by stratum and cell.
 type frame struct {
-	strata   []stratum
-	cells    []cell // sorted by name; empty without GROUP BY
-	size     int
-	idBytes  int     // of all identities together
-	multiple float64 // 1; more when a larger fleet is tried
+	strata  []stratum
+	cells   []cell // sorted by name; empty without GROUP BY
+	size    int
+	idBytes int // of all identities together
 }
 
 // stratum is one combination of values, or several that were collapsed.
@@ -39,7 +38,7 @@ type cell struct {
 
 // gather counts the frame.
 func gather(q *question, members []Member) *frame {
-	f := &frame{size: len(members), multiple: 1}
+	f := &frame{size: len(members)}
 	strata, cells := map[string]int{}, map[string]int{}
 	names := map[string]int{}
 	type place struct{ stratum, cell int }
@@ -168,7 +167,10 @@ func collapse(strata []stratum, floor int) []stratum {
 	for i := range out {
 		if len(out[i].parts) == 1 {
 			out[i].parts = nil
+			continue
 		}
+		slices.Sort(out[i].parts)
+		out[i].name = strings.Join(out[i].parts, "+")
 	}
 	return out
 }
@@ -183,7 +185,7 @@ func parts(s stratum) []string {
 // times gives the frame of a fleet that is so many times as large, for predictions only.
 func (f *frame) times(factor float64) *frame {
 	scale := func(n int) int { return int(float64(n)*factor + 0.5) }
-	out := &frame{size: scale(f.size), multiple: f.multiple * factor}
+	out := &frame{size: scale(f.size)}
 	for _, c := range f.cells {
 		c.size = scale(c.size)
 		out.cells = append(out.cells, c)

@@ -96,17 +96,27 @@ func (q *question) longerWindow(f *frame) string {
 	return ""
 }
 
-// moreDevices tries fleets up to a million times as large, with the same make-up.
+// devicesMost is the largest fleet that is worth proposing.
+const devicesMost = 1e9
+
+// moreDevices tries larger fleets with the same make-up, in steps of a twentieth of a doubling.
 func (q *question) moreDevices(f *frame) string {
 	const perDoubling = 20
-	step := least(20*perDoubling, func(k int) bool {
+	most := math.Log2(devicesMost/float64(f.size)) * perDoubling
+	step := least(int(most), func(k int) bool {
 		return q.reaches(f.times(math.Exp2(float64(k) / perDoubling)))
 	})
 	if step == 0 {
 		return ""
 	}
 	factor := math.Exp2(float64(step) / perDoubling)
-	return fmt.Sprintf("about %.2g times the devices (%.2g)", factor, factor*float64(f.size))
+	return fmt.Sprintf("about %d devices in the frame (%.3g times as many)", roundUp(factor*float64(f.size)), factor)
+}
+
+// roundUp rounds up to two digits.
+func roundUp(v float64) int {
+	unit := math.Pow(10, max(0, math.Floor(math.Log10(v))-1))
+	return int(math.Ceil(v/unit) * unit)
 }
 
 // narrowerBounds tries hundredths of the span of the bounds.

@@ -22,7 +22,8 @@ func (q *question) counted(f *frame, list []int64) (*design, error) {
 	}
 	if least := answersLeast * q.slots(); n < least {
 		return nil, &Infeasible{
-			Reason:    fmt.Sprintf("a panel of %d devices can't give two reports to each of %d statistics", n, q.slots()),
+			Reason: fmt.Sprintf("a panel of %s can't give two reports to each of %s",
+				plural(n, "device"), plural(q.slots(), "statistic")),
 			BestPanel: f.size,
 			Options:   []string{fmt.Sprintf("SAMPLE %d DEVICES", least)},
 		}
@@ -82,8 +83,8 @@ func (d *design) tooMany(n int) error {
 	if math.IsInf(ratio, 1) {
 		e.BestMargin = 0
 	}
-	e.Reason = fmt.Sprintf("%d devices a window can't be had: each of the %d in the frame reports once in %d windows, "+
-		"which makes at most %d", n, d.size, d.lap, e.BestPanel)
+	e.Reason = fmt.Sprintf("%d devices a window can't be had: each of the %d in the frame reports once in %s, "+
+		"which makes at most %d", n, d.size, plural(int(d.lap), "window"), e.BestPanel)
 	e.Options = append(e.Options, fmt.Sprintf("SAMPLE %d DEVICES or SAMPLE ALL", e.BestPanel))
 	if d.lap > 1 {
 		e.Options = append(e.Options, fmt.Sprintf("%d devices in the frame", int64(n)*d.lap))
@@ -117,7 +118,7 @@ func (q *question) reach(f *frame, list []int64) (*design, error) {
 		e.Reason = fmt.Sprintf("a margin of %g%s can't be reached: some cell has too few reports for any interval, "+
 			"with all %d devices that can be due in a window", wish, where, e.BestPanel)
 	} else {
-		e.Reason = fmt.Sprintf("a margin of %g%s can't be reached: the best is %.3g, with all %d devices that can be due "+
+		e.Reason = fmt.Sprintf("a margin of %g%s can't be reached: the best is %.4g, with all %d devices that can be due "+
 			"in a window", wish, where, best.margin, e.BestPanel)
 	}
 	e.Options = q.remedies(f)
@@ -182,6 +183,14 @@ func (d *design) shrink(wish float64, perCell bool, high int) error {
 		return fmt.Errorf("plan: %w", err)
 	}
 	return nil
+}
+
+// plural prints "1 device" or "2 devices".
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
 }
 
 func sum(list []int) int {
