@@ -47,7 +47,7 @@ type catalogHead struct {
 	Version  int    `json:"version"`
 	Position uint64 `json:"position"`
 	Segments int    `json:"segments"`
-	Checksum uint32 `json:"checksum"` // CRC-32C of all that follows the first line
+	Checksum uint32 `json:"checksum"` // CRC-32C of "<position> <segments>\n" and all that follows the first line
 }
 
 // catalog is what the store has committed: a position of the stream and the segments up to it.
@@ -56,7 +56,11 @@ type catalog struct {
 	segments []Segment
 }
 
-func castagnoli(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
+// sum is the checksum of a catalog whose first line says h and is followed by body.
+func (h *catalogHead) sum(body []byte) uint32 {
+	table := crc32.MakeTable(crc32.Castagnoli)
+	return crc32.Update(crc32.Checksum(fmt.Appendf(nil, "%d %d\n", h.Position, h.Segments), table), table, body)
+}
 
 // encode is a line of JSON for the head and one for each segment.
 func (c *catalog) encode() ([]byte, error) {
@@ -67,9 +71,9 @@ func (c *catalog) encode() ([]byte, error) {
 			return nil, fmt.Errorf("catalog: %w", err)
 		}
 	}
-	head, err := json.Marshal(catalogHead{
-		Version: catalogVersion, Position: c.position, Segments: len(c.segments), Checksum: castagnoli(body.Bytes()),
-	})
+	h := catalogHead{Version: catalogVersion, Position: c.position, Segments: len(c.segments)}
+	h.Checksum = h.sum(body.Bytes())
+	head, err := json.Marshal(h)
 	if err != nil {
 		return nil, fmt.Errorf("catalog: %w", err)
 	}
@@ -87,7 +91,7 @@ func decodeCatalog(b []byte) (*catalog, error) {
 	if head.Version != catalogVersion {
 		return nil, damaged("has an unknown version")
 	}
-	if head.Checksum != castagnoli(body) {
+	if head.Checksum != head.sum(body) {
 		return nil, damaged("does not match its checksum")
 	}
 	c := &catalog{position: head.Position}

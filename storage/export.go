@@ -141,7 +141,7 @@ func (w *folderWriter) path(parts ...string) string {
 }
 
 func (w *folderWriter) begin() error {
-	if err := w.export.FS.Mkdir(w.export.Dir); err != nil {
+	if err := mkdirPath(w.export.FS, w.export.Dir); err != nil {
 		return err
 	}
 	if err := w.abandon(); err != nil { // of an export that crashed

@@ -123,6 +123,21 @@ func mkdirAll(f FS, root string, rel ...string) (string, error) {
 	return path, nil
 }
 
+// mkdirPath makes a folder, and those above it that don't exist, and syncs the parent of each.
+func mkdirPath(f FS, path string) error {
+	parent := filepath.Dir(path)
+	err := f.Mkdir(path)
+	if errors.Is(err, fs.ErrNotExist) && parent != path {
+		if err = mkdirPath(f, parent); err == nil {
+			err = f.Mkdir(path)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return f.SyncDir(parent)
+}
+
 // writeWhole makes a file appear whole: under a temporary name in the same folder, synced, renamed, the folder synced.
 // It returns the file's length.
 func writeWhole(f FS, folder, name string, write func(io.Writer) error) (int64, error) {

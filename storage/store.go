@@ -65,7 +65,7 @@ func Open(dir string, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
 	s := &Store{dir: dir, cfg: cfg.withDefaults(), zst: newCodec(), pending: map[place]*bucket{}, told: map[resultKey]bool{}}
-	if err := s.cfg.FS.Mkdir(dir); err != nil {
+	if err := mkdirPath(s.cfg.FS, dir); err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
 	c, err := loadCatalog(s.cfg.FS, dir)

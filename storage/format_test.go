@@ -1,0 +1,169 @@
+package storage
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/parquet-go/parquet-go"
+
+	"github.com/quadrat-dev/quadrat/engine/column"
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+)
+
+// goldenStore holds rows that never change.
+func goldenStore(t *testing.T) *Store {
+	t.Helper()
+	s := open(t, t.TempDir(), Config{})
+	report := column.Report{
+		WindowStartMs: baseMs, WindowEndMs: baseMs + 60_000, Device: 0xfeedfacecafebeef, Statistic: "mean(temperature)",
+		Stratum: "asia", Cluster: "c1", Cell: `{"cooling":"1"}`, Pi: 0.25, StratumPopulation: 1 << 40, Score: -17.5,
+		NoiseVariance: 0.125, Mechanism: "hybrid", Epsilon: 4, PlanRevision: 3, Sequence: 1 << 63,
+	}
+	rec := recordOf(t, []column.Report{report, report})
+	defer rec.Release()
+	must(t, s.Reports(rec))
+	must(t, s.Results([]*quadratv1.Result{makeResult(1, 1, 0.1), makeResult(0, 2, -1e300), {
+		Kappa: "indoor", Ref: testRef, WindowStart: makeResult(0, 1, 0).GetWindowStart(), WindowEnd: makeResult(0, 1, 0).GetWindowEnd(),
+		Privacy: &quadratv1.Privacy{Model: "local"}, Running: &quadratv1.Running{Windows: 2, Value: 3},
+	}}))
+	must(t, s.Strata("indoor", testRef, []column.Stratum{{
+		WindowStartMs: baseMs, WindowEndMs: baseMs + 60_000, Statistic: "mean(temperature)", Stratum: "asia", Population: 5, Panel: 2,
+	}}))
+	must(t, s.Commit(1<<63))
+	return s
+}
+
+func goldenScan(s *Store, k Kind) Records {
+	return s.scan(context.Background(), k, testRef, spanOf(time.Time{}, time.Time{}), nil)
+}
+
+// TestGoldenFilesOfVersion1 reads files that version 1 wrote, as bytes in testdata. Never write them anew: a change of
+// the columns is a new version with golden files of its own. QUADRAT_GOLDEN=1 writes those that are missing.
+func TestGoldenFilesOfVersion1(t *testing.T) {
+	s := goldenStore(t)
+	for _, seg := range s.Segments() {
+		path := filepath.Join("testdata", "v1-"+string(seg.Kind)+".parquet")
+		content, err := os.ReadFile(path)
+		if os.IsNotExist(err) && os.Getenv("QUADRAT_GOLDEN") != "" {
+			content, err = os.ReadFile(seg.path(s.dir))
+			must(t, err)
+			must(t, os.WriteFile(path, content, 0o600))
+		}
+		must(t, err)
+		got := readParquet(t, seg.Kind, string(content), memory.NewGoAllocator())
+		if want := collect(t, goldenScan(s, seg.Kind)); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %v, want %v", path, got, want)
+		}
+		want, err := parquet.OpenFile(strings.NewReader(string(content)), int64(len(content)))
+		must(t, err)
+		now, err := os.ReadFile(seg.path(s.dir))
+		must(t, err)
+		have, err := parquet.OpenFile(strings.NewReader(string(now)), int64(len(now)))
+		must(t, err)
+		if want.Schema().String() != have.Schema().String() {
+			t.Errorf("%s: the schema changed:\n%s\n%s", seg.Kind, want.Schema(), have.Schema())
+		}
+	}
+}
+
+// TestDocumentNamesEveryColumn holds docs/format/parquet.md against the schemas.
+func TestDocumentNamesEveryColumn(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "docs", "format", "parquet.md"))
+	must(t, err)
+	types := map[arrow.Type]string{
+		arrow.STRING: "text", arrow.INT64: "int64", arrow.UINT64: "uint64", arrow.FLOAT64: "double",
+		arrow.TIMESTAMP: "timestamp ms", arrow.BOOL: "boolean", arrow.LIST: "list of text",
+	}
+	for _, k := range kinds() {
+		_, section, ok := strings.Cut(string(text), "\n## "+strings.ToUpper(string(k)[:1])+string(k)[1:]+"\n")
+		if !ok {
+			t.Fatalf("no section for %s", k)
+		}
+		section, _, _ = strings.Cut(section, "\n## ")
+		var got []string
+		for line := range strings.Lines(section) {
+			if cells := strings.Split(line, "|"); len(cells) == 5 && strings.Contains(cells[1], "`") {
+				got = append(got, strings.Trim(cells[1], " `")+": "+strings.TrimSpace(cells[2]))
+			}
+		}
+		var want []string
+		for _, f := range stored(Schema(k, "", "")) {
+			text := f.Name + ": " + types[f.Type.ID()]
+			if f.Nullable {
+				text += ", null"
+			}
+			want = append(want, text)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: the document has %v, want %v", k, got, want)
+		}
+	}
+}
+
+func TestCatalogIsRefusedWhenDamaged(t *testing.T) {
+	s := goldenStore(t)
+	path := filepath.Join(s.dir, catalogName)
+	good, err := os.ReadFile(path)
+	must(t, err)
+	for i := range good {
+		bad := append([]byte{}, good...)
+		bad[i] ^= 1
+		c, err := decodeCatalog(bad)
+		if err == nil && (c.position != s.catalog.position || !reflect.DeepEqual(c.segments, s.catalog.segments)) {
+			t.Fatalf("a bit flipped at %d went unseen", i)
+		}
+	}
+}
+
+func FuzzCatalog(f *testing.F) {
+	c := catalog{position: 7, segments: []Segment{{Kind: KindReports, Ref: "k1", Date: "2027-01-14", Name: "part-1-7.parquet", First: 1, Last: 7, Rows: 1}}}
+	b, err := c.encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := decodeCatalog(b)
+		if err != nil {
+			return
+		}
+		for i := range c.segments {
+			rel, err := filepath.Rel("/data", c.segments[i].path("/data"))
+			if err != nil || strings.HasPrefix(rel, "..") {
+				t.Fatal("a segment lies outside the store")
+			}
+		}
+	})
+}
+
+func FuzzParquet(f *testing.F) {
+	for _, k := range kinds() {
+		b, err := os.ReadFile(filepath.Join("testdata", "v1-"+string(k)+".parquet"))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, k := range kinds() {
+			table, err := openTable(bytesAt{string(b)}, int64(len(b)), k, nil)
+			if err != nil {
+				continue
+			}
+			for _, g := range table.groups(spanOf(time.Time{}, time.Time{})) {
+				rec, err := table.read(g, memory.NewGoAllocator())
+				if err != nil {
+					break
+				}
+				rec.Release()
+			}
+		}
+	})
+}
