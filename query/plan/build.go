@@ -46,7 +46,10 @@ func Build(s *script.Script, frame []Member, opt Options) (*quadratv1.PlanRevisi
 	if err != nil {
 		return nil, err
 	}
-	f := gather(q, frame)
+	f, err := gather(q, frame)
+	if err != nil {
+		return nil, err
+	}
 	d, err := q.design(f)
 	if err != nil {
 		return nil, err

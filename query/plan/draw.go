@@ -73,9 +73,11 @@ func (d *design) statistic(i int, stat *script.Statistic) (*quadratv1.StatisticP
 // draw cuts the arcs of one stratum.
 func (d *design) draw(h int, opt Options) (*quadratv1.StratumPlan, error) {
 	s := &d.strata[h]
-	numbers := make([]panel.Number, len(s.members))
-	for i, id := range s.members {
-		numbers[i] = panel.NumberOf(panel.Salt(opt.Salt), id)
+	numbers := make([]panel.Number, 0, s.size)
+	for _, list := range s.members {
+		for _, id := range list {
+			numbers = append(numbers, panel.NumberOf(panel.Salt(opt.Salt), id))
+		}
 	}
 	slices.Sort(numbers)
 	slots := d.q.slots()

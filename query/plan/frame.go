@@ -25,8 +25,8 @@ type stratum struct {
 	values  [][]string // one list for each combination; "" for a missing value
 	parts   []string   // names of the strata that were collapsed; empty when none were
 	size    int
-	members []string // identities
-	cells   []int    // devices of each cell
+	members [][]string // identities, in one list or more
+	cells   []int      // devices of each cell
 }
 
 // cell is one combination of GROUP BY values.
@@ -37,7 +37,7 @@ type cell struct {
 }
 
 // gather counts the frame.
-func gather(q *question, members []Member) *frame {
+func gather(q *question, members []Member) (*frame, error) {
 	f := &frame{size: len(members)}
 	strata, cells := map[string]int{}, map[string]int{}
 	names := map[string]int{}
@@ -51,13 +51,21 @@ func gather(q *question, members []Member) *frame {
 		if !ok {
 			h = len(f.strata)
 			strata[key] = h
-			f.strata = append(f.strata, stratum{name: unique(names, stratumName(values)), values: [][]string{values}})
+			if h >= strataMax {
+				return nil, tooFine("STRATIFIED BY", "strata", strataMax)
+			}
+			f.strata = append(f.strata, stratum{
+				name: unique(names, stratumName(values)), values: [][]string{values}, members: [][]string{nil},
+			})
 		}
 		f.strata[h].size++
-		f.strata[h].members = append(f.strata[h].members, m.ID)
+		f.strata[h].members[0] = append(f.strata[h].members[0], m.ID)
 		places[i] = place{h, -1}
 		if len(q.script.GroupBy) > 0 {
 			places[i].cell = f.cellOf(cells, m, q.script.GroupBy)
+			if len(f.cells) > cellsMax {
+				return nil, tooFine("GROUP BY", "cells", cellsMax)
+			}
 		}
 	}
 	for h := range f.strata {
@@ -69,7 +77,20 @@ func gather(q *question, members []Member) *frame {
 		}
 	}
 	f.sort()
-	return f
+	return f, nil
+}
+
+// Bounds of how fine a question may cut the frame.
+const (
+	strataMax = 1000
+	cellsMax  = 4096
+)
+
+func tooFine(clause, what string, most int) error {
+	return &Infeasible{
+		Reason:  fmt.Sprintf("%s makes more than %d %s", clause, most, what),
+		Options: []string{"attributes with fewer values in " + clause},
+	}
 }
 
 func valuesOf(m Member, attributes []script.Ident) []string {

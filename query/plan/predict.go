@@ -46,7 +46,16 @@ func (d *design) margin(i, c int, n []float64) (margin, reports float64) {
 	if !a.known || degrees < 1 {
 		return 0, reports
 	}
-	return quantileT(d.q.confidence, degrees) * math.Sqrt(variance), reports
+	return d.q.quantile(degrees) * math.Sqrt(variance), reports
+}
+
+// expected is how many answers to one statistic come from a cell in a window.
+func (d *design) expected(c int, n []float64) float64 {
+	sum := 0.0
+	for h, s := range d.strata {
+		sum += n[h] * float64(s.inCell(c)) / float64(s.size)
+	}
+	return sum
 }
 
 func (s *stratum) inCell(c int) int {
@@ -76,13 +85,30 @@ func (d *design) spread(i, h int) float64 {
 	return math.Sqrt(sum / float64(count))
 }
 
-// quantileT is the t that a two-sided interval needs. Beyond a hundred thousand degrees it is the normal quantile to five
-// digits.
-func quantileT(confidence, degrees float64) float64 {
+// quantile is the t that a two-sided interval with the question's confidence needs. Expected degrees are seldom whole:
+// between two whole ones it is linear in 1/degrees, which is exact at both ends and lets a search over many cells look the
+// values up. Beyond a hundred thousand degrees it is the normal quantile to five digits.
+func (q *question) quantile(degrees float64) float64 {
 	if degrees > 1e5 {
-		return math.Sqrt2 * math.Erfinv(confidence)
+		return math.Sqrt2 * math.Erfinv(q.confidence)
 	}
-	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: degrees}.Quantile((1 + confidence) / 2)
+	below := math.Floor(degrees)
+	low := q.wholeQuantile(int(below))
+	if below == degrees {
+		return low
+	}
+	high := q.wholeQuantile(int(below) + 1)
+	part := (1/below - 1/degrees) / (1/below - 1/(below+1))
+	return low + part*(high-low)
+}
+
+func (q *question) wholeQuantile(degrees int) float64 {
+	t, ok := q.quantiles[degrees]
+	if !ok {
+		t = distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(degrees)}.Quantile((1 + q.confidence) / 2)
+		q.quantiles[degrees] = t
+	}
+	return t
 }
 
 // each gives the answers of each stratum to one statistic in a window, on average over the lap.

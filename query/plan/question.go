@@ -23,6 +23,7 @@ type question struct {
 	asked      []asked
 	pilot      map[string]map[string]float64
 	noise      map[uint64]units // by epsilon of a report; filled as needed
+	quantiles  map[int]float64  // of t by degrees of freedom; filled as needed
 }
 
 // asked is one statistic.
@@ -56,6 +57,7 @@ func read(s *script.Script, opt Options) (*question, error) {
 	q := &question{
 		script: s, windowMs: s.Window.Length.Value.Milliseconds(), periodMs: script.DefaultPeriod.Milliseconds(),
 		confidence: s.Sample.Confidence.Value, pilot: opt.Pilot, noise: map[uint64]units{},
+		quantiles: map[int]float64{},
 	}
 	p := s.Privacy
 	if p.Model == script.Local {

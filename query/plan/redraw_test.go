@@ -74,24 +74,29 @@ func TestNextTurn(t *testing.T) {
 	}
 }
 
-// TestRedrawKeepsPlaces holds that a redraw half-way through a lap moves no device when nothing has changed.
+// TestRedrawKeepsPlaces holds that a redraw half-way through a lap, and any of FIXED panels, moves no device when nothing
+// has changed, and that a new lap does.
 func TestRedrawKeepsPlaces(t *testing.T) {
-	s := prepared(t, strings.Replace(indoor, "ALL", "60 DEVICES", 1), nil)
 	frame := fleet("asia", "", 3000, "europe", "", 2000)
-	opt := plan.Options{Revision: 1, FromWindow: 60}
-	first, err := plan.Build(s, frame, opt)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for window, same := range map[int64]bool{75: true, 120: false} {
-		opt.FromWindow, opt.Previous = window, first.GetDevice()
+	for _, c := range []struct {
+		rotation string
+		window   int64
+		same     bool
+	}{{"ROTATING", 75, true}, {"ROTATING", 120, false}, {"FIXED", 120, true}, {"FIXED", 61, true}} {
+		s := prepared(t, strings.NewReplacer("ALL", "60 DEVICES", "ROTATING", c.rotation).Replace(indoor), nil)
+		opt := plan.Options{Revision: 1, FromWindow: 60}
+		first, err := plan.Build(s, frame, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		opt.FromWindow, opt.Previous = c.window, first.GetDevice()
 		again, err := plan.Build(s, frame, opt)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for h, stratum := range again.GetDevice().GetStrata() {
-			if proto.Equal(stratum, first.GetDevice().GetStrata()[h]) != same {
-				t.Errorf("from window %d stratum %s has the same places: want %v", window, stratum.GetName(), same)
+			if proto.Equal(stratum, first.GetDevice().GetStrata()[h]) != c.same {
+				t.Errorf("%s from window %d: stratum %s has the same places: want %v", c.rotation, c.window, stratum.GetName(), c.same)
 			}
 		}
 	}

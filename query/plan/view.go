@@ -143,7 +143,7 @@ func (d *design) warn(panels []float64) []string {
 	n := d.each(panels)
 	rare := 0
 	for c := range d.cells {
-		if _, reports := d.margin(0, c, n); reports < answersLeast {
+		if d.expected(c, n) < answersLeast {
 			rare++
 		}
 	}
