@@ -153,8 +153,8 @@ func TestProportionKeepsItsValueAndClipsItsInterval(t *testing.T) {
 	}
 	s.Domain.Mean += 0.5
 	e, err = Proportion([]Sample{s}, 0.95)
-	if err != nil || e.Value <= 1 || e.High <= e.Value {
-		t.Errorf("a value above 1 keeps its upper end: %+v, %v", e, err)
+	if err != nil || e.Value <= 1 || e.High < e.Value || e.Low >= e.Value {
+		t.Errorf("a value above 1 stays in its interval: %+v, %v", e, err)
 	}
 	c, err := Count([]Sample{s}, 0.95)
 	if err != nil || !near(c.Value, 1000*e.Value, 1e-12, 0) || !near(c.StdError, 1000*e.StdError, 1e-12, 0) {
@@ -162,21 +162,23 @@ func TestProportionKeepsItsValueAndClipsItsInterval(t *testing.T) {
 	}
 }
 
-// R: binom.test(0, 20)$conf.int is 0 … 0.1684335.
-func TestProportionOfEqualBitsIsClopperPearson(t *testing.T) {
+// With all bits equal the score interval is t²A/(1+t²A) long, A = (1−f)/n: Wilson's with the finite population
+// correction. t(19) = 2.093024 (R: qt(.975, 19)).
+func TestProportionOfEqualBitsHasAnInterval(t *testing.T) {
+	const ta = 2.093024054 * 2.093024054 * (1 - 20.0/1000) / 20
 	none := stratum("s", 1000, make([]float64, 20)...)
 	e, err := Proportion([]Sample{none}, 0.95)
-	if err != nil || e.Value != 0 || e.Low != 0 || math.Abs(e.High-0.1684335) > 1e-7 || len(e.Warnings) != 1 {
+	if err != nil || e.Value != 0 || e.Low != 0 || !near(e.High, ta/(1+ta), 1e-8, 0) {
 		t.Errorf("%+v, %v", e, err)
 	}
 	c, err := Count([]Sample{none}, 0.95)
-	if err != nil || c.Low != 0 || math.Abs(c.High-168.4335) > 1e-4 {
+	if err != nil || c.Low != 0 || !near(c.High, 1000*ta/(1+ta), 1e-8, 0) {
 		t.Errorf("%+v, %v", c, err)
 	}
 	all := none
 	all.Domain.Mean = 1
 	e, err = Proportion([]Sample{all}, 0.95)
-	if err != nil || e.Value != 1 || e.High != 1 || math.Abs(e.Low-(1-0.1684335)) > 1e-7 {
+	if err != nil || e.Value != 1 || e.High != 1 || !near(1-e.Low, ta/(1+ta), 1e-8, 0) {
 		t.Errorf("%+v, %v", e, err)
 	}
 	known := stratum("s", 20, make([]float64, 20)...)

@@ -149,11 +149,8 @@ func TestFleetOracle(t *testing.T) {
 			}
 			strata := tableStrata(t, rows, r.Spec.Design.Strata, scorer(t, r, group))
 			estimator := Mean
-			switch {
-			case slices.Contains([]string{r.Kind, r.Spec.Stat}, "total"):
+			if slices.Contains([]string{r.Kind, r.Spec.Stat}, "total") {
 				estimator = Total
-			case r.Kind == "ciprop":
-				estimator = Proportion
 			}
 			e, err := estimator(strata, 0.95)
 			if err != nil {

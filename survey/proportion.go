@@ -1,35 +1,37 @@
 package survey
 
-import (
-	"math"
-
-	"gonum.org/v1/gonum/stat/distuv"
-)
+import "math"
 
 // Proportion returns the share of the domain's units for which a condition holds. The scores are bits, or unbiased
 // scores of randomised bits; value, variance and errors are those of [Mean].
 //
-// The value is never clipped, so with noise it may lie outside [0, 1]. An end of the interval is cut at 0 or 1 when the
-// value lies on the feasible side of it: the true share lies in [0, 1], so this never removes the truth and leaves the
-// coverage as it is.
+// The interval is a score interval (Wilson 1927, with the effective sample size of the design): all shares p whose
+// distance from the value p̂ is at most t·√V(p), where V(p) = V̂ + A·(p(1−p) − p̂(1−p̂)) follows the variance of bits as p
+// moves. A·p̂(1−p̂) is the sampling part of V̂, so that A holds what strata gain and weights lose; with noise, A is at most
+// Kish's Σ a²(1−π) with a = w/N̂_d. Unlike the t interval it keeps its coverage for rare conditions and in small domains,
+// and it has a length when all bits agree.
 //
-// When nothing varies (all bits equal, no noise) and units remain unobserved, the t interval would have no length. The
-// interval is then that of Clopper and Pearson (1934) for Kish's effective number of reports (Σw)²/Σw², and a warning
-// says so.
+// The value is never clipped, so with noise it may lie outside [0, 1]; the interval then reaches out to it. An end of
+// the interval is cut at 0 or 1 when the value lies on the feasible side of it: the true share lies in [0, 1], so this
+// never removes the truth and leaves the coverage as it is.
 func Proportion(strata []Sample, confidence float64) (Estimate, error) {
 	e, err := Mean(strata, confidence)
 	if err != nil {
 		return Estimate{}, err
 	}
-	e.clip(1)
-	if e.StdError == 0 {
-		e.exact(strata, func(s Sample) int64 { return s.Domain.Count }, 1)
+	size := 0.0
+	for _, s := range strata {
+		if s.Population > 0 {
+			size += s.weight() * float64(s.Domain.Count)
+		}
 	}
-	return e, nil
+	e.score(strata, func(s Sample) int64 { return s.Domain.Count }, size, 1)
+	return e.checked()
 }
 
-// Count returns the number of the domain's units for which a condition holds: [Total] of bits, with the interval rules of
-// [Proportion] (the feasible set ends at the population).
+// Count returns the number of the domain's units for which a condition holds: [Total] of bits, with the interval of
+// [Proportion] for the share of the whole population, times the population. Units outside the domain count as not
+// holding, without noise.
 func Count(strata []Sample, confidence float64) (Estimate, error) {
 	e, err := Total(strata, confidence)
 	if err != nil {
@@ -39,49 +41,50 @@ func Count(strata []Sample, confidence float64) (Estimate, error) {
 	for _, s := range strata {
 		population += float64(s.Population)
 	}
-	e.clip(population)
-	if e.StdError == 0 {
-		e.exact(strata, func(s Sample) int64 { return s.Responses }, population)
-	}
-	return e, nil
+	e.score(strata, func(s Sample) int64 { return s.Responses }, population, population)
+	return e.checked()
 }
 
-// clip cuts the interval to [0, most] on the sides where the value is feasible.
-func (e *Estimate) clip(most float64) {
+// score replaces the interval by the score interval. A unit's share of the estimate is its weight over size; scale is
+// what a share of 1 is worth.
+func (e *Estimate) score(strata []Sample, reports func(Sample) int64, size, scale float64) {
+	var kish, noise float64
+	for _, s := range strata {
+		if s.Population == 0 {
+			continue
+		}
+		w := s.weight() / size
+		rest := float64(s.Population-s.Responses) / float64(s.Population)
+		kish += w * w * rest * float64(reports(s))
+		noise += w * w * s.Domain.Noise
+	}
+	p, total := e.Value/scale, e.StdError*e.StdError/(scale*scale)
+	a, bits := kish, max(0, p*(1-p))
+	if bits > 0 {
+		a = max(0, total-noise) / bits
+		if noise > 0 {
+			a = min(a, kish)
+		}
+	}
+	t := quantileT(e.Confidence, e.DegreesOfFreedom)
+	if low, high, ok := scoreInterval(p, t*t*a, t*t*(total-a*bits)); ok {
+		e.Low, e.High = min(scale*low, e.Value), max(scale*high, e.Value)
+	}
 	if e.Value >= 0 {
 		e.Low = max(e.Low, 0)
 	}
-	if e.Value <= most {
-		e.High = min(e.High, most)
+	if e.Value <= scale {
+		e.High = min(e.High, scale)
 	}
 }
 
-// exact replaces an interval without length by that of Clopper and Pearson, when not all units were seen and the value is
-// at an end of the feasible set.
-func (e *Estimate) exact(strata []Sample, reports func(Sample) int64, most float64) {
-	var sum, squares float64
-	complete := true
-	for _, s := range strata {
-		n := reports(s)
-		if s.Population == 0 || n == 0 {
-			continue
-		}
-		w := s.weight()
-		sum += w * float64(n)
-		squares += w * w * float64(n)
-		complete = complete && s.Responses == s.Population
+// scoreInterval solves (value − p)² ≤ a·p(1−p) + b for p. It is false when no p does, which takes a value so far outside
+// [0, 1] that noise hardly explains it.
+func scoreInterval(value, a, b float64) (low, high float64, ok bool) {
+	root := a*a/4 + a*value*(1-value) + b*(1+a)
+	if root < 0 {
+		return 0, 0, false
 	}
-	if complete {
-		return
-	}
-	n, tail := sum*sum/squares, (1-e.Confidence)/2
-	switch share := e.Value / most; {
-	case math.Abs(share) < 1e-9:
-		e.High = max(e.Value, most*distuv.Beta{Alpha: 1, Beta: n}.Quantile(1-tail))
-	case math.Abs(share-1) < 1e-9:
-		e.Low = min(e.Value, most*distuv.Beta{Alpha: n, Beta: 1}.Quantile(tail))
-	default:
-		return
-	}
-	e.Warnings = append(e.Warnings, "all reports agree: the interval is Clopper and Pearson's")
+	centre, half := (value+a/2)/(1+a), math.Sqrt(root)/(1+a)
+	return centre - half, centre + half, true
 }
