@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/quadrat-dev/quadrat/engine/column"
 	"github.com/quadrat-dev/quadrat/fleet"
 	"github.com/quadrat-dev/quadrat/internal/clock"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
@@ -32,6 +33,8 @@ type Sink interface {
 	Reports(record arrow.Record) error
 	// Results takes results.
 	Results(results []*quadratv1.Result) error
+	// Strata takes what the strata of closed windows of a kappa held, answered or not.
+	Strata(kappa, ref string, strata []column.Stratum) error
 	// Commit makes all that was given so far durable under a stream position.
 	Commit(sequence uint64) error
 }

@@ -378,6 +378,7 @@ func (e *Engine) close(k *kappa, p *plan, out *output) {
 	out.opened = out.opened || opened
 	w.revision = 1
 	out.results = append(out.results, k.estimate(w, e.config.ResponseFloor)...)
+	out.strata = append(out.strata, w.strataOf())
 	w.frame = nil
 	w.heard.RunOptimize()
 	e.metrics.closed.Inc()

@@ -70,21 +70,26 @@ func (w *window) frameOf(statistic, domain int) *quadratv1.Result {
 	return r
 }
 
-// solve estimates a statistic in a domain. Strata with too few responses are collapsed; notes name them.
-func (w *window) solve(statistic, domain int) (survey.Estimate, []string, error) {
-	samples, groups := make([]survey.Sample, len(w.layout.strata)), len(w.layout.groups)
+// samples gives what each stratum brings to a statistic in a domain.
+func (w *window) samples(statistic, domain int) []survey.Sample {
+	out, groups := make([]survey.Sample, len(w.layout.strata)), len(w.layout.groups)
 	for h, name := range w.layout.strata {
-		samples[h] = survey.Sample{Stratum: name, Population: w.layout.stratumSize[h]}
+		out[h] = survey.Sample{Stratum: name, Population: w.layout.stratumSize[h]}
 	}
 	for i, g := range w.layout.groups {
-		m, h := w.moments[statistic*groups+i], &samples[g.stratum]
+		m, h := w.moments[statistic*groups+i], &out[g.stratum]
 		h.Panel += w.due[statistic*groups+i]
 		h.Responses += m.Count
 		if domain == allCells || domain == g.cell {
 			h.Domain.Merge(m)
 		}
 	}
-	merged, _, notes := survey.Collapse(samples, leastResponses)
+	return out
+}
+
+// solve estimates a statistic in a domain. Strata with too few responses are collapsed; notes name them.
+func (w *window) solve(statistic, domain int) (survey.Estimate, []string, error) {
+	merged, _, notes := survey.Collapse(w.samples(statistic, domain), leastResponses)
 	estimators := map[string]func([]survey.Sample, float64) (survey.Estimate, error){
 		"mean": survey.Mean, "total": survey.Total, "proportion": survey.Proportion, "count": survey.Count,
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quadrat-dev/quadrat/engine/column"
 	"github.com/quadrat-dev/quadrat/fleet"
 	"github.com/quadrat-dev/quadrat/internal/broker"
 	"github.com/quadrat-dev/quadrat/internal/clock"
@@ -53,10 +54,12 @@ type memorySink struct {
 	changed   chan struct{}
 	rows      []row
 	results   []*quadratv1.Result
+	strata    []column.Stratum
 	keptRows  int
 	kept      int
 	committed uint64
 	fault     error
+	restored  bool
 }
 
 func newMemorySink() *memorySink { return &memorySink{changed: make(chan struct{}, 1)} }
@@ -77,6 +80,7 @@ func (s *memorySink) do(f func()) error {
 
 func (s *memorySink) Restore(sequence uint64) error {
 	return s.do(func() {
+		s.restored = true
 		if sequence < s.committed { // committed, but the checkpoint never appeared
 			s.rows = slices.DeleteFunc(s.rows, func(r row) bool { return r.Sequence > sequence })
 			return
@@ -99,6 +103,10 @@ func (s *memorySink) Reports(record arrow.Record) error {
 
 func (s *memorySink) Results(results []*quadratv1.Result) error {
 	return s.do(func() { s.results = append(s.results, results...) })
+}
+
+func (s *memorySink) Strata(_, _ string, strata []column.Stratum) error {
+	return s.do(func() { s.strata = append(s.strata, strata...) })
 }
 
 func (s *memorySink) Commit(sequence uint64) error {
@@ -403,4 +411,16 @@ func (w *world) closed(window int64, revision uint32) {
 			return r.GetWindowStart().AsTime().UnixMilli() == window*windowMs && r.GetRevision() >= revision
 		})
 	})
+}
+
+// caughtUp waits until the engine has read all of REPORTS.
+func (w *world) caughtUp() {
+	w.t.Helper()
+	stream, err := w.broker.JetStream().Stream(w.t.Context(), broker.StreamReports)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for last := stream.CachedInfo().State.LastSeq; w.engine.Status().Sequence < last; {
+		time.Sleep(time.Millisecond)
+	}
 }

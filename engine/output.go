@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -17,14 +18,41 @@ import (
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
+// publishMost is how many messages are under way to their stream at once.
+const publishMost = 512
+
 // output is what counting has made and no one has taken yet.
 type output struct {
 	records []arrow.Record
 	results []*quadratv1.Result
+	strata  []closedStrata
 	dead    []*nats.Msg
 	sunk    bool // the sink has taken results
 	opened  bool // a frame was taken whose rows may not be on disk
 	reports int  // counted since the newest checkpoint
+}
+
+// closedStrata is the strata of one closed window.
+type closedStrata struct {
+	kappa, ref string
+	strata     []column.Stratum
+}
+
+// strataOf tells what the strata of a window held.
+func (w *window) strataOf() closedStrata {
+	out := closedStrata{kappa: w.plan.name, ref: w.plan.ref}
+	start, end := w.plan.span(w.index)
+	for s := range w.plan.statistics {
+		for _, h := range w.samples(s, allCells) {
+			if h.Population > 0 {
+				out.strata = append(out.strata, column.Stratum{
+					WindowStartMs: start, WindowEndMs: end, Statistic: w.plan.statistics[s].name, Stratum: h.Stratum,
+					Population: h.Population, Panel: h.Panel,
+				})
+			}
+		}
+	}
+	return out
 }
 
 // deadLetter makes the dead letter of a message, or of the reports of it that have one cause.
@@ -113,6 +141,16 @@ func (e *Engine) emit(ctx context.Context) error {
 		out.records = out.records[1:]
 	}
 	out.records = nil
+	for len(out.strata) > 0 {
+		next := &out.strata[0]
+		if err := e.persist(ctx, "strata", func() error {
+			return e.config.Sink.Strata(next.kappa, next.ref, next.strata)
+		}); err != nil {
+			return err
+		}
+		out.strata = out.strata[1:]
+	}
+	out.strata = nil
 	if len(out.dead) > 0 {
 		if err := e.persist(ctx, "dead letters", func() error { return e.publish(ctx, out.dead) }); err != nil {
 			return err
@@ -170,6 +208,15 @@ func resultID(r *quadratv1.Result) string {
 
 // publish publishes messages and waits until all are stored.
 func (e *Engine) publish(ctx context.Context, messages []*nats.Msg) error {
+	for part := range slices.Chunk(messages, publishMost) {
+		if err := e.publishSome(ctx, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Engine) publishSome(ctx context.Context, messages []*nats.Msg) error {
 	ctx, cancel := context.WithTimeout(ctx, lastPatience)
 	defer cancel()
 	futures := make([]jetstream.PubAckFuture, 0, len(messages))

@@ -37,11 +37,19 @@ type message struct {
 // again.
 func (e *Engine) read(ctx context.Context, from uint64, queue chan<- message) error {
 	stream, err := e.config.JetStream.Stream(ctx, broker.StreamReports)
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("engine: %s: %w", broker.StreamReports, err)
 	}
-	if first := stream.CachedInfo().State.FirstSeq; first > from+1 && from > 0 {
-		e.config.Log.Warn("engine: messages went before they were read", "position", from, "first", first)
+	state := stream.CachedInfo().State
+	if state.LastSeq < from {
+		return fmt.Errorf("engine: %s ends at %d, before the checkpoint's position %d: it is another stream",
+			broker.StreamReports, state.LastSeq, from)
+	}
+	if state.FirstSeq > from+1 && from > 0 {
+		e.config.Log.Warn("engine: messages went before they were read", "position", from, "first", state.FirstSeq)
 	}
 	for ctx.Err() == nil {
 		if err := e.follow(ctx, stream, &from, queue); err != nil && ctx.Err() == nil {

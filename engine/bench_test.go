@@ -1,0 +1,112 @@
+package engine
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quadrat-dev/quadrat/engine/column"
+	"github.com/quadrat-dev/quadrat/fleet"
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+)
+
+// benchState is a kappa over many devices, of which each answers in every window, and one window's reports as the stream
+// holds them.
+func benchState(b *testing.B, devices, perMessage int) (*kappa, [][]byte) {
+	b.Helper()
+	full := make([]uint64, 1)
+	full[0] = 1<<64 - 1
+	plan := &quadratv1.DevicePlan{
+		Ref: "k1", Name: "one", Revision: 1, FromWindow: firstWindow, WindowMs: windowMs, Salt: make([]byte, 16), LapWindows: 1,
+		Capability: "sense.temperature", Statistics: []*quadratv1.StatisticPlan{meanPlan("hybrid")}, Model: "local",
+		EpsilonMicro: 4e6, Confidence: 0.95, GroupBy: []string{"cooling"}, StratifiedBy: []string{"region"},
+	}
+	for i := range 10 {
+		plan.Strata = append(plan.Strata, &quadratv1.StratumPlan{
+			Name: fmt.Sprint("r", i), Last: full, Members: []*quadratv1.AttributeValues{{Values: []string{fmt.Sprint("r", i)}}},
+		})
+	}
+	k, err := newKappa(&quadratv1.KappaRecord{
+		Kappa: &quadratv1.Kappa{Ref: "k1", Name: "one"}, Revisions: []*quadratv1.PlanRevision{{Device: plan}},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r, keyer := rand.New(rand.NewPCG(1, 2)), fleet.NewKeyer([16]byte{})
+	rows := make([]*fleet.Row, devices)
+	for i := range rows {
+		id := fmt.Sprint("d", i)
+		rows[i] = &fleet.Row{ID: id, Key: keyer.Key(id), Attributes: map[string]string{
+			"region": fmt.Sprint("r", i%10), "cooling": fmt.Sprint("c", i%3),
+		}}
+	}
+	k.newest, k.compiled = newFrame(k.plans[0], rows), k.plans[0]
+	r.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+	var messages [][]byte
+	for from := 0; from < devices; from += perMessage {
+		g := &quadratv1.StoredGroup{Kappa: "k1", Revision: 1, Window: firstWindow}
+		for _, row := range rows[from:min(from+perMessage, devices)] {
+			g.Device = append(g.Device, uint64(row.Key))
+			g.Statistic = append(g.Statistic, 0)
+			g.Value = append(g.Value, r.Int64N(int64(len(k.plans[0].statistics[0].scores))))
+		}
+		body, err := proto.Marshal(&quadratv1.StoredBatch{Version: 1, Groups: []*quadratv1.StoredGroup{g}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		messages = append(messages, body)
+	}
+	return k, messages
+}
+
+// BenchmarkCount decodes, deduplicates and counts: REPORTS bytes to window state, one core.
+func BenchmarkCount(b *testing.B) {
+	for _, devices := range []int{10_000, 1_000_000} {
+		for _, rows := range []bool{false, true} {
+			b.Run(fmt.Sprintf("devices=%d/rows=%v", devices, rows), func(b *testing.B) {
+				k, messages := benchState(b, devices, 4096)
+				var columns reports
+				var v verdict
+				bytes := 0
+				for _, m := range messages {
+					bytes += len(m)
+				}
+				b.ReportAllocs()
+				for b.Loop() {
+					w := newWindow(firstWindow, k.plans[0], k.newest)
+					var to *column.Reports
+					if rows {
+						to = column.NewReports(Config{}.withDefaults().Allocator, "one", "k1")
+					}
+					counted := 0
+					for _, m := range messages {
+						if err := decodeBatch(m, &columns, func(c *reports) { v.reset(); w.count(c, &v, to, 1); counted += v.counted }); err != nil {
+							b.Fatal(err)
+						}
+					}
+					if counted != devices {
+						b.Fatalf("%d counted of %d", counted, devices)
+					}
+					if rows {
+						to.NewRecord().Release()
+						to.Release()
+					}
+				}
+				total := float64(b.N) * float64(devices)
+				b.ReportMetric(total/b.Elapsed().Seconds(), "reports/s")
+				b.ReportMetric(float64(bytes)/float64(devices), "bytes/report")
+			})
+		}
+	}
+}
+
+// BenchmarkFrame compiles the frame of a million devices.
+func BenchmarkFrame(b *testing.B) {
+	k, _ := benchState(b, 1_000_000, 1_000_000)
+	for b.Loop() {
+		newFrame(k.plans[0], k.newest.rows)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1e6, "ns/device")
+}
