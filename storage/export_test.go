@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -226,13 +227,9 @@ func TestExportFormatsAgree(t *testing.T) {
 	}
 }
 
-type bytesAt struct{ s string }
-
-func (b bytesAt) ReadAt(p []byte, off int64) (int, error) { return copy(p, b.s[off:]), nil }
-
 func readParquet(t *testing.T, k Kind, content string, alloc memory.Allocator) []string {
 	t.Helper()
-	table, err := openTable(bytesAt{content}, int64(len(content)), k, nil)
+	table, err := openTable(strings.NewReader(content), int64(len(content)), k, nil)
 	must(t, err)
 	return collect(t, func(yield func(arrow.Record, error) bool) {
 		for _, g := range table.groups(spanOf(time.Time{}, time.Time{})) {

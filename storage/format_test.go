@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"path/filepath"
@@ -153,7 +154,7 @@ func FuzzParquet(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, k := range kinds() {
-			table, err := openTable(bytesAt{string(b)}, int64(len(b)), k, nil)
+			table, err := openTable(bytes.NewReader(b), int64(len(b)), k, nil)
 			if err != nil {
 				continue
 			}

@@ -99,6 +99,9 @@ func (t *tableFile) groups(windows span) []parquet.RowGroup {
 // read is one row group as a record, which the caller releases.
 func (t *tableFile) read(group parquet.RowGroup, alloc memory.Allocator) (rec arrow.Record, err error) {
 	defer recovered(&err)
+	if n := group.NumRows(); n < 0 || n > rowGroupRows {
+		return nil, &Error{Code: Damaged, Detail: "a row group has more rows than any that was written"}
+	}
 	b := array.NewRecordBuilder(alloc, t.schema)
 	defer b.Release()
 	b.Reserve(int(group.NumRows()))
@@ -109,7 +112,7 @@ func (t *tableFile) read(group parquet.RowGroup, alloc memory.Allocator) (rec ar
 			}
 			continue
 		}
-		if err := readColumn(group.ColumnChunks()[leaf], b.Field(i)); err != nil {
+		if err := readColumn(group.ColumnChunks()[leaf], b.Field(i), int(group.NumRows())); err != nil {
 			return nil, fmt.Errorf("column %s: %w", t.schema.Field(i).Name, err)
 		}
 		if int64(b.Field(i).Len()) != group.NumRows() {
@@ -119,7 +122,7 @@ func (t *tableFile) read(group parquet.RowGroup, alloc memory.Allocator) (rec ar
 	return b.NewRecord(), nil
 }
 
-func readColumn(chunk parquet.ColumnChunk, to array.Builder) error {
+func readColumn(chunk parquet.ColumnChunk, to array.Builder, rows int) error {
 	appendOne, err := appender(to, chunk.Type().Kind())
 	if err != nil {
 		return err
@@ -141,6 +144,9 @@ func readColumn(chunk parquet.ColumnChunk, to array.Builder) error {
 			n, err = reader.ReadValues(values[:])
 			for _, v := range values[:n] {
 				appendOne(v)
+			}
+			if to.Len() > rows || n == 0 && err == nil {
+				err = &Error{Code: Damaged, Detail: "a column has more values than its row group has rows"}
 			}
 		}
 		parquet.Release(page)
