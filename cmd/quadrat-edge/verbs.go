@@ -25,6 +25,7 @@ type verb struct {
 	stdout, stderr io.Writer
 	config         string
 	format         string
+	help           func()
 }
 
 // flags makes the flags of a verb; help is its explanation with an example.
@@ -35,7 +36,8 @@ func (v *verb) flags(name, help string, formats bool) *flag.FlagSet {
 	if formats {
 		set.StringVar(&v.format, "format", "table", "table or json")
 	}
-	set.Usage = func() {
+	set.Usage = func() {}
+	v.help = func() {
 		_, _ = fmt.Fprintf(v.stdout, "%s\n\nFlags:\n", help)
 		set.SetOutput(v.stdout)
 		set.PrintDefaults()
@@ -48,6 +50,7 @@ func (v *verb) parse(set *flag.FlagSet, args []string) (c collector.Config, code
 	err := set.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
+		v.help()
 		return c, exitOK, true
 	case err != nil:
 		return c, v.fail(exitUsage, err), true

@@ -135,11 +135,17 @@ func yamlFaults(err error) Faults {
 	}
 	var f Faults
 	for _, text := range typed.Errors {
-		text = strings.ReplaceAll(text, " in type collector.document", "")
-		f = append(f, Fault{"edge.yaml", strings.ReplaceAll(text, " in type collector.sensorDocument", "")})
+		f = append(f, Fault{"edge.yaml", plain.Replace(text)})
 	}
 	return f
 }
+
+// plain takes Go's words out of what the YAML parser says.
+var plain = strings.NewReplacer(
+	" in type collector.document", "", " in type collector.sensorDocument", "",
+	"[]collector.sensorDocument", "a list of sensors", "[]string", "a list", "map[string]string", "names with values",
+	"cannot unmarshal", "can't read",
+)
 
 // reader turns a document into a Config and collects what is wrong.
 type reader struct {
