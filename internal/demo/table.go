@@ -5,8 +5,8 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
@@ -102,12 +102,11 @@ func (v *Table) draw(rows []Row) string {
 	fmt.Fprintf(&b, "window %s to %s   panel %d, answered %d (%.0f %%), ε = %g per %s and %s\n",
 		clockTime(first.GetWindowStart().AsTime()), clockTime(first.GetWindowEnd().AsTime()), panel, reports, rate,
 		first.GetPrivacy().GetEpsilonPerPeriod(), first.GetPrivacy().GetPeriod(), first.GetPrivacy().GetUnit())
-	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(table, "statistic\tcell\testimate\t± margin\ttruth\tcaught\treports\t\n")
+	cells := [][]string{{"statistic", "cell", "estimate", "± margin", "truth", "caught", "reports"}}
 	for _, r := range sorted(rows) {
-		fmt.Fprint(table, line(r))
+		cells = append(cells, line(r))
 	}
-	_ = table.Flush()
+	align(&b, cells)
 	share := 0.0
 	if v.tally.Results > 0 {
 		share = 100 * float64(v.tally.Covered) / float64(v.tally.Results)
@@ -117,17 +116,44 @@ func (v *Table) draw(rows []Row) string {
 	return b.String()
 }
 
-func line(r Row) string {
-	name := r.Result.GetStatistic() + "\t" + cellName(r.Result.GetCell())
+// line is one row of the table.
+func line(r Row) []string {
+	name, cell, reports := r.Result.GetStatistic(), cellName(r.Result.GetCell()), fmt.Sprint(r.Result.GetReports())
+	truth := fmt.Sprintf("%.3f", r.Truth)
 	if r.Result.Value == nil {
-		return fmt.Sprintf("%s\t–\t–\t%.3f\t–\t%d\t\n", name, r.Truth, r.Result.GetReports())
+		return []string{name, cell, "–", "–", truth, "–", reports}
 	}
 	caught := "yes"
 	if !r.Covered {
 		caught = "NO"
 	}
-	margin := (r.Result.GetCiHigh() - r.Result.GetCiLow()) / 2
-	return fmt.Sprintf("%s\t%.3f\t%.3f\t%.3f\t%s\t%d\t\n", name, r.Result.GetValue(), margin, r.Truth, caught, r.Result.GetReports())
+	margin := fmt.Sprintf("%.3f", (r.Result.GetCiHigh()-r.Result.GetCiLow())/2)
+	return []string{name, cell, fmt.Sprintf("%.3f", r.Result.GetValue()), margin, truth, caught, reports}
+}
+
+// textColumns is how many columns hold words, which begin at the left; numbers end at the right.
+const textColumns = 2
+
+// align writes rows in columns.
+func align(b *strings.Builder, rows [][]string) {
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	for _, row := range rows {
+		b.WriteString("  ")
+		for i, cell := range row {
+			blank := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			if i < textColumns {
+				b.WriteString(cell + blank + "  ")
+			} else {
+				b.WriteString(blank + cell + "  ")
+			}
+		}
+		b.WriteByte('\n')
+	}
 }
 
 // sorted puts a statistic's rows together, the whole fleet first.

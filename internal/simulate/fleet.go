@@ -106,7 +106,7 @@ func (f *Fleet) join(ctx context.Context) error {
 	if f.plans, err = f.conn.Subscribe(subjectPlan, f.heard); err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
-	if err := f.hello(ctx, 0, len(f.devices)); err != nil {
+	if err := f.hello(ctx, 0, len(f.devices), f.config.Progress); err != nil {
 		return err
 	}
 	if follow {

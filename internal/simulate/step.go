@@ -152,5 +152,5 @@ func (f *Fleet) renew(ctx context.Context, now time.Time) error {
 	if to <= from {
 		return nil
 	}
-	return f.hello(ctx, from, to)
+	return f.hello(ctx, from, to, nil)
 }

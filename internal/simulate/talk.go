@@ -16,8 +16,8 @@ import (
 // ErrServer says that the other side answered something that isn't ours.
 var ErrServer = errors.New("server: not a Quadrat server, or another version")
 
-// hello lets the devices from, …, to−1 announce themselves, many at a time.
-func (f *Fleet) hello(ctx context.Context, from, to int) error {
+// hello lets the devices from, …, to−1 announce themselves, many at a time; progress, unless nil, is told how many have.
+func (f *Fleet) hello(ctx context.Context, from, to int, progress func(done, all int)) error {
 	replies := replies{seen: map[string]*wire.HelloReply{}}
 	var done int
 	var mu sync.Mutex // guards done
@@ -45,8 +45,8 @@ func (f *Fleet) hello(ctx context.Context, from, to int) error {
 		mu.Lock()
 		defer mu.Unlock()
 		done++
-		if f.config.Progress != nil {
-			f.config.Progress(done, to-from)
+		if progress != nil {
+			progress(done, to-from)
 		}
 		return err
 	})
