@@ -21,6 +21,16 @@ type reports struct {
 	device    []uint64
 	statistic []uint64
 	value     []int64
+	row       []int32 // of the frame, −1 for a stranger; see find
+}
+
+// find looks up all devices of a group before any of them is counted: the look-ups don't depend on each other, so their
+// waits for memory overlap.
+func (r *reports) find(f *frame) {
+	r.row = r.row[:0]
+	for _, key := range r.device {
+		r.row = append(r.row, int32(f.find(key)))
+	}
 }
 
 // decodeBatch calls yield for every group of a StoredBatch, one after the other in the same columns. An empty message
@@ -58,7 +68,7 @@ func decodeBatch(b []byte, columns *reports, yield func(*reports)) error {
 
 // decode reads a StoredGroup. Packed arrays only, which is what the intake writes.
 func (r *reports) decode(b []byte) bool {
-	*r = reports{device: r.device[:0], statistic: r.statistic[:0], value: r.value[:0]}
+	*r = reports{device: r.device[:0], statistic: r.statistic[:0], value: r.value[:0], row: r.row[:0]}
 	for len(b) > 0 {
 		num, typ, n := protowire.ConsumeTag(b)
 		if n < 0 {

@@ -22,12 +22,9 @@ const (
 func (e *Engine) save(ctx context.Context) error {
 	e.mu.Lock()
 	e.gather()
-	encoded, err := e.encode()
+	encoded := e.encode()
 	sequence := e.sequence
 	e.mu.Unlock()
-	if err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
-	}
 	if err := e.emit(ctx); err != nil {
 		return err
 	}
@@ -118,5 +115,6 @@ func (e *Engine) adopt(kept *keptKappa) {
 // fits tells whether a kept window has the shape that its plan and layout ask for.
 func (w *window) fits() bool {
 	statistics := len(w.plan.statistics)
-	return len(w.due) == statistics*len(w.layout.groups) && len(w.told) == statistics*(len(w.layout.cells)+1)
+	return len(w.due) == statistics*len(w.layout.groups) && len(w.told) == statistics*(len(w.layout.cells)+1) &&
+		len(w.heard) == w.words()
 }

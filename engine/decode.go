@@ -6,8 +6,6 @@ import (
 	"hash/crc32"
 	"math"
 
-	"github.com/RoaringBitmap/roaring/v2"
-
 	"github.com/quadrat-dev/quadrat/engine/column"
 	"github.com/quadrat-dev/quadrat/survey"
 )
@@ -98,27 +96,30 @@ func (r *decoder) count() int {
 	return int(n)
 }
 
-func (r *decoder) float() float64 {
+func (r *decoder) word() uint64 {
 	if len(r.b) < 8 {
 		r.fail()
 		return 0
 	}
-	x := math.Float64frombits(binary.LittleEndian.Uint64(r.b))
+	v := binary.LittleEndian.Uint64(r.b)
 	r.b = r.b[8:]
+	return v
+}
+
+func (r *decoder) float() float64 {
+	x := math.Float64frombits(r.word())
 	if math.IsNaN(x) || math.IsInf(x, 0) {
 		r.fail()
 	}
 	return x
 }
 
-func (r *decoder) bytes() []byte {
+func (r *decoder) text() string {
 	n := r.count()
 	part := r.b[:n]
 	r.b = r.b[n:]
-	return part
+	return string(part)
 }
-
-func (r *decoder) text() string { return string(r.bytes()) }
 
 func (r *decoder) kappa() keptKappa {
 	k := keptKappa{ref: r.text(), next: r.int(), oldest: r.int(), running: map[series]*survey.Running{}}
@@ -172,7 +173,7 @@ func (r *decoder) layout() *layout {
 }
 
 func (r *decoder) window(l *layout) keptWindow {
-	w := keptWindow{window: window{index: r.int(), layout: l, heard: roaring.New()}}
+	w := keptWindow{window: window{index: r.int(), layout: l}}
 	w.planRevision, w.revision = uint32(r.uint()), uint32(r.uint())
 	flags := r.uint()
 	w.dirty, w.damaged = flags&flagDirty != 0, flags&flagDamaged != 0
@@ -191,8 +192,8 @@ func (r *decoder) window(l *layout) keptWindow {
 		}
 		w.told = append(w.told, t)
 	}
-	if heard := r.bytes(); w.heard.UnmarshalBinary(heard) != nil {
-		r.fail()
+	for range r.count() {
+		w.heard = append(w.heard, r.word())
 	}
 	return w
 }

@@ -21,10 +21,9 @@ func (w *encoder) uint(n uint64)   { w.b = binary.AppendUvarint(w.b, n) }
 func (w *encoder) int(n int64)     { w.b = binary.AppendVarint(w.b, n) }
 func (w *encoder) float(x float64) { w.b = binary.LittleEndian.AppendUint64(w.b, math.Float64bits(x)) }
 func (w *encoder) text(s string)   { w.uint(uint64(len(s))); w.b = append(w.b, s...) }
-func (w *encoder) bytes(s []byte)  { w.uint(uint64(len(s))); w.b = append(w.b, s...) }
 
 // encode makes the checkpoint. The caller holds mu.
-func (e *Engine) encode() ([]byte, error) {
+func (e *Engine) encode() []byte {
 	w := &encoder{b: []byte(checkpointMagic)}
 	w.uint(e.sequence)
 	w.int(e.markMs)
@@ -34,14 +33,12 @@ func (e *Engine) encode() ([]byte, error) {
 	}
 	w.uint(uint64(len(e.order)))
 	for _, ref := range e.order {
-		if err := w.kappa(e.kappas[ref]); err != nil {
-			return nil, err
-		}
+		w.kappa(e.kappas[ref])
 	}
-	return binary.LittleEndian.AppendUint32(w.b, crc32.Checksum(w.b, castagnoli)), nil
+	return binary.LittleEndian.AppendUint32(w.b, crc32.Checksum(w.b, castagnoli))
 }
 
-func (w *encoder) kappa(k *kappa) error {
+func (w *encoder) kappa(k *kappa) {
 	w.text(k.ref)
 	w.int(k.next)
 	w.int(k.oldest)
@@ -71,11 +68,8 @@ func (w *encoder) kappa(k *kappa) error {
 	w.uint(uint64(len(windows)))
 	for _, each := range windows {
 		w.uint(numbers[each.layout])
-		if err := w.window(each); err != nil {
-			return err
-		}
+		w.window(each)
 	}
-	return nil
 }
 
 func (w *encoder) layout(l *layout) {
@@ -106,7 +100,7 @@ const (
 	flagDamaged
 )
 
-func (w *encoder) window(each *window) error {
+func (w *encoder) window(each *window) {
 	w.int(each.index)
 	w.uint(uint64(each.plan.revision))
 	w.uint(uint64(each.revision))
@@ -139,7 +133,8 @@ func (w *encoder) window(each *window) error {
 		w.float(t.value)
 		w.float(t.variance)
 	}
-	heard, err := each.heard.ToBytes()
-	w.bytes(heard)
-	return err
+	w.uint(uint64(len(each.heard)))
+	for _, word := range each.heard {
+		w.b = binary.LittleEndian.AppendUint64(w.b, word)
+	}
 }

@@ -380,7 +380,6 @@ func (e *Engine) close(k *kappa, p *plan, out *output) {
 	out.results = append(out.results, k.estimate(w, e.config.ResponseFloor)...)
 	out.strata = append(out.strata, w.strataOf())
 	w.frame = nil
-	w.heard.RunOptimize()
 	e.metrics.closed.Inc()
 }
 

@@ -40,18 +40,24 @@ type group struct {
 	size          int64
 }
 
-// frame is the devices of one window's frame, in columns ordered by key, compiled for one plan. It never changes and
+// frame is the devices of one window's frame, compiled for one plan. It never changes and
 // may serve several windows.
 type frame struct {
 	*layout
 	rows    []*fleet.Row
-	keys    []uint64
-	group   []uint32
-	place   []uint32 // arc of the device: window of the lap · statistics + slot, or nowhere
-	slots   []uint32 // open-addressing table by the key's top bits: row + 1, or 0
+	devices []device // ordered by key
+	slots   []uint32 // open-addressing table by the key's top bits: device + 1, or 0
 	shift   uint
-	byLap   []uint32 // rows in the order of their window of the lap
+	byLap   []uint32 // devices in the order of their window of the lap, then of their key
 	lapFrom []uint32 // byLap[lapFrom[w]:lapFrom[w+1]] are due in window w of the lap
+}
+
+// device is what counting needs to know of a device, together in one line of the cache.
+type device struct {
+	key   uint64
+	group uint32
+	place uint32 // arc of the device: window of the lap · statistics + slot, or nowhere
+	rank  uint32 // number of the device among those that are due in the same window of the lap
 }
 
 // newFrame compiles the rows for a plan. Rows whose values stand in no stratum are left out.
@@ -112,9 +118,7 @@ func (b *frameBuilder) add(row *fleet.Row, id uint32) {
 	if window, slot, ok := rotation.Place(panel.NumberOf(b.plan.salt, row.ID)); ok {
 		place = window*rotation.Slots + slot
 	}
-	f.keys = append(f.keys, uint64(row.Key))
-	f.group = append(f.group, id)
-	f.place = append(f.place, place)
+	f.devices = append(f.devices, device{key: uint64(row.Key), group: id, place: place})
 	g.size++
 	f.stratumSize[g.stratum]++
 	f.size++
@@ -144,11 +148,11 @@ func (b *frameBuilder) sortCells() {
 // index builds the table from key to row. Keys are uniform, so their top bits are a hash.
 func (b *frameBuilder) index() {
 	f := b.frame
-	size := uint(max(bits.Len(uint(len(f.keys))*2), 3))
+	size := uint(max(bits.Len(uint(len(f.devices))*2), 3))
 	f.slots, f.shift = make([]uint32, 1<<size), 64-size
 	mask := uint64(len(f.slots) - 1)
-	for i, key := range f.keys {
-		at := key >> f.shift
+	for i := range f.devices {
+		at := f.devices[i].key >> f.shift
 		for f.slots[at] != 0 {
 			at = (at + 1) & mask
 		}
@@ -164,7 +168,7 @@ func (f *frame) find(key uint64) int {
 		if slot == 0 {
 			return -1
 		}
-		if f.keys[slot-1] == key {
+		if f.devices[slot-1].key == key {
 			return int(slot - 1)
 		}
 	}
@@ -174,8 +178,8 @@ func (f *frame) find(key uint64) int {
 func (b *frameBuilder) order() {
 	f, statistics := b.frame, uint32(len(b.plan.statistics))
 	f.lapFrom = make([]uint32, b.plan.lapWindows+1)
-	for _, place := range f.place {
-		if place != nowhere {
+	for i := range f.devices {
+		if place := f.devices[i].place; place != nowhere {
 			f.lapFrom[place/statistics+1]++
 		}
 	}
@@ -184,9 +188,10 @@ func (b *frameBuilder) order() {
 	}
 	f.byLap = make([]uint32, f.lapFrom[b.plan.lapWindows])
 	next := slices.Clone(f.lapFrom)
-	for i, place := range f.place {
-		if place != nowhere {
-			w := place / statistics
+	for i := range f.devices {
+		if d := &f.devices[i]; d.place != nowhere {
+			w := d.place / statistics
+			d.rank = next[w] - f.lapFrom[w]
 			f.byLap[next[w]] = uint32(i)
 			next[w]++
 		}
@@ -206,9 +211,9 @@ func (b *frameBuilder) fingerprint() {
 		labels[i] = binary.BigEndian.Uint64(sum[:])
 	}
 	var pair [16]byte
-	for i, key := range f.keys {
-		binary.BigEndian.PutUint64(pair[:8], key)
-		binary.BigEndian.PutUint64(pair[8:], labels[f.group[i]])
+	for i := range f.devices {
+		binary.BigEndian.PutUint64(pair[:8], f.devices[i].key)
+		binary.BigEndian.PutUint64(pair[8:], labels[f.devices[i].group])
 		h.Write(pair[:])
 	}
 	f.layout.fingerprint = hex.EncodeToString(h.Sum(nil)[:8])
@@ -220,8 +225,9 @@ func (f *frame) due(p *plan, index int64) []int64 {
 	counts := make([]int64, len(p.statistics)*len(f.groups))
 	w, lap := index%p.lapWindows, uint64(index/p.lapWindows)
 	for _, row := range f.byLap[f.lapFrom[w]:f.lapFrom[w+1]] {
-		statistic := (uint64(f.place[row])%statistics + lap%statistics) % statistics
-		counts[int(statistic)*len(f.groups)+int(f.group[row])]++
+		d := &f.devices[row]
+		statistic := (uint64(d.place)%statistics + lap%statistics) % statistics
+		counts[int(statistic)*len(f.groups)+int(d.group)]++
 	}
 	return counts
 }

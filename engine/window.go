@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"github.com/RoaringBitmap/roaring/v2"
-
 	"github.com/quadrat-dev/quadrat/engine/column"
 	"github.com/quadrat-dev/quadrat/survey"
 )
@@ -16,7 +14,7 @@ type window struct {
 	due      []int64          // devices due, [statistic·groups + group]
 	pi       []float64        // inclusion probability, [statistic·strata + stratum]
 	moments  []survey.Moments // [statistic·groups + group]
-	heard    *roaring.Bitmap  // rows of the frame
+	heard    []uint64         // a bit for each device that is due, by rank
 	revision uint32           // of its results; 0 while it is open
 	dirty    bool             // closed, and late reports came since its newest results
 	damaged  bool             // the frame could not be made again, so that nothing more is counted
@@ -32,12 +30,23 @@ type told struct {
 // newWindow opens a window over its frame.
 func newWindow(index int64, p *plan, f *frame) *window {
 	w := &window{
-		index: index, plan: p, layout: f.layout, frame: f, due: f.due(p, index), heard: roaring.New(),
+		index: index, plan: p, layout: f.layout, frame: f, due: f.due(p, index),
 		moments: make([]survey.Moments, len(p.statistics)*len(f.groups)),
 		told:    make([]told, len(p.statistics)*(len(f.cells)+1)),
 	}
+	w.heard = make([]uint64, w.words())
 	w.inclusion()
 	return w
+}
+
+// words is the length of heard. Only devices that are due can be heard, so a plain bitmap of those is smaller than a
+// compressed one of the frame.
+func (w *window) words() int {
+	due := int64(0)
+	for _, n := range w.due {
+		due += n
+	}
+	return int(due+63) / 64
 }
 
 // inclusion computes the inclusion probabilities from who was due.
@@ -83,47 +92,50 @@ func (v *verdict) refuseAll(c cause, n int) {
 // moments and, as a row, to rows (which may be nil).
 func (w *window) count(r *reports, v *verdict, rows *column.Reports, sequence uint64) {
 	p, f := w.plan, w.frame
+	r.find(f)
 	statistics, groups := uint64(len(p.statistics)), len(f.groups)
 	lapWindow, lap := uint64(w.index%p.lapWindows), uint64(w.index/p.lapWindows)%statistics
-	for i, key := range r.device {
-		row := f.find(key)
+	for i, row := range r.row {
 		if row < 0 {
 			v.refuse(causeFrame, i)
 			continue
 		}
-		place, statistic := uint64(f.place[row]), r.statistic[i]
-		slot := place - lapWindow*statistics // wraps to a large number in an earlier window of the lap
-		if f.place[row] == nowhere || slot >= statistics || (slot+lap)%statistics != statistic {
+		d, statistic := &f.devices[row], r.statistic[i]
+		slot := uint64(d.place) - lapWindow*statistics // wraps to a large number in an earlier window of the lap
+		if d.place == nowhere || slot >= statistics || slot+lap != statistic && slot+lap != statistic+statistics {
 			v.refuse(causeDue, i)
 			continue
 		}
-		score, ok := p.statistics[statistic].score(r.value[i])
+		s := &p.statistics[statistic]
+		score, ok := s.score(r.value[i])
 		if !ok {
 			v.refuse(causeCode, i)
 			continue
 		}
-		if !w.heard.CheckedAdd(uint32(row)) {
+		word, bit := &w.heard[d.rank/64], uint64(1)<<(d.rank%64)
+		if *word&bit != 0 {
 			v.duplicate++
 			continue
 		}
-		w.moments[int(statistic)*groups+int(f.group[row])].Add(score, p.statistics[statistic].noise)
+		*word |= bit
+		w.moments[int(statistic)*groups+int(d.group)].Add(score, s.noise)
 		v.counted++
 		if rows != nil {
-			w.store(rows, row, int(statistic), score, sequence)
+			w.store(rows, d, int(statistic), score, sequence)
 		}
 	}
 }
 
 // store appends one report to the rows for the sink.
-func (w *window) store(rows *column.Reports, row, statistic int, score float64, sequence uint64) {
+func (w *window) store(rows *column.Reports, d *device, statistic int, score float64, sequence uint64) {
 	start, end := w.plan.span(w.index)
-	g, s := w.layout.groups[w.frame.group[row]], &w.plan.statistics[statistic]
+	g, s := w.layout.groups[d.group], &w.plan.statistics[statistic]
 	text := "{}"
 	if g.cell >= 0 {
 		text = w.layout.cells[g.cell].text
 	}
 	rows.Append(&column.Report{
-		WindowStartMs: start, WindowEndMs: end, Device: w.frame.keys[row], Statistic: s.name,
+		WindowStartMs: start, WindowEndMs: end, Device: d.key, Statistic: s.name,
 		Stratum: w.layout.strata[g.stratum], Cell: text, Pi: w.pi[statistic*len(w.layout.strata)+g.stratum],
 		StratumPopulation: w.layout.stratumSize[g.stratum], Score: score, NoiseVariance: s.noise, Mechanism: s.mechanism,
 		Epsilon: w.plan.epsilon, PlanRevision: w.plan.revision, Sequence: sequence,
