@@ -156,9 +156,7 @@ func TestServerAway(t *testing.T) {
 	if _, waiting := b.Status(); waiting != 20 {
 		t.Fatalf("%d reports wait", waiting)
 	}
-	f.mu.Lock()
-	f.answer = func(n int) wire.Status { return []wire.Status{wire.Stored, wire.Retry}[n%2] }
-	f.mu.Unlock()
+	f.answers(func(n int) wire.Status { return []wire.Status{wire.Stored, wire.Retry}[n%2] })
 	f.start()
 	eventually(t, "the backlog is gone", func() bool { _, waiting := b.Status(); return waiting == 0 })
 	b.window(minute)
@@ -171,6 +169,8 @@ func TestServerAway(t *testing.T) {
 			t.Fatalf("windows arrived as %v, the first was %d", got, first)
 		}
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.changed {
 		t.Error("a retransmission had other bytes")
 	}
@@ -265,9 +265,11 @@ func TestCheckShowsReadingsOnlyWhenAsked(t *testing.T) {
 			t.Error(text)
 		}
 	}
+	f.mu.Lock()
 	if len(f.hellos) > 0 {
 		t.Error("check announced the device")
 	}
+	f.mu.Unlock()
 	f.stop()
 	if text := fmt.Sprintf("%+v", Check(t.Context(), c)); !strings.Contains(text, "OK:false") {
 		t.Error(text)

@@ -60,15 +60,13 @@ func child(url, data string) error {
 // for a window, and forgets none that it has made.
 func TestKill9(t *testing.T) {
 	f := newFake(t, always(100))
-	f.answer = func(n int) wire.Status { return []wire.Status{wire.Stored, wire.Retry}[n%2] }
+	f.answers(func(n int) wire.Status { return []wire.Status{wire.Stored, wire.Retry}[n%2] })
 	data := t.TempDir()
 	r := mathrand.New(mathrand.NewPCG(4, 4))
 	for range 12 {
 		spawn(t, f, data, time.Duration(100+r.IntN(400))*time.Millisecond)
 	}
-	f.mu.Lock()
-	f.answer = func(int) wire.Status { return wire.Stored }
-	f.mu.Unlock()
+	f.answers(func(int) wire.Status { return wire.Stored })
 	before := len(f.windows())
 	for tries := 0; len(f.windows()) < before+3 && tries < 20; tries++ {
 		spawn(t, f, data, time.Second)

@@ -123,6 +123,13 @@ func (f *fake) intake(m *nats.Msg) {
 	_ = m.Respond(wire.IntakeReply{Status: status}.Append(nil))
 }
 
+// answers says how the n-th message is answered.
+func (f *fake) answers(with func(n int) wire.Status) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answer = with
+}
+
 // windows lists the windows of the reports that were stored, in the order of their arrival.
 func (f *fake) windows() []int64 {
 	f.mu.Lock()

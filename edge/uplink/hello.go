@@ -13,6 +13,9 @@ import (
 // offsetWorth is a difference of the clocks that is worth a warning: windows would be reported late or early.
 const offsetWorth = 2 * time.Second
 
+// reasonMost bounds a server's words in the log.
+const reasonMost = 200
+
 // announce says hello when the line comes up, when a plan was missed, and every few minutes.
 func (u *Uplink) announce(ctx context.Context, conn *nats.Conn) {
 	failures := 0
@@ -72,6 +75,9 @@ func (u *Uplink) sayHello(ctx context.Context, conn *nats.Conn) (again bool, err
 		return false, err
 	}
 	u.compare(before.Add(after.Sub(before)/2), time.UnixMilli(reply.ServerTimeMs))
+	if reply.Error != "" {
+		u.config.Log.Warn("refused by the server", "reason", reply.Error[:min(len(reply.Error), reasonMost)])
+	}
 	again, err = u.device.ApplyReply(&reply)
 	if err == nil {
 		u.hellos.Add(1)
