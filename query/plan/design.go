@@ -73,7 +73,7 @@ func (d *design) tooSmall(floor int) error {
 	}
 	each := int64(answersLeast * d.q.slots())
 	for k := int64(2); k <= d.q.windows(); k++ {
-		if d.lap > 1 && d.q.windows()%k == 0 && each*(max(1, d.lap/k)) <= int64(d.size) {
+		if d.lap > 1 && d.q.windows()%k == 0 && each*max(1, d.lap/k) <= int64(d.size) {
 			e.Options = append(e.Options, "WINDOW "+durationText(d.q.windowMs*k))
 			break
 		}
@@ -199,13 +199,11 @@ func (d *design) share(n int) ([]int, error) {
 
 // method is how devices are allocated; Neyman goes by the first statistic.
 func (d *design) method() survey.Method {
-	switch d.q.script.Sample.Allocate {
-	case script.Equal:
+	switch allocate := d.q.script.Sample.Allocate; {
+	case allocate == script.Equal:
 		return survey.Equal
-	case script.Neyman:
-		if d.answers[0].known {
-			return survey.Neyman
-		}
+	case allocate == script.Neyman && d.answers[0].known:
+		return survey.Neyman
 	}
 	return survey.Proportional
 }

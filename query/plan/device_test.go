@@ -120,6 +120,27 @@ func TestRestersComeFirst(t *testing.T) {
 	}
 }
 
+// TestStrataHaveNamesOfTheirOwn, also where values hold the sign that joins them.
+func TestStrataHaveNamesOfTheirOwn(t *testing.T) {
+	var frame []plan.Member
+	for i := range 300 {
+		attributes := map[string]string{"a": "x/y", "b": "z"}
+		if i%2 == 1 {
+			attributes = map[string]string{"a": "x", "b": "y/z"}
+		}
+		frame = append(frame, plan.Member{ID: fmt.Sprint(i), Attributes: attributes})
+	}
+	s := prepared(t, "SELECT proportion(x > 1) FROM a.q SAMPLE ALL STRATIFIED BY a, b WINDOW 15m PRIVACY LOCAL EPSILON 1 PER 1h", nil)
+	rev, err := plan.Build(s, frame, plan.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	strata := rev.GetPlan().GetStrata()
+	if len(strata) != 2 || strata[0].GetName() == strata[1].GetName() || strata[0].GetPopulation() != 150 {
+		t.Errorf("%v", strata)
+	}
+}
+
 // TestTooFine refuses a cut into more strata or cells than an engine can keep.
 func TestTooFine(t *testing.T) {
 	var frame []plan.Member

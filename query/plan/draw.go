@@ -27,7 +27,7 @@ func (d *design) device(opt Options) (*quadratv1.DevicePlan, error) {
 		Ref: opt.Ref, Name: s.Name.Text, Revision: opt.Revision, PlanSetVersion: opt.PlanSetVersion,
 		FromWindow: opt.FromWindow, WindowMs: uint64(d.q.windowMs), GraceMs: uint64(s.Window.Grace.Value.Milliseconds()),
 		Salt: opt.Salt[:], Capability: s.From.Name(), Where: where, StratifiedBy: texts(s.Sample.Stratified),
-		LapWindows: uint32(d.lap), Model: "none", EpsilonMicro: d.epsilon, EpsilonPeriodMicro: d.q.epsilon,
+		LapWindows: uint32(d.lap), Model: none, EpsilonMicro: d.epsilon, EpsilonPeriodMicro: d.q.epsilon,
 		PeriodMs: uint64(d.q.periodMs), GroupBy: texts(s.GroupBy), Confidence: d.q.confidence,
 	}
 	if d.q.local() {

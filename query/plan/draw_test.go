@@ -62,8 +62,7 @@ func TestPanelsHoldWhatThePlanSays(t *testing.T) {
 		opt := plan.Options{Ref: "k", Revision: 1, FromWindow: rapid.Int64Range(0, 1e6).Draw(t, "from")}
 		copy(opt.Salt[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "salt"))
 		first, err := plan.Build(s, frame, opt)
-		var no *plan.Infeasible
-		if errors.As(err, &no) {
+		if _, infeasible := errors.AsType[*plan.Infeasible](err); infeasible {
 			return
 		}
 		if err != nil {

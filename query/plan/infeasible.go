@@ -3,7 +3,7 @@ package plan
 import "strings"
 
 // Infeasible says that the fleet, the budget or the format can't give what a script asks for.
-type Infeasible struct {
+type Infeasible struct { //nolint:errname // the word of the API
 	Reason     string   // what can't be done, with numbers
 	BestMargin float64  // least half-width that can be had, in the statistic's unit; 0 when it is not about a margin
 	BestPanel  int      // largest panel of one window

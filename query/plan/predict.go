@@ -133,6 +133,9 @@ func (d *design) worst(wish float64, perCell bool, panels []float64) (ratio, mar
 			if m == 0 && d.answers[i].noise+d.answers[i].spread > 0 && !d.census(panels) {
 				m = math.Inf(1)
 			}
+			if math.IsInf(m, 1) {
+				return m, m
+			}
 			if r := m / wish; r > ratio {
 				ratio, margin = r, m
 			}

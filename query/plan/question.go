@@ -11,6 +11,9 @@ import (
 	"github.com/quadrat-dev/quadrat/query/script"
 )
 
+// none is the trust model without noise, and its mechanism.
+const none = "none"
+
 // question is a script in numbers.
 type question struct {
 	script     *script.Script
@@ -118,7 +121,7 @@ func (q *question) unitNoise(epsilonMicro uint64) (units, error) {
 	if u, ok := q.noise[epsilonMicro]; ok {
 		return u, nil
 	}
-	u := units{meanName: "none", bitName: "none"}
+	u := units{meanName: none, bitName: none}
 	if epsilonMicro > 0 {
 		e, err := privacy.EpsilonOf(epsilonMicro)
 		if err != nil {

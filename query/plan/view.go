@@ -69,7 +69,7 @@ func (d *design) privacy() *quadratv1.Privacy {
 			names = append(names, a.mechanism)
 		}
 	}
-	out := &quadratv1.Privacy{Model: "none", Mechanism: strings.Join(names, ", "), Unit: "device"}
+	out := &quadratv1.Privacy{Model: none, Mechanism: strings.Join(names, ", "), Unit: "device"}
 	if d.q.local() {
 		out.Model = "local"
 		out.EpsilonPerReport = float64(d.epsilon) / 1e6

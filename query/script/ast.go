@@ -1,6 +1,9 @@
 package script
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Script is one parsed query. What was not written is nil or zero; [Script.Bind] fills it. Treat it as read only.
 type Script struct {
@@ -43,7 +46,7 @@ type Duration struct {
 // Statistic is one entry of the SELECT list.
 type Statistic struct {
 	Pos  Pos
-	Kind string     // "mean", "total", "ratio", "variance", "quantile", "median", "histogram", "frequency", "proportion", "count"
+	Kind string     // "mean", "total", "ratio", "variance", "quantile", "median", "histogram", "frequency", wordProportion, "count"
 	Args []Argument // two for ratio, else one
 	// Comparison is "=", "<>", "<", "<=", ">" or ">=" for proportion and count, empty otherwise.
 	Comparison string
@@ -154,20 +157,13 @@ type Privacy struct {
 
 // Name gives the dotted capability as devices announce it.
 func (c Capability) Name() string {
-	out := ""
-	for i, p := range c.Parts {
-		if i > 0 {
-			out += "."
-		}
-		out += p
-	}
-	return out
+	return strings.Join(c.Parts, ".")
 }
 
 // SummaryName is the summary, avg when none was written.
 func (a Argument) SummaryName() string {
 	if a.Summary == "" {
-		return "avg"
+		return wordAvg
 	}
 	return a.Summary
 }

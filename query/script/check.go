@@ -78,10 +78,10 @@ func checkStatistic(stat *Statistic) *Error {
 		return nil
 	}
 	switch {
-	case stat.Kind == "quantile" && (n.Value <= 0 || n.Value >= 1):
+	case stat.Kind == wordQuantile && (n.Value <= 0 || n.Value >= 1):
 		return errorAt(n.Pos, "write 0.9 for the value below which 90 percent lie",
 			"expected a share between 0 and 1, found %s", decimal(n.Value))
-	case stat.Kind == "histogram" && (n.Value != math.Trunc(n.Value) || n.Value < 2 || n.Value > 1000):
+	case stat.Kind == wordHistogram && (n.Value != math.Trunc(n.Value) || n.Value < 2 || n.Value > 1000):
 		return errorAt(n.Pos, "", "expected a whole number of bins from 2 to 1000, found %s", decimal(n.Value))
 	case stat.Comparison != "":
 		return checkMicro(n)
@@ -263,7 +263,7 @@ func checkPeriod(s *Script, per Duration) *Error {
 	if per.Value%window == 0 {
 		return nil
 	}
-	below := per.Value / window * window
+	below := per.Value - per.Value%window
 	var works []string
 	for _, d := range []time.Duration{below, below + window} {
 		if d > 0 {
@@ -312,7 +312,7 @@ func checkBounds(s *Script) *Error {
 	}
 	for _, stat := range s.Select {
 		switch stat.Kind {
-		case "proportion", "count", "frequency":
+		case wordProportion, wordCount, "frequency":
 		default:
 			hint := "add BETWEEN lo AND hi behind PRIVACY …, e.g. BETWEEN 10 AND 40; values outside are clipped"
 			if p == nil {

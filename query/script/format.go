@@ -99,13 +99,11 @@ func (s *Statistic) String() string {
 }
 
 func (s *Statistic) call() string {
-	text := s.Kind + "("
+	args := make([]string, len(s.Args))
 	for i, a := range s.Args {
-		if i > 0 {
-			text += ", "
-		}
-		text += a.text()
+		args[i] = a.text()
 	}
+	text := s.Kind + "(" + strings.Join(args, ", ")
 	switch {
 	case s.Comparison != "":
 		text += " " + s.Comparison + " " + s.Number.String()
@@ -134,12 +132,12 @@ func (p *Predicate) String() string {
 			}
 		}
 		return strings.Join(parts, " "+strings.ToUpper(p.Op)+" ")
-	case "not":
+	case opNot:
 		if a := p.Args[0]; a.Op == "and" || a.Op == "or" {
 			return "NOT (" + a.String() + ")"
 		}
 		return "NOT " + p.Args[0].String()
-	case "null", "not null":
+	case "null", opNotNull:
 		return p.Attribute.String() + " IS " + strings.ToUpper(p.Op)
 	case "in", "not in":
 		parts := make([]string, len(p.Values))

@@ -19,9 +19,9 @@ func (p *Predicate) Attr() *attr.Predicate {
 		out.Values = append(out.Values, l)
 	}
 	switch p.Op {
-	case "not in", "not like", "not null":
+	case "not in", "not like", opNotNull:
 		out.Op = p.Op[len("not "):]
-		return &attr.Predicate{Op: "not", Args: []*attr.Predicate{out}}
+		return &attr.Predicate{Op: opNot, Args: []*attr.Predicate{out}}
 	}
 	return out
 }

@@ -11,6 +11,7 @@ func (p *parser) privacy(s *Script) *Error {
 	for _, m := range []Model{None, Local, Gateway} {
 		if p.accept(string(m)) {
 			privacy.Model = m
+			break
 		}
 	}
 	if privacy.Model == "" {

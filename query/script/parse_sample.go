@@ -54,7 +54,8 @@ func (p *parser) size(s *Sample) *Error {
 		p.at++
 		return p.margin(s)
 	}
-	if t.kind != number && t.kind != parameter && !(t.kind == symbol && (t.text == "-" || t.text == "+")) {
+	signed := t.kind == symbol && (t.text == "-" || t.text == "+")
+	if t.kind != number && t.kind != parameter && !signed {
 		hint := didYouMean(t.text, "", "ALL", "MARGIN")
 		if t.is("STRATIFIED") || t.is("CLUSTERED") || t.is("ROTATING") || t.is("FIXED") {
 			hint = "write SAMPLE ALL " + upper(t)
@@ -119,13 +120,14 @@ func (p *parser) stratified(s *Sample) *Error {
 	for _, a := range []Allocation{Proportional, Equal, Neyman, Power} {
 		if p.accept(string(a)) {
 			s.Allocate = a
+			break
 		}
 	}
-	switch s.Allocate {
-	case "":
+	if s.Allocate == "" {
 		return p.expected("PROPORTIONAL, EQUAL, NEYMAN or POWER a",
 			didYouMean(p.peek().text, "", "PROPORTIONAL", "EQUAL", "NEYMAN", "POWER"))
-	case Power:
+	}
+	if s.Allocate == Power {
 		if k := p.peek().kind; k != number && k != parameter && k != symbol {
 			return p.expected("an exponent between 0 and 1", "write POWER 0.5")
 		}

@@ -8,11 +8,11 @@ import (
 // Statistics are the statistics of the language.
 func statistics() []string {
 	return []string{
-		"mean", "total", "ratio", "variance", "quantile", "median", "histogram", "frequency", "proportion", "count",
+		"mean", "total", "ratio", "variance", wordQuantile, "median", wordHistogram, "frequency", wordProportion, wordCount,
 	}
 }
 
-func summaries() []string { return []string{"avg", "last", "min", "max", "sum", "count"} }
+func summaries() []string { return []string{wordAvg, "last", "min", "max", "sum", wordCount} }
 
 func comparisons() []string { return []string{"=", "<>", "<", "<=", ">", ">="} }
 
@@ -74,7 +74,7 @@ func (p *parser) statisticHint() string {
 		return "raw values never leave a device; ask for " + list
 	}
 	switch strings.ToLower(t.text) {
-	case "avg", "average":
+	case wordAvg, "average":
 		return "write mean(…) for the mean over devices; avg(…) summarises one device's window"
 	case "sum":
 		return "write total(…) for the total over devices; sum(…) summarises one device's window"
@@ -97,12 +97,12 @@ func (p *parser) statisticHint() string {
 func (p *parser) arguments(s *Statistic) *Error {
 	if t := p.peek(); t.kind == symbol && t.text == "*" {
 		hint := "name a reading"
-		if s.Kind == "count" {
+		if s.Kind == wordCount {
 			hint = "count takes a condition; every result has the number of devices as population"
 		}
 		return p.expected("a reading", hint)
 	}
-	condition := s.Kind == "proportion" || s.Kind == "count"
+	condition := s.Kind == wordProportion || s.Kind == wordCount
 	if t := p.peek(); condition && (t.kind == number || t.kind == parameter || t.kind == symbol && t.text == "-") {
 		return p.expected("a reading", "write the reading first, as in temperature > 26")
 	}
@@ -112,7 +112,7 @@ func (p *parser) arguments(s *Statistic) *Error {
 	}
 	s.Args = []Argument{arg}
 	switch s.Kind {
-	case "proportion", "count":
+	case wordProportion, wordCount:
 		return p.condition(s)
 	case "ratio":
 		if err := p.expectSymbol(",", "ratio takes two readings, ratio(a, b)"); err != nil {
@@ -123,9 +123,9 @@ func (p *parser) arguments(s *Statistic) *Error {
 			return err
 		}
 		s.Args = append(s.Args, second)
-	case "quantile", "histogram":
+	case wordQuantile, wordHistogram:
 		what, hint := "a share between 0 and 1", "quantile takes a reading and a share, quantile(x, 0.9)"
-		if s.Kind == "histogram" {
+		if s.Kind == wordHistogram {
 			what, hint = "a number of bins", "histogram takes a reading and a number of bins, histogram(x, 10)"
 		}
 		if err := p.expectSymbol(",", hint); err != nil {
@@ -139,7 +139,7 @@ func (p *parser) arguments(s *Statistic) *Error {
 
 func (p *parser) argument() (Argument, *Error) {
 	t := p.peek()
-	next := p.after(1)
+	next := p.after()
 	if t.kind != word || next.kind != symbol || next.text != "(" {
 		reading, err := p.ident("a reading")
 		return Argument{Pos: reading.Pos, Reading: reading}, err
@@ -205,7 +205,7 @@ func (p *parser) closing(s *Statistic) *Error {
 		hint = s.Kind + " takes fewer arguments"
 	case t.kind == symbol && (slices.Contains(comparisons(), t.text) || t.text == "==" || t.text == "!="):
 		hint = "a condition stands in proportion(…) or count(…)"
-	case t.kind == symbol && strings.Contains("+-*", t.text):
+	case t.kind == symbol && (t.text == "+" || t.text == "-" || t.text == "*"):
 		hint = "a statistic takes a reading as it is, without arithmetic"
 	}
 	return p.expectSymbol(")", hint)

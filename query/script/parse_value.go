@@ -62,7 +62,7 @@ func (p *parser) duration(what string) (Duration, *Error) {
 	t := p.peek()
 	if t.kind == number {
 		hint := durationHint
-		if next := p.after(1); next.kind == word && unitOf(next.text) > 0 {
+		if next := p.after(); next.kind == word && unitOf(next.text) > 0 {
 			hint = "write " + t.text + strings.ToLower(next.text) + ", without a space"
 		}
 		return Duration{}, errorAt(t.pos, hint, "expected %s, found %s without a unit", what, t.text)

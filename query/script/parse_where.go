@@ -76,7 +76,7 @@ func (p *parser) negation() (*Predicate, *Error) {
 		if err != nil {
 			return nil, err
 		}
-		return &Predicate{Pos: pos, Op: "not", Args: []*Predicate{arg}}, nil
+		return &Predicate{Pos: pos, Op: opNot, Args: []*Predicate{arg}}, nil
 	case p.acceptSymbol("("):
 		inner, err := p.predicate()
 		if err != nil {
@@ -101,7 +101,7 @@ func (p *parser) test() (*Predicate, *Error) {
 	if p.accept("IS") {
 		out.Op = "null"
 		if p.accept("NOT") {
-			out.Op = "not null"
+			out.Op = opNotNull
 		}
 		if !p.accept("NULL") {
 			return nil, p.expected("NULL", "IS goes with NULL only; compare with = or <>")
@@ -181,7 +181,7 @@ func (p *parser) literal(null bool) (Literal, *Error) {
 		p.at++
 		return Literal{Pos: t.pos, Text: t.text}, nil
 	}
-	hint := ""
+	var hint string
 	switch {
 	case t.kind == quoted:
 		hint = "write text in single quotes, '" + t.text + "'"

@@ -26,8 +26,8 @@ type parser struct {
 
 func (p *parser) peek() token { return p.tokens[p.at] }
 
-// after is the token n behind the current one.
-func (p *parser) after(n int) token { return p.tokens[min(p.at+n, len(p.tokens)-1)] }
+// after is the token behind the current one.
+func (p *parser) after() token { return p.tokens[min(p.at+1, len(p.tokens)-1)] }
 
 func (p *parser) take() token {
 	t := p.tokens[p.at]
@@ -132,8 +132,12 @@ type clause struct {
 
 func clauses() []clause {
 	return []clause{
-		{"SELECT", (*parser).selectList}, {"FROM", (*parser).from}, {"WHERE", (*parser).where},
-		{"GROUP", (*parser).groupBy}, {"SAMPLE", (*parser).sample}, {"WINDOW", (*parser).window},
+		{"SELECT", (*parser).selectList},
+		{"FROM", (*parser).from},
+		{"WHERE", (*parser).where},
+		{"GROUP", (*parser).groupBy},
+		{"SAMPLE", (*parser).sample},
+		{"WINDOW", (*parser).window},
 		{"PRIVACY", (*parser).privacy},
 	}
 }
@@ -159,6 +163,8 @@ func (p *parser) clauses(s *Script) *Error {
 				"%s stands too late", list[i].word)
 		case i > 1 && !seen[1]:
 			return p.expected("FROM", "name the capability, e.g. FROM sense.temperature")
+		case i > 5 && !seen[5]:
+			return p.expected("WINDOW", "add WINDOW and a duration, e.g. WINDOW 5m")
 		}
 		p.at++
 		if err := list[i].read(p, s); err != nil {
@@ -183,8 +189,11 @@ func (p *parser) stray(list []clause, next int) *Error {
 	for _, c := range list[min(next, len(list)):] {
 		words = append(words, c.word)
 	}
-	if next == 1 {
-		words = words[:1]
+	switch {
+	case next == 1:
+		words = words[:1] // FROM
+	case next <= 5:
+		words = words[:6-next] // up to WINDOW, which every script has
 	}
 	t := p.peek()
 	hint := didYouMean(t.text, "", words...)
@@ -208,7 +217,7 @@ func (p *parser) stray(list []clause, next int) *Error {
 }
 
 func isStatStart(p *parser) bool {
-	return p.peek().kind == word && p.after(1).kind == symbol && p.after(1).text == "("
+	return p.peek().kind == word && p.after().kind == symbol && p.after().text == "("
 }
 
 func (p *parser) from(s *Script) *Error {
@@ -259,12 +268,12 @@ func (p *parser) ident(what string) (Ident, *Error) {
 	t := p.peek()
 	if !t.name() {
 		hint := ""
-		switch {
-		case t.kind == word:
+		switch t.kind { //nolint:exhaustive // no hint for the rest
+		case word:
 			hint = "to use the word " + strings.ToLower(t.text) + " as a name, write it in double quotes"
-		case t.kind == literal:
+		case literal:
 			hint = "'…' is text; write a name bare or in double quotes"
-		case t.kind == number, t.kind == span:
+		case number, span:
 			hint = "a name begins with a letter; in double quotes it may begin with a digit"
 		}
 		return Ident{}, p.expected(what, hint)

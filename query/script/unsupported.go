@@ -5,7 +5,7 @@ package script
 func Unsupported(s *Script) error {
 	for _, stat := range s.Select {
 		switch stat.Kind {
-		case "mean", "total", "proportion", "count":
+		case "mean", "total", wordProportion, wordCount:
 		default:
 			return unsupportedAt(stat.Pos, stat.Kind, "mean, total, proportion and count can")
 		}

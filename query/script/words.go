@@ -2,6 +2,17 @@ package script
 
 import "strings"
 
+// Words of the language that more than one place speaks of.
+const (
+	wordAvg        = "avg"
+	wordCount      = "count"
+	wordHistogram  = "histogram"
+	wordQuantile   = "quantile"
+	wordProportion = "proportion"
+	opNot          = "not"
+	opNotNull      = "not null"
+)
+
 // reserved are the words that can't be a name unless it stands in double quotes.
 const reserved = " AS SELECT FROM WHERE GROUP BY SAMPLE WINDOW PRIVACY AND OR NOT IN LIKE IS NULL BETWEEN DISTINCT " +
 	"STRATIFIED ALLOCATE CLUSTERED ROTATING FIXED EVERY GRACE EPSILON MARGIN CONFIDENCE "
