@@ -85,7 +85,7 @@ func TestKill9(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(f.bytes) < 5 || account.Reports < uint64(len(f.bytes)) {
+	if len(f.bytes) < 3 || account.Reports < uint64(len(f.bytes)) {
 		t.Fatalf("%d windows reported, %d charged", len(f.bytes), account.Reports)
 	}
 }

@@ -52,31 +52,34 @@ type task struct {
 func (c *Collector) report(ctx context.Context) {
 	for ctx.Err() == nil {
 		t, ok := c.next()
-		if !c.waitFor(ctx, t.at, ok) {
-			continue
+		look := c.parts.Clock.Now().Add(waitMost)
+		if ok && t.at.Before(look) {
+			look = t.at
 		}
-		c.make(t)
+		if c.waitFor(ctx, look) && ok && look.Equal(t.at) {
+			c.make(t)
+		}
 	}
 }
 
+// waitMost is how long the collector sleeps at a stretch: the clock of a board without a battery jumps when it is first
+// set, and a moment that was years away is then near.
+const waitMost = time.Minute
+
 // waitFor waits until the moment; it is false when the plans changed or ctx ended first.
-func (c *Collector) waitFor(ctx context.Context, at time.Time, some bool) bool {
+func (c *Collector) waitFor(ctx context.Context, at time.Time) bool {
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
 	reached := make(chan bool, 1)
-	if some {
-		go func() { reached <- c.parts.Clock.WaitUntil(inner, at) == nil }()
-	}
+	go func() { reached <- c.parts.Clock.WaitUntil(inner, at) == nil }()
 	select {
 	case ok := <-reached:
 		return ok
 	case <-c.news:
 	case <-ctx.Done():
 	}
-	if some {
-		cancel()
-		<-reached
-	}
+	cancel()
+	<-reached
 	return false
 }
 

@@ -115,6 +115,9 @@ func TestUntrustedLedgerRefusesAll(t *testing.T) {
 		if _, err := ledger.Open(config(m, "pi-7"), begin); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
+		if _, err := ledger.Inspect(m, "pi-7", config(m, "").Limits); err == nil && name != "emptied" {
+			t.Errorf("%s: Inspect sees nothing", name)
+		}
 		m.Crash()
 		if _, err := ledger.Open(config(m, "pi-7"), begin); !errors.Is(err, c.want) {
 			t.Errorf("%s, second try: %v, want %v", name, err, c.want)
@@ -222,4 +225,29 @@ func Example() {
 	}
 	fmt.Println(l.Reserve(charge(0)), l.Reserve(charge(0)))
 	// Output: <nil> ledger: window already charged
+}
+
+func FuzzAnchor(f *testing.F) {
+	m := disktest.New(1)
+	l, err := ledger.Open(config(m, "pi-7"), begin)
+	if err != nil {
+		f.Fatal(err)
+	}
+	if err := l.Reserve(charge(0)); err != nil {
+		f.Fatal(err)
+	}
+	_ = l.Close()
+	log, anchor := m.Bytes(ledger.LogName), m.Bytes(ledger.AnchorName)
+	f.Add(anchor)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m := disktest.New(1)
+		m.Put(ledger.LogName, log)
+		m.Put(ledger.AnchorName, b)
+		if l, err := ledger.Open(config(m, "pi-7"), begin); err == nil {
+			if l.Reserve(charge(0)) == nil {
+				t.Fatal("a window is granted twice")
+			}
+			_ = l.Close()
+		}
+	})
 }

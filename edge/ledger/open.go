@@ -186,20 +186,44 @@ type Account struct {
 	Opened time.Time
 }
 
-// Inspect reads a device's ledger without locking or changing it. It fails with fs.ErrNotExist when there is none.
+// Inspect reads a device's ledger without locking or changing it. It fails with fs.ErrNotExist when there is none, and
+// with the fault for which Open would refuse it.
 func Inspect(folder disk.Folder, device string, limits law.Limits) (Account, error) {
-	f, err := folder.Open(LogName, false)
+	// The anchor first: a collector that works meanwhile can only put the log further ahead of it.
+	stored, err := read(folder, AnchorName)
+	anchored := err == nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Account{}, err
+	}
+	content, err := read(folder, LogName)
+	if err != nil {
+		if anchored && errors.Is(err, fs.ErrNotExist) {
+			return Account{}, FaultMissing
+		}
+		return Account{}, err
+	}
+	out, owner, err := replay(device, limits, content)
 	if err != nil {
 		return Account{}, err
 	}
-	defer func() { _ = f.Close() }()
-	content, err := disk.ReadAll(f)
-	if err != nil {
-		return Account{}, err
-	}
-	out, _, err := replay(device, limits, content)
-	if err != nil {
-		return Account{}, err
+	got, ok := decodeAnchor(stored)
+	switch {
+	case !ok && out.Chain.Length() > 1, ok && got.owner != anchorOf(owner, out.Chain).owner:
+		return Account{}, FaultAnchor
+	case got.length > out.Chain.Length():
+		return Account{}, FaultRolledBack
 	}
 	return Account{Book: out.Book, Opened: out.Opened}, nil
+}
+
+func read(folder disk.Folder, name string) ([]byte, error) {
+	f, err := folder.Open(name, false)
+	if err != nil {
+		return nil, err
+	}
+	b, err := disk.ReadAll(f)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	return b, err
 }
