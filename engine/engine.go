@@ -127,52 +127,6 @@ func (e *Engine) wake() {
 	}
 }
 
-// Status is what an engine is doing.
-type Status struct {
-	Sequence    uint64    // position in REPORTS
-	Mark        time.Time // newest moment that the stream has passed
-	Kappas      int       // kappas applied
-	OpenWindows int       // windows with reports that have not closed
-	KeptWindows int       // windows that may still be revised, open ones included
-	Fault       error     // what the engine waits for, e.g. a full disk; nil when it is well
-}
-
-// Status tells what the engine is doing.
-func (e *Engine) Status() Status {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	s := Status{
-		Sequence: e.sequence, Mark: time.UnixMilli(e.markMs).UTC(), Kappas: len(e.kappas), Fault: e.health.fault(),
-	}
-	for _, k := range e.kappas {
-		s.KeptWindows += len(k.windows)
-		for index := range k.windows {
-			if index >= k.next {
-				s.OpenWindows++
-			}
-		}
-	}
-	return s
-}
-
-// health holds what the engine waits for.
-type health struct {
-	mu  sync.Mutex // guards err
-	err error
-}
-
-func (h *health) set(err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.err = err
-}
-
-func (h *health) fault() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.err
-}
-
 // Run works until ctx ends; then it makes a last checkpoint. It fails when the checkpoint can't be read or REPORTS
 // can't be consumed at all. Call it once.
 func (e *Engine) Run(ctx context.Context) error { return e.run(ctx, true) }
@@ -282,7 +236,11 @@ func (e *Engine) count(r *reports, m *message, out *output) {
 
 // countInto counts a group of reports of a kappa, or refuses all of them with one cause.
 func (e *Engine) countInto(k *kappa, r *reports, v *verdict, sequence uint64, out *output) {
+	w, known := k.windows[r.window]
 	p := k.at(r.window)
+	if known {
+		p = w.plan // a window keeps the plan that it was opened with
+	}
 	if p == nil || uint64(p.revision) != r.revision {
 		v.refuseAll(causeRevision, len(r.device))
 		return
@@ -297,7 +255,6 @@ func (e *Engine) countInto(k *kappa, r *reports, v *verdict, sequence uint64, ou
 		v.refuseAll(causeFuture, len(r.device))
 		return
 	}
-	w, known := k.windows[r.window]
 	closed := r.window < k.next
 	if closed && !known {
 		v.refuseAll(causeExpired, len(r.device))
@@ -352,6 +309,10 @@ func (e *Engine) advance(out *output) {
 }
 
 func (e *Engine) advanceKappa(k *kappa, out *output) {
+	oldest := floorDiv(e.levelMs-e.config.Retention.Milliseconds(), k.plans[0].windowMs)
+	if len(k.windows) == 0 {
+		k.next = max(k.next, oldest) // nobody may ask for results that old
+	}
 	for {
 		p := k.at(k.next)
 		_, end := p.span(k.next)
@@ -363,7 +324,6 @@ func (e *Engine) advanceKappa(k *kappa, out *output) {
 		}
 		k.next++
 	}
-	oldest := floorDiv(e.levelMs-e.config.Retention.Milliseconds(), k.plans[0].windowMs)
 	for ; k.oldest < min(oldest, k.next); k.oldest++ {
 		if w := k.windows[k.oldest]; w != nil && w.dirty {
 			break

@@ -1,21 +1,16 @@
 package engine
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/quadrat-dev/quadrat/engine/column"
 	"github.com/quadrat-dev/quadrat/fleet"
 	"github.com/quadrat-dev/quadrat/internal/broker"
 	"github.com/quadrat-dev/quadrat/internal/clock"
@@ -32,133 +27,6 @@ var epoch = time.UnixMilli(1_800_000_000_000).UTC()
 
 // firstWindow is the index of the window that begins at epoch.
 const firstWindow = 1_800_000_000_000 / windowMs
-
-// row is one stored report as the sink got it.
-type row struct {
-	Device            string  `json:"device"`
-	Statistic         string  `json:"statistic"`
-	Stratum           string  `json:"stratum"`
-	Cell              string  `json:"cell"`
-	WindowStart       string  `json:"window_start"`
-	Score             float64 `json:"score"`
-	Pi                float64 `json:"pi"`
-	Weight            float64 `json:"weight"`
-	NoiseVariance     float64 `json:"noise_variance"`
-	StratumPopulation int64   `json:"stratum_population"`
-	Sequence          uint64  `json:"sequence"`
-}
-
-// memorySink keeps what it is given; what was not committed goes at Restore, as on a disk.
-type memorySink struct {
-	mu        sync.Mutex
-	changed   chan struct{}
-	rows      []row
-	results   []*quadratv1.Result
-	strata    []column.Stratum
-	keptRows  int
-	kept      int
-	committed uint64
-	fault     error
-	restored  bool
-}
-
-func newMemorySink() *memorySink { return &memorySink{changed: make(chan struct{}, 1)} }
-
-func (s *memorySink) do(f func()) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.fault != nil {
-		return s.fault
-	}
-	f()
-	select {
-	case s.changed <- struct{}{}:
-	default:
-	}
-	return nil
-}
-
-func (s *memorySink) Restore(sequence uint64) error {
-	return s.do(func() {
-		s.restored = true
-		if sequence < s.committed { // committed, but the checkpoint never appeared
-			s.rows = slices.DeleteFunc(s.rows, func(r row) bool { return r.Sequence > sequence })
-			return
-		}
-		s.rows, s.results = s.rows[:s.keptRows], s.results[:s.kept]
-	})
-}
-
-func (s *memorySink) Reports(record arrow.Record) error {
-	text, err := record.MarshalJSON()
-	if err != nil {
-		return err
-	}
-	var rows []row
-	if err := json.Unmarshal(text, &rows); err != nil {
-		return err
-	}
-	return s.do(func() { s.rows = append(s.rows, rows...) })
-}
-
-func (s *memorySink) Results(results []*quadratv1.Result) error {
-	return s.do(func() { s.results = append(s.results, results...) })
-}
-
-func (s *memorySink) Strata(_, _ string, strata []column.Stratum) error {
-	return s.do(func() { s.strata = append(s.strata, strata...) })
-}
-
-func (s *memorySink) Commit(sequence uint64) error {
-	return s.do(func() { s.keptRows, s.kept, s.committed = len(s.rows), len(s.results), sequence })
-}
-
-func (s *memorySink) fail(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fault = err
-}
-
-// newest gives the newest revision of each result, in a fixed order.
-func (s *memorySink) newest() []*quadratv1.Result {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	byID := map[string]*quadratv1.Result{}
-	for _, r := range s.results {
-		id := fmt.Sprint(r.GetRef(), r.GetWindowStart().AsTime().UnixMilli(), r.GetStatistic(), r.GetCell())
-		if old := byID[id]; old == nil || old.GetRevision() <= r.GetRevision() {
-			byID[id] = r
-		}
-	}
-	out := make([]*quadratv1.Result, 0, len(byID))
-	for _, r := range byID {
-		out = append(out, r)
-	}
-	slices.SortFunc(out, func(a, b *quadratv1.Result) int {
-		return cmp.Or(cmp.Compare(a.GetRef(), b.GetRef()), a.GetWindowStart().AsTime().Compare(b.GetWindowStart().AsTime()),
-			cmp.Compare(a.GetStatistic(), b.GetStatistic()), cmp.Compare(fmt.Sprint(a.GetCell()), fmt.Sprint(b.GetCell())))
-	})
-	return out
-}
-
-// wait waits until the condition holds.
-func (s *memorySink) wait(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	patience := time.After(20 * time.Second)
-	for {
-		s.mu.Lock()
-		ok := holds()
-		s.mu.Unlock()
-		if ok {
-			return
-		}
-		select {
-		case <-s.changed:
-		case <-patience:
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
-}
 
 // world is a fleet, a kappa and everything that an engine needs.
 type world struct {

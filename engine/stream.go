@@ -193,7 +193,7 @@ func (e *Engine) tick(ctx context.Context, ticks chan<- struct{}) {
 
 // persist calls do until it succeeds or ctx ends. Until then the engine counts nothing more and its status tells why.
 func (e *Engine) persist(ctx context.Context, what string, do func() error) error {
-	defer e.health.set(nil)
+	defer e.health.set(what, nil)
 	for wait := retryFirst; ; wait = min(2*wait, retryMost) {
 		err := do()
 		if err == nil {
@@ -203,7 +203,7 @@ func (e *Engine) persist(ctx context.Context, what string, do func() error) erro
 			return ctx.Err()
 		}
 		err = fmt.Errorf("%s: %w", what, err)
-		e.health.set(err)
+		e.health.set(what, err)
 		e.metrics.retries.WithLabelValues(what).Inc()
 		e.config.Log.Error("engine: waiting", "error", err)
 		if err := e.config.Pace.WaitUntil(ctx, e.config.Pace.Now().Add(wait)); err != nil {

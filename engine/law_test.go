@@ -1,0 +1,128 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/quadrat-dev/quadrat/fleet"
+	"github.com/quadrat-dev/quadrat/internal/broker"
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+)
+
+// TestLostFrameIsTold restarts over a registry that has forgotten devices: nothing more is counted in the open window, and
+// its result says so.
+func TestLostFrameIsTold(t *testing.T) {
+	w := newWorld(t, 4)
+	w.populate(80)
+	record := w.deploy("k1", 1, nil, meanPlan("none"))
+	w.start(true, nil, record)
+	w.clock.Set(end(firstWindow).Add(-time.Millisecond))
+	said := w.answers(record, firstWindow, 1)
+	w.publish(said[:40], 100)
+	w.caughtUp()
+	w.stop()
+	w.registry = fleet.New(fleet.NewKeyer([16]byte{1}))
+	w.populate(79)
+	w.start(true, nil, record)
+	w.publish(said[40:], 100)
+	w.clock.Set(end(firstWindow))
+	w.closed(firstWindow, 1)
+	w.stop()
+	got := w.sink.newest()[0]
+	if got.GetReports() != 40 || !slices.ContainsFunc(got.GetWarnings(), func(s string) bool { return strings.Contains(s, "frame was lost") }) {
+		t.Errorf("%d reports, warnings %v", got.GetReports(), got.GetWarnings())
+	}
+}
+
+// TestEventTimeCloses closes a window while the clock stands, once every partition has gone beyond it, and not before.
+func TestEventTimeCloses(t *testing.T) {
+	w := newWorld(t, 4)
+	w.populate(2000)
+	record := w.deploy("k1", 1, nil, meanPlan("none"))
+	e, err := New(Config{
+		JetStream: w.broker.JetStream(), Frames: w.registry, Sink: w.sink, Folder: w.folder, Clock: w.clock, Allocator: w.alloc,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.release()
+	if err := e.Apply(record); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Set(end(firstWindow + 1))
+	said := w.answers(record, firstWindow, 1)
+	said = append(said, w.answers(record, firstWindow+1, 1)...)
+	slices.SortFunc(said, func(a, b answer) int { return int(fleet.Partition(a.key)) - int(fleet.Partition(b.key)) })
+	var out output
+	for i, a := range said {
+		if len(out.results) > 0 {
+			t.Fatalf("closed before partition %d was read", fleet.Partition(a.key))
+		}
+		g := &quadratv1.StoredGroup{
+			Kappa: a.ref, Revision: 1, Window: a.window, Device: []uint64{uint64(a.key)}, Statistic: []uint32{0}, Value: []int64{a.value},
+		}
+		body, err := proto.Marshal(&quadratv1.StoredBatch{Version: 1, Groups: []*quadratv1.StoredGroup{g}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		partition := fleet.Partition(a.key)
+		e.take(&message{sequence: uint64(i + 1), partition: partition, subject: broker.ReportSubject(partition), data: body}, &out)
+		if partition == broker.Partitions-1 && a.window == firstWindow+1 {
+			break
+		}
+	}
+	if len(out.results) != 1 || out.results[0].GetWindowStart().AsTime().UnixMilli() != firstWindow*windowMs {
+		t.Errorf("results %v, want those of the first window", out.results)
+	}
+}
+
+func TestApplyRefuses(t *testing.T) {
+	w := newWorld(t, 4)
+	w.populate(40)
+	e, err := New(Config{JetStream: w.broker.JetStream(), Frames: w.registry, Sink: w.sink, Folder: w.folder, Clock: w.clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := w.deploy("k1", 2, nil, meanPlan("hybrid"))
+	cases := map[string]func(*quadratv1.KappaRecord){
+		"no revision":  func(r *quadratv1.KappaRecord) { r.Revisions = nil },
+		"can't be run": func(r *quadratv1.KappaRecord) { r.GetRevisions()[0].GetDevice().GetStatistics()[0].Kind = "median" },
+		"statistic":    func(r *quadratv1.KappaRecord) { r.GetRevisions()[0].GetDevice().GetStatistics()[0].Mechanism = "magic" },
+		"bounds":       func(r *quadratv1.KappaRecord) { r.GetRevisions()[0].GetDevice().GetStatistics()[0].HiMicro = 0 },
+		"out of range": func(r *quadratv1.KappaRecord) { r.GetRevisions()[0].GetDevice().Salt = nil },
+		"confidence":   func(r *quadratv1.KappaRecord) { r.GetRevisions()[0].GetDevice().Confidence = 1 },
+		"reference":    func(r *quadratv1.KappaRecord) { r.GetRevisions()[0].GetDevice().Ref = "k2" },
+		"another one": func(r *quadratv1.KappaRecord) {
+			strata := r.GetRevisions()[0].GetDevice().GetStrata()
+			strata[1].Members = strata[0].GetMembers()
+		},
+	}
+	for want, change := range cases {
+		bad := proto.Clone(good).(*quadratv1.KappaRecord)
+		change(bad)
+		if err := e.Apply(bad); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q in it", err, want)
+		}
+	}
+	for range 2 {
+		if err := e.Apply(good); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := e.Status().Kappas; got != 1 {
+		t.Errorf("%d kappas, want 1", got)
+	}
+	gone := proto.Clone(good).(*quadratv1.KappaRecord)
+	gone.Deleted = timestamppb.Now()
+	if err := e.Apply(gone); err != nil || e.Status().Kappas != 0 {
+		t.Errorf("deleted: error %v, %d kappas", err, e.Status().Kappas)
+	}
+	if _, err := New(Config{ResponseFloor: 2}); err == nil || strings.Count(err.Error(), "\n") != 4 {
+		t.Errorf("faults of an empty config: %v", err)
+	}
+}
