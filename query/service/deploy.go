@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"math"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -44,7 +45,7 @@ func (s *Service) PutKappa(ctx context.Context, r *quadratv1.PutKappaRequest) (*
 	}
 	kappa := &quadratv1.Kappa{
 		Ref: draft.Ref, Name: draft.Name, Script: r.GetScript(), Params: maps.Clone(r.GetParams()),
-		Created: timestamppb.New(draft.Now),
+		Created: timestamppb.New(draft.Now.Truncate(time.Millisecond)),
 	}
 	base := &quadratv1.KappaRecord{Version: recordVersion, Kappa: kappa}
 	if _, err := s.publish(ctx, base, revision); err != nil {
@@ -147,6 +148,7 @@ func (s *Service) publish(ctx context.Context, record *quadratv1.KappaRecord, re
 		return nil, err
 	}
 	revision.Device.PlanSetVersion = version
+	postpone(revision, s.cfg.Clock.Now())
 	record = withRevision(record, revision, s.cfg.Clock.Now(), s.cfg)
 	if err := s.store.save(ctx, record); err != nil {
 		return nil, err
@@ -158,6 +160,22 @@ func (s *Service) publish(ctx context.Context, record *quadratv1.KappaRecord, re
 	return record, s.broadcast(&quadratv1.PlanBroadcast{
 		PlanSetVersion: version, PreviousVersion: version - 1, Plan: revision.GetDevice(),
 	})
+}
+
+// leadMost is the most time that devices are given to hear of a plan before its first window.
+const leadMost = 500 * time.Millisecond
+
+// postpone moves a revision on to the next window that devices can hear of before it starts: planning and storing may
+// have outlasted the one that it was drawn for. The arcs count windows from the epoch and stay as they are.
+func postpone(revision *quadratv1.PlanRevision, now time.Time) {
+	device := revision.GetDevice()
+	length := time.Duration(device.GetWindowMs()) * time.Millisecond
+	next := windowAt(device, now.Add(min(length/10, leadMost))) + 1
+	if device.GetFromWindow() >= next {
+		return
+	}
+	device.FromWindow = next
+	revision.Plan.From = timestamppb.New(time.UnixMilli(next * length.Milliseconds()))
 }
 
 func (s *Service) insert(record *quadratv1.KappaRecord, version uint64) {

@@ -83,7 +83,7 @@ func statusOf(err error) (st *status.Status, known bool) {
 	case errors.As(err, &unfit):
 		return withDetails(codes.FailedPrecondition, unfit.Error(), unsupportedDetail(unfit), &quadratv1.ScriptError{
 			Line: uint32(max(unfit.Line, 0)), Column: uint32(max(unfit.Column, 0)),
-			Message: unfit.Error(), Hint: unfit.Hint,
+			Message: unfit.Feature + " can't be run yet", Hint: unfit.Hint,
 		}), true
 	case errors.Is(err, context.Canceled):
 		return status.New(codes.Canceled, "the call was cancelled"), true
