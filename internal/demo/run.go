@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -104,6 +105,15 @@ func Run(ctx context.Context, c Config, view View) error {
 	return view.End(sum)
 }
 
+// mix spreads a seed over all bits (the finaliser of SplitMix64: Steele, Lea and Flood 2014), so that neighbouring seeds
+// have nothing in common.
+func mix(seed uint64) uint64 {
+	z := seed + 0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
 // session is a running demo.
 type session struct {
 	clock   *clock.Manual
@@ -128,9 +138,7 @@ func start(ctx context.Context, c Config, view View) (_ *session, err error) {
 		}
 	}()
 	var seed [32]byte
-	for i := range 8 {
-		seed[i] = byte(c.Seed >> (8 * i))
-	}
+	binary.LittleEndian.PutUint64(seed[:], mix(c.Seed))
 	const free = "127.0.0.1:0"
 	listen := c.HTTP
 	if listen == "" {
@@ -161,7 +169,7 @@ func (s *session) join(ctx context.Context, c Config, view View) error {
 	}
 	s.fleet, err = simulate.Join(ctx, simulate.Config{
 		NATS: s.server.Addresses().NATS, Places: simulate.Choose(places, c.Devices, c.Copies, c.Seed), Clock: s.clock,
-		Seed: c.Seed, Offline: c.Offline, Policy: limits, Progress: view.Joining, Logger: c.Logger,
+		Seed: mix(c.Seed), Offline: c.Offline, Policy: limits, Progress: view.Joining, Logger: c.Logger,
 	})
 	if err != nil {
 		return fmt.Errorf("fleet: %w", err)
