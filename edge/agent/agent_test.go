@@ -372,25 +372,3 @@ func TestHelloTellsTheLimits(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkDueAt(b *testing.B) {
-	p := everyone()
-	c := agent.Config{
-		Device: "pi", Capabilities: []wire.Capability{{Name: "sense.temperature"}},
-		Policy: agent.Policy{Models: []string{agent.Local}, Limits: limits()},
-		Ledger: &refuser{}, Source: privacy.NewSeeded(1), Readings: &reading{},
-	}
-	a, err := agent.New(c)
-	if err != nil {
-		b.Fatal(err)
-	}
-	if _, err := a.ApplyReply(&wire.HelloReply{PlanSetVersion: 1, Plans: []*wire.DevicePlan{p}, Live: []string{p.Ref}}); err != nil {
-		b.Fatal(err)
-	}
-	b.ReportAllocs()
-	w := int64(0)
-	for b.Loop() {
-		a.DueAt(p.Ref, w)
-		w++
-	}
-}
