@@ -33,7 +33,7 @@ func (c *cli) BeforeResolve(k *kong.Context) error {
 	}
 	k.AddResolver(kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 		for _, name := range flag.Envs {
-			if _, set := os.LookupEnv(name); set {
+			if os.Getenv(name) != "" {
 				return nil, nil
 			}
 		}

@@ -127,7 +127,7 @@ func (t *terminal) report(err error) int {
 
 // infeasible tells what can't be reached, and what can.
 func (t *terminal) infeasible(e *client.Error) {
-	fmt.Fprintln(t.errs, "quadrat:", e.Message)
+	fmt.Fprintln(t.errs, "quadrat:", e.Infeasible.GetReason())
 	if e.Infeasible.GetBestMargin() > 0 {
 		fmt.Fprintf(t.errs, "best margin: %.4g with %d devices in a window\n", e.Infeasible.GetBestMargin(), e.Infeasible.GetBestPanel())
 	}

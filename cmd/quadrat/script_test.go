@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/quadrat-dev/quadrat/internal/server"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"quadrat": func() {
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			os.Exit(run(ctx, os.Args[1:], &terminal{in: os.Stdin, out: os.Stdout, errs: os.Stderr}))
+		},
+	})
+}
+
+// patience is how long one command of a transcript may take; none takes a tenth of it.
+const patience = 30 * time.Second
+
+// TestScripts runs the transcripts in testdata/script: what a person types, and what the program says.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"serve": serve, "curl": curl, "exits": exits,
+		},
+	})
+}
+
+// serve FLAGS… starts a server on free ports, waits for its line of JSON, and sets QUADRAT_SERVER. It ends with the
+// script, orderly.
+func serve(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("usage: serve FLAGS…")
+	}
+	args = append([]string{"serve", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0"}, args...)
+	path, err := exec.LookPath("quadrat")
+	ts.Check(err)
+	cmd := exec.Command(path, args...)
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	ts.Defer(func() {
+		ts.Check(cmd.Process.Signal(syscall.SIGTERM))
+		if err := cmd.Wait(); err != nil {
+			ts.Fatalf("the server did not end well: %v", err)
+		}
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	ts.Check(err)
+	var a server.Addresses
+	ts.Check(json.Unmarshal([]byte(line), &a))
+	if a.HTTP == "" || a.GRPC == "" || !strings.HasPrefix(a.NATS, "nats://127.0.0.1:") {
+		ts.Fatalf("the server says %s", line)
+	}
+	ts.Setenv("QUADRAT_SERVER", "http://"+a.HTTP)
+}
+
+// curl STATUS METHOD PATH [NAME:VALUE…] makes a request and checks its status.
+func curl(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: curl STATUS METHOD PATH [NAME:VALUE…]")
+	}
+	req, err := http.NewRequestWithContext(context.Background(), args[1], ts.Getenv("QUADRAT_SERVER")+args[2], http.NoBody)
+	ts.Check(err)
+	for _, header := range args[3:] {
+		name, value, _ := strings.Cut(header, ":")
+		req.Header.Set(name, value)
+	}
+	reply, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer reply.Body.Close()
+	if got := fmt.Sprint(reply.StatusCode); got != args[0] {
+		ts.Fatalf("%s %s: status %s, want %s", args[1], args[2], got, args[0])
+	}
+}
+
+// exits CODE FILE ARGS… runs the program and checks its exit code; what it says goes to FILE.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE FILE ARGS…")
+	}
+	out, err := os.Create(ts.MkAbs(args[1]))
+	ts.Check(err)
+	defer out.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "quadrat", args[2:]...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = ts.MkAbs("."), out, out
+	cmd.Env = append(os.Environ(), "QUADRAT_SERVER="+ts.Getenv("QUADRAT_SERVER"), "QUADRAT_HTTP="+ts.Getenv("QUADRAT_HTTP"))
+	err = cmd.Run()
+	var failed *exec.ExitError
+	if err != nil && !errors.As(err, &failed) {
+		ts.Check(err)
+	}
+	code := cmd.ProcessState.ExitCode()
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("quadrat %s exits with %d, want %s", strings.Join(args[2:], " "), code, args[0])
+	}
+}
