@@ -14,8 +14,16 @@ import (
 // streamResults is the stream that estimates come over.
 const streamResults = "RESULTS"
 
-// consume reads the stream RESULTS from its beginning into the index until ctx ends.
+// consume reads the stream RESULTS from its beginning into the index until ctx ends, which is no error.
 func (s *Service) consume(ctx context.Context) error {
+	err := s.readResults(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (s *Service) readResults(ctx context.Context) error {
 	stream, err := s.cfg.Results.Stream(ctx, streamResults)
 	if err != nil {
 		return fmt.Errorf("results: %w", err)
