@@ -16,6 +16,9 @@ type Member struct {
 	Attributes map[string]string // public attributes; a missing one is absent or empty
 }
 
+// AnyStratum names, in a pilot, the strata that it has no name for.
+const AnyStratum = ""
+
 // Options is what a plan needs besides script and frame. Ref is empty and Revision 0 for an explanation.
 type Options struct {
 	Ref            string
@@ -27,7 +30,7 @@ type Options struct {
 	// lap, and a redraw within a lap keeps its origins, so that devices keep their places.
 	Previous *quadratv1.DevicePlan
 	// Pilot holds standard deviations that are known from earlier results, by the statistic's name and the stratum's name,
-	// in the statistic's unit for one device and without noise. What is missing is supposed: a sixth of the bounds' span
+	// in the statistic's unit for one device and without noise. What is missing is supposed: an eighth of the bounds' span
 	// for means and totals, one half for proportions and counts.
 	Pilot map[string]map[string]float64
 }

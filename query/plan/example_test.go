@@ -61,6 +61,6 @@ func Example() {
 	}
 	// Output:
 	// 204 of 12269 devices in each window, a lap of 60 windows
-	// mean(temperature) ± 1.689 by 102 reports
+	// mean(temperature) ± 1.560 by 102 reports
 	// proportion(temperature > 26) ± 0.101 by 102 reports
 }

@@ -66,7 +66,7 @@ func (s *stratum) inCell(c int) int {
 }
 
 // spread is the standard deviation that is supposed in a stratum: that of the pilot, of a collapsed stratum the root mean
-// square of its parts' pilots, else the statistic's.
+// square of its parts' pilots, else the pilot of any stratum, else the statistic's.
 func (d *design) spread(i, h int) float64 {
 	pilot := d.q.pilot[d.q.asked[i].name]
 	s := &d.strata[h]
@@ -78,6 +78,9 @@ func (d *design) spread(i, h int) float64 {
 		if v, ok := pilot[part]; ok {
 			sum, count = sum+v*v, count+1
 		}
+	}
+	if v, ok := pilot[AnyStratum]; ok && count == 0 {
+		return v
 	}
 	if count == 0 {
 		return d.answers[i].spread

@@ -141,9 +141,9 @@ func (q *question) unitNoise(epsilonMicro uint64) (units, error) {
 	return u, nil
 }
 
-// spreadPerSpan is the standard deviation that is supposed of a bounded summary: a sixth of the span, as for a normal
-// population whose range is three deviations on both sides.
-const spreadPerSpan = 6
+// spreadPerSpan is the standard deviation that is supposed of a bounded summary: an eighth of the span, as for a normal
+// population with bounds four deviations from its middle: bounds that are to clip nobody are set wide.
+const spreadPerSpan = 8
 
 // answers says how every statistic is answered when a report costs so much.
 func (q *question) answers(epsilonMicro uint64) ([]answer, error) {
