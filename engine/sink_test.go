@@ -32,16 +32,21 @@ type row struct {
 
 // memorySink keeps what it is given; what was not committed goes at Restore, as on a disk.
 type memorySink struct {
-	mu        sync.Mutex
-	changed   chan struct{}
-	rows      []row
-	results   []*quadratv1.Result
-	strata    []column.Stratum
-	keptRows  int
-	kept      int
-	committed uint64
-	fault     error
-	restored  bool
+	mu         sync.Mutex
+	changed    chan struct{}
+	rows       []row
+	results    []*quadratv1.Result
+	strata     []column.Stratum
+	commits    []commit
+	fault      error
+	restored   bool
+	restoredTo uint64
+}
+
+// commit is what a sink held when it committed a position.
+type commit struct {
+	sequence      uint64
+	rows, results int
 }
 
 func newMemorySink() *memorySink { return &memorySink{changed: make(chan struct{}, 1)} }
@@ -62,12 +67,15 @@ func (s *memorySink) do(f func()) error {
 
 func (s *memorySink) Restore(sequence uint64) error {
 	return s.do(func() {
-		s.restored = true
-		if sequence < s.committed { // committed, but the checkpoint never appeared
-			s.rows = slices.DeleteFunc(s.rows, func(r row) bool { return r.Sequence > sequence })
-			return
+		s.restored, s.restoredTo = true, sequence
+		for len(s.commits) > 0 && s.commits[len(s.commits)-1].sequence > sequence {
+			s.commits = s.commits[:len(s.commits)-1]
 		}
-		s.rows, s.results = s.rows[:s.keptRows], s.results[:s.kept]
+		var last commit
+		if len(s.commits) > 0 {
+			last = s.commits[len(s.commits)-1]
+		}
+		s.rows, s.results = s.rows[:last.rows], s.results[:last.results]
 	})
 }
 
@@ -92,7 +100,9 @@ func (s *memorySink) Strata(_, _ string, strata []column.Stratum) error {
 }
 
 func (s *memorySink) Commit(sequence uint64) error {
-	return s.do(func() { s.keptRows, s.kept, s.committed = len(s.rows), len(s.results), sequence })
+	return s.do(func() {
+		s.commits = append(s.commits, commit{sequence: sequence, rows: len(s.rows), results: len(s.results)})
+	})
 }
 
 func (s *memorySink) fail(err error) {
