@@ -12,6 +12,9 @@ type AllocStratum struct {
 	StdDev     float64 // S_h, the standard deviation of the true values, without noise
 	Noise      float64 // σ_h², the variance that the mechanism's noise adds to each report
 	Most       int64   // the most units that one panel can have, at most Population
+	Cost       float64 // c_h > 0, what one unit costs, in any unit that all strata share; only [CostOptimal] reads it
+	Mean       float64 // Ȳ_h, the mean of the true values, not 0; only [Power] reads it
+	Importance float64 // X_h^a ≥ 0, the stratum's size to the power 0 ≤ a ≤ 1; only [Power] reads it
 }
 
 // Method is a rule by which a sample is shared out to strata.
@@ -22,6 +25,8 @@ const (
 	Proportional Method = iota + 1 // ∝ N_h
 	Equal                          // the same for each
 	Neyman                         // ∝ N_h √(S_h² + σ_h²): the least variance of the overall mean (Neyman 1934; noise added to S²)
+	CostOptimal                    // ∝ N_h √((S_h² + σ_h²)/c_h): the least variance for what it costs (Cochran 1977, §5.5)
+	Power                          // ∝ X_h^a √(S_h² + σ_h²)/|Ȳ_h|: between equal strata (a = 0) and Neyman (a = 1) (Bankier 1988)
 )
 
 // leastPanel is the least panel of a stratum: with fewer than two reports no variance can be estimated.
@@ -35,9 +40,27 @@ func (m Method) measure(s AllocStratum) float64 {
 	case Equal:
 		return 1
 	case Neyman:
-		return float64(s.Population) * math.Sqrt(s.StdDev*s.StdDev+s.Noise)
+		return float64(s.Population) * s.deviation()
+	case CostOptimal:
+		return float64(s.Population) * s.deviation() / math.Sqrt(s.Cost)
+	case Power:
+		return s.Importance * s.deviation() / math.Abs(s.Mean)
 	}
 	return math.NaN()
+}
+
+// deviation returns √(S_h² + σ_h²), the standard deviation of a report.
+func (s AllocStratum) deviation() float64 { return math.Sqrt(s.StdDev*s.StdDev + s.Noise) }
+
+// checkFor reports what the method needs to know of the stratum and doesn't.
+func (m Method) checkFor(s AllocStratum, i int) error {
+	switch {
+	case m == CostOptimal && (!(s.Cost > 0) || !finite(s.Cost)):
+		return &Error{Code: Invalid, Detail: fmt.Sprintf("stratum %d: want a cost above 0", i)}
+	case m == Power && (s.Mean == 0 || !finite(s.Mean, s.Importance) || s.Importance < 0):
+		return &Error{Code: Invalid, Detail: fmt.Sprintf("stratum %d: want a mean other than 0 and an importance ≥ 0", i)}
+	}
+	return nil
 }
 
 // Allocate shares n units out to the strata: at least 2 and at most Most each, n in sum, otherwise as near to the
@@ -51,6 +74,9 @@ func Allocate(method Method, n int64, strata []AllocStratum) ([]int64, error) {
 	most := int64(0)
 	for i, s := range strata {
 		if err := s.check(i); err != nil {
+			return nil, err
+		}
+		if err := method.checkFor(s, i); err != nil {
 			return nil, err
 		}
 		q.measure[i] = method.measure(s)

@@ -35,6 +35,9 @@ func drawStrata(t *rapid.T, most int64) []AllocStratum {
 		s.Population = s.Most + rapid.Int64Range(0, 5000).Draw(t, "more")
 		s.StdDev = rapid.OneOf(rapid.Just(0.0), rapid.Float64Range(0, 20)).Draw(t, "deviation")
 		s.Noise = rapid.OneOf(rapid.Just(0.0), rapid.Float64Range(0, 900)).Draw(t, "noise")
+		s.Cost = rapid.Float64Range(0.1, 10).Draw(t, "cost")
+		s.Mean = rapid.OneOf(rapid.Float64Range(1, 10), rapid.Float64Range(-10, -1)).Draw(t, "mean")
+		s.Importance = rapid.OneOf(rapid.Just(0.0), rapid.Float64Range(0, 50)).Draw(t, "importance")
 	}
 	return strata
 }
@@ -47,7 +50,7 @@ func TestAllocateIsWrightsRule(t *testing.T) {
 			most += s.Most
 		}
 		n := rapid.Int64Range(2*int64(len(strata)), most).Draw(t, "n")
-		method := rapid.SampledFrom([]Method{Proportional, Equal, Neyman}).Draw(t, "method")
+		method := rapid.SampledFrom([]Method{Proportional, Equal, Neyman, CostOptimal, Power}).Draw(t, "method")
 		got, err := Allocate(method, n, strata)
 		if err != nil {
 			t.Fatal(err)
