@@ -26,6 +26,7 @@ type Draft struct {
 	Revision uint32                  // from 1; 0 for a plan that is only explained
 	Now      time.Time               // the revision is in force from the next window on
 	Previous *quadratv1.PlanRevision // the revision before it; nil for the first
+	Known    []Known                 // what running kappas tell about spreads; for a first plan only
 }
 
 // Planner turns scripts into plans over the fleet as it is. It is safe for use by many goroutines.

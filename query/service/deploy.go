@@ -93,7 +93,7 @@ func (s *Service) present(name string, r *quadratv1.PutKappaRequest) (*quadratv1
 func (s *Service) firstDraft(name string, r *quadratv1.PutKappaRequest) (Draft, error) {
 	d := Draft{
 		Script: r.GetScript(), Params: r.GetParams(), Name: name, Revision: 1, Now: s.cfg.Clock.Now(),
-		Salt: make([]byte, 16),
+		Salt: make([]byte, 16), Known: s.known(),
 	}
 	if _, err := io.ReadFull(s.cfg.Entropy, d.Salt); err != nil {
 		return Draft{}, fmt.Errorf("salt: %w", err)
@@ -289,7 +289,9 @@ func (s *Service) Explain(ctx context.Context, r *quadratv1.ExplainRequest) (*qu
 	if err != nil {
 		return nil, err
 	}
-	draft := Draft{Script: r.GetScript(), Params: r.GetParams(), Name: name, Salt: make([]byte, 16), Now: s.cfg.Clock.Now()}
+	draft := Draft{
+		Script: r.GetScript(), Params: r.GetParams(), Name: name, Salt: make([]byte, 16), Now: s.cfg.Clock.Now(), Known: s.known(),
+	}
 	revision, err := s.draw(ctx, draft)
 	if err != nil {
 		return nil, err

@@ -52,10 +52,18 @@ func (p *FleetPlanner) Plan(ctx context.Context, d Draft) (*quadratv1.PlanRevisi
 	if len(d.Salt) != len(panel.Salt{}) {
 		return nil, fmt.Errorf("salt: %d bytes", len(d.Salt))
 	}
-	return plan.Build(s, members, plan.Options{
+	options := plan.Options{
 		Ref: d.Ref, Revision: d.Revision, FromWindow: nextWindow(s, d.Now),
 		Salt: [16]byte(d.Salt), Previous: d.Previous.GetDevice(),
-	})
+	}
+	revision, err := plan.Build(s, members, options)
+	if err != nil || len(d.Known) == 0 {
+		return revision, err
+	}
+	if options.Pilot = pilot(d.Known, revision.GetDevice()); options.Pilot == nil {
+		return revision, nil
+	}
+	return plan.Build(s, members, options)
 }
 
 // members is the frame of a script at a moment.

@@ -1,0 +1,94 @@
+package service
+
+import (
+	"math"
+	"time"
+
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+	"github.com/quadrat-dev/quadrat/query/plan"
+)
+
+// Known is what the results of a running kappa tell about the spread of one statistic: better to plan with than a
+// supposition. Results are public, so planning with them costs no privacy.
+type Known struct {
+	Capability string
+	Statistic  *quadratv1.StatisticPlan
+	StdDev     float64 // of one device's summary within strata, without noise, in the statistic's unit
+}
+
+// knownWindows is how many of the newest windows of a kappa are asked.
+const knownWindows = 60
+
+// known asks the newest results of every running kappa.
+func (s *Service) known() []Known {
+	s.mu.RLock()
+	revisions := make(map[string]*quadratv1.PlanRevision, len(s.live))
+	for ref, d := range s.live {
+		revisions[ref] = latest(d.record)
+	}
+	s.mu.RUnlock()
+	var out []Known
+	for ref, revision := range revisions {
+		device := revision.GetDevice()
+		length := time.Duration(device.GetWindowMs()) * time.Millisecond
+		entries, _ := s.results.since(Span{Ref: ref, Since: s.cfg.Clock.Now().Add(-(knownWindows + 2) * length)})
+		for i, statistic := range device.GetStatistics() {
+			if i >= len(revision.GetPlan().GetStatistics()) {
+				break
+			}
+			noise := revision.GetPlan().GetStatistics()[i].GetNoiseStdDev()
+			if sd, ok := spreadOf(entries, statistic, device.GetRevision(), noise); ok {
+				out = append(out, Known{Capability: device.GetCapability(), Statistic: statistic, StdDev: sd})
+			}
+		}
+	}
+	return out
+}
+
+// spreadOf solves V̂ = (1−n/N)·S²/n + σ²/n for S, with V̂ averaged over the windows of one plan revision (of totals and
+// counts V̂/N²). It is false when there is no window, or when noise hides the spread altogether.
+func spreadOf(entries []entry, statistic *quadratv1.StatisticPlan, revision uint32, noise float64) (float64, bool) {
+	var sum, weight float64
+	for _, e := range entries {
+		r := e.result
+		n, population := float64(r.GetReports()), float64(r.GetPopulation())
+		if r.GetStatistic() != statistic.GetName() || len(r.GetCell()) > 0 || r.StdError == nil || n < 2 || n >= population ||
+			r.GetPlanRevision() != revision {
+			continue
+		}
+		variance := r.GetStdError() * r.GetStdError()
+		if statistic.GetKind() == "total" || statistic.GetKind() == "count" {
+			variance /= population * population
+		}
+		sum += n * (n*variance - noise*noise) / (1 - n/population)
+		weight += n
+	}
+	if weight == 0 || sum <= 0 {
+		return 0, false
+	}
+	return math.Sqrt(sum / weight), true
+}
+
+// pilot picks from what is known what fits a plan's statistics, in the form that the planner takes; nil for nothing.
+func pilot(known []Known, p *quadratv1.DevicePlan) map[string]map[string]float64 {
+	var out map[string]map[string]float64
+	for _, asked := range p.GetStatistics() {
+		for _, k := range known {
+			if k.Capability != p.GetCapability() || !alike(k.Statistic, asked) {
+				continue
+			}
+			if out == nil {
+				out = map[string]map[string]float64{}
+			}
+			out[asked.GetName()] = map[string]float64{plan.AnyStratum: k.StdDev}
+		}
+	}
+	return out
+}
+
+// alike tells whether one device's summary has the same spread for two statistics: the same reading and summary, within
+// the same bounds, or the same condition.
+func alike(a, b *quadratv1.StatisticPlan) bool {
+	return a.GetReading() == b.GetReading() && a.GetSummary() == b.GetSummary() && a.GetComparison() == b.GetComparison() &&
+		a.GetThresholdMicro() == b.GetThresholdMicro() && a.GetLoMicro() == b.GetLoMicro() && a.GetHiMicro() == b.GetHiMicro()
+}

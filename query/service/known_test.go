@@ -1,0 +1,58 @@
+package service
+
+import (
+	"math"
+	"testing"
+
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+	"github.com/quadrat-dev/quadrat/query/plan"
+)
+
+// Results made from a known spread give that spread back, for means as for totals, and other revisions, cells and
+// censuses say nothing.
+func TestSpreadOfInvertsTheVariance(t *testing.T) {
+	const n, population, spread, noise = 100, 1000, 3.0, 7.0
+	variance := (1-n/float64(population))*spread*spread/n + noise*noise/n
+	for kind, scale := range map[string]float64{"mean": 1, "proportion": 1, "total": population, "count": population} {
+		statistic := &quadratv1.StatisticPlan{Name: "x", Kind: kind}
+		stdError, wrong := scale*math.Sqrt(variance), 1e6
+		result := func(revision uint32, cell map[string]string, reports uint32, e *float64) entry {
+			return entry{result: &quadratv1.Result{
+				Statistic: "x", Cell: cell, Reports: reports, Population: population, StdError: e, PlanRevision: revision,
+			}}
+		}
+		entries := []entry{
+			result(2, nil, n, &stdError), result(2, nil, n, &stdError), result(1, nil, n, &wrong), result(2, nil, n, nil),
+			result(2, map[string]string{"a": "b"}, n, &wrong), result(2, nil, population, &wrong),
+		}
+		got, ok := spreadOf(entries, statistic, 2, noise)
+		if !ok || math.Abs(got-spread) > 1e-9 {
+			t.Errorf("%s: %g, %v", kind, got, ok)
+		}
+		if _, ok := spreadOf(entries, statistic, 2, 100*noise); ok {
+			t.Errorf("%s: a spread came out of mere noise", kind)
+		}
+		if _, ok := spreadOf(nil, statistic, 2, noise); ok {
+			t.Errorf("%s: a spread came out of nothing", kind)
+		}
+	}
+}
+
+func TestPilotTakesOnlyWhatFits(t *testing.T) {
+	mean := &quadratv1.StatisticPlan{Name: "m", Kind: "mean", Reading: "temperature", Summary: "avg", LoMicro: 1, HiMicro: 9}
+	warm := &quadratv1.StatisticPlan{Name: "w", Kind: "proportion", Reading: "temperature", Summary: "avg", Comparison: ">", ThresholdMicro: 5}
+	known := []Known{{Capability: "sense.temperature", Statistic: mean, StdDev: 3}, {Capability: "sense.temperature", Statistic: warm, StdDev: 0.4}}
+	asked := &quadratv1.DevicePlan{Capability: "sense.temperature", Statistics: []*quadratv1.StatisticPlan{
+		{Name: "hot", Kind: "count", Reading: "temperature", Summary: "avg", Comparison: ">", ThresholdMicro: 5},
+		{Name: "other", Kind: "count", Reading: "temperature", Summary: "avg", Comparison: ">", ThresholdMicro: 6},
+		{Name: "narrow", Kind: "mean", Reading: "temperature", Summary: "avg", LoMicro: 1, HiMicro: 8},
+	}}
+	got := pilot(known, asked)
+	if len(got) != 1 || got["hot"][plan.AnyStratum] != 0.4 {
+		t.Errorf("%v", got)
+	}
+	asked.Capability = "sense.humidity"
+	if got := pilot(known, asked); got != nil {
+		t.Errorf("of another capability: %v", got)
+	}
+}
