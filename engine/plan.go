@@ -95,11 +95,22 @@ func newPlan(r *quadratv1.PlanRevision) (*plan, error) {
 		epsilon: privacy.Micro(d.GetEpsilonMicro()).Float64(), members: map[string]int{},
 	}
 	p.privacy = privacyOf(d, r.GetPlan().GetPrivacy())
-	p.query = fleet.Query{Capability: d.GetCapability(), Model: d.GetModel(), Where: checked.Where}
+	p.query = fleet.Query{Capability: d.GetCapability(), Readings: readingsOf(d), Model: d.GetModel(), Where: checked.Where}
 	if err := p.compileStrata(d); err != nil {
 		return nil, err
 	}
 	return p, p.compileStatistics(d)
+}
+
+// readingsOf is the readings that a device needs, to be in the frame.
+func readingsOf(d *quadratv1.DevicePlan) []string {
+	var readings []string
+	for _, s := range d.GetStatistics() {
+		if !slices.Contains(readings, s.GetReading()) {
+			readings = append(readings, s.GetReading())
+		}
+	}
+	return readings
 }
 
 // privacyOf takes what the planner says of privacy, or says it from the plan of the devices.
