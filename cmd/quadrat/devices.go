@@ -13,6 +13,7 @@ import (
 // devicesCmd is `quadrat devices`.
 type devicesCmd struct {
 	remote
+
 	ID    string `arg:"" optional:"" help:"Identity of one device; all of them without it."`
 	Where string `help:"Condition on attributes, in the script's syntax."`
 	Limit uint32 `help:"Most devices; 0 leaves it to the server." default:"0"`

@@ -18,15 +18,16 @@ import (
 
 // exportCmd is `quadrat export`. Its --format is that of the files; what it prints is told by --print.
 type exportCmd struct {
+	span
+
 	Server    string `help:"URL of the server." default:"http://127.0.0.1:8080" env:"QUADRAT_SERVER" placeholder:"URL"`
 	TokenFile string `help:"File with the bearer token." env:"QUADRAT_TOKEN_FILE" type:"path" placeholder:"FILE"`
 	Print     string `help:"How to print the summary: table or json." enum:"table,json" default:"table"`
-	span
-	Ref    string `arg:"" help:"Reference or name of the kappa; of a deleted one its reference."`
-	What   string `help:"What to write: reports or results." enum:"reports,results" required:""`
-	Format string `help:"Format of the files: parquet, arrow or csv." enum:"parquet,arrow,csv" default:"parquet"`
-	Out    string `help:"Folder to write; made when it is missing." type:"path" required:"" placeholder:"DIR"`
-	Force  bool   `help:"Write into a folder that holds something else, too."`
+	Ref       string `arg:"" help:"Reference or name of the kappa; of a deleted one its reference."`
+	What      string `help:"What to write: reports or results." enum:"reports,results" required:""`
+	Format    string `help:"Format of the files: parquet, arrow or csv." enum:"parquet,arrow,csv" default:"parquet"`
+	Out       string `help:"Folder to write; made when it is missing." type:"path" required:"" placeholder:"DIR"`
+	Force     bool   `help:"Write into a folder that holds something else, too."`
 }
 
 // Help shows an example.
@@ -54,7 +55,7 @@ func (c *exportCmd) Run(ctx context.Context, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	if c.Print == "json" {
+	if c.Print == formatJSON {
 		return json.NewEncoder(t.out).Encode(map[string]storage.Summary{"summary": summary})
 	}
 	_, err = fmt.Fprintf(t.out, "%d rows in %d files, %d bytes\n", summary.Rows, summary.Files, summary.Bytes)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -48,6 +49,7 @@ type span struct {
 type getCmd struct {
 	remote
 	span
+
 	Ref   string `arg:"" help:"Reference or name of the kappa."`
 	Limit uint32 `help:"Most results; 0 leaves it to the server." default:"0"`
 }
@@ -91,13 +93,14 @@ func resultRow(r *quadratv1.Result) string {
 		return fmt.Sprintf("%.5g", *v)
 	}
 	return fmt.Sprintf("%s\t%d\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%.3g", r.GetWindowStart().AsTime().Format(time.RFC3339), r.GetRevision(),
-		r.GetStatistic(), cellName(r.GetCell()), number(r.Value), number(r.CiLow), number(r.CiHigh),
+		r.GetStatistic(), cellName(r.GetCell()), number(r.Value), number(r.CiLow), number(r.CiHigh), //nolint:protogetter // absent ones are shown as such
 		r.GetReports(), r.GetPanel(), r.GetResponseRate())
 }
 
 // watchCmd is `quadrat watch`.
 type watchCmd struct {
 	remote
+
 	Ref   string    `arg:"" help:"Reference or name of the kappa."`
 	Since time.Time `help:"Begin with windows that start at or after this moment." placeholder:"2026-11-20T10:00:00Z"`
 	Count int       `help:"End after this many results; 0 for never." default:"0"`
@@ -110,10 +113,10 @@ Example: quadrat watch indoor --count 10 --format json
 It comes back by itself when the connection breaks, and ends when the kappa is deleted.`
 }
 
-// errEnough ends a watch.
-type errEnough struct{}
+// enoughError ends a watch.
+type enoughError struct{}
 
-func (errEnough) Error() string { return "enough" }
+func (enoughError) Error() string { return "enough" }
 
 // Run prints results as they are made.
 func (c *watchCmd) Run(ctx context.Context, t *terminal) error {
@@ -127,12 +130,12 @@ func (c *watchCmd) Run(ctx context.Context, t *terminal) error {
 			return err
 		}
 		if seen++; seen == c.Count {
-			return errEnough{}
+			return enoughError{}
 		}
 		return nil
 	})
-	if err == (errEnough{}) || ctx.Err() != nil { //nolint:errorlint // it is our own value and never wrapped
-		return nil
+	if ctx.Err() != nil || errors.Is(err, enoughError{}) {
+		return nil //nolint:nilerr // to be interrupted, or to have seen enough, is how a watch ends
 	}
 	return err
 }
@@ -147,6 +150,7 @@ func (c *watchCmd) show(t *terminal, r *quadratv1.Result) error {
 // updateCmd is `quadrat update`.
 type updateCmd struct {
 	remote
+
 	Ref    string             `arg:"" help:"Reference or name of the kappa."`
 	Pause  bool               `help:"Let nobody report any more." xor:"pause"`
 	Resume bool               `help:"Go on after a pause." xor:"pause"`
@@ -187,6 +191,7 @@ func (c *updateCmd) Run(ctx context.Context, t *terminal) error {
 // deleteCmd is `quadrat delete`.
 type deleteCmd struct {
 	remote
+
 	Ref string `arg:"" help:"Reference or name of the kappa."`
 }
 

@@ -60,6 +60,7 @@ func (t *terminal) animate(what string, bytes *atomic.Int64, quit <-chan struct{
 // counting counts what is read through it.
 type counting struct {
 	io.Reader
+
 	bytes *atomic.Int64
 }
 

@@ -32,15 +32,15 @@ func (f *scriptFile) read(t *terminal) (string, error) {
 	return string(raw), nil
 }
 
-// scriptFault is an error of a script with the line that it is in.
-type scriptFault struct {
+// scriptError is an error of a script with the line that it is in.
+type scriptError struct {
 	file   string
 	source string
 	detail *quadratv1.ScriptError
 }
 
 // Error shows place, message, the line with a caret below the column, and the hint.
-func (e *scriptFault) Error() string {
+func (e *scriptError) Error() string {
 	d := e.detail
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s:%d:%d: %s", e.file, d.GetLine(), d.GetColumn(), d.GetMessage())
@@ -81,7 +81,7 @@ func (f *scriptFile) explainFault(err error, source string) error {
 	if file == "-" {
 		file = "standard input"
 	}
-	return &scriptFault{file: file, source: source, detail: refused.Script}
+	return &scriptError{file: file, source: source, detail: refused.Script}
 }
 
 // putCmd is `quadrat put`.

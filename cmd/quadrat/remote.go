@@ -14,6 +14,9 @@ import (
 	"github.com/quadrat-dev/quadrat/query/client"
 )
 
+// formatJSON is the value of --format that asks for JSON.
+const formatJSON = "json"
+
 // remote is what every client verb takes.
 type remote struct {
 	Server    string `help:"URL of the server." default:"http://127.0.0.1:8080" env:"QUADRAT_SERVER" placeholder:"URL"`
@@ -38,7 +41,7 @@ func (r *remote) client() (*client.Client, error) {
 }
 
 // json tells whether JSON is wanted.
-func (r *remote) json() bool { return r.Format == "json" }
+func (r *remote) json() bool { return r.Format == formatJSON }
 
 // printJSON writes a message as one line of JSON, in the API's form.
 func (t *terminal) printJSON(m proto.Message) error {

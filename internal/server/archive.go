@@ -53,11 +53,9 @@ func (a archive) Export(ctx context.Context, w io.Writer, what string, span serv
 	if err := a.settle(ctx); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	kind, records := storage.KindReports, storage.Records(nil)
+	kind, records := storage.KindReports, a.store.ScanWeighted(ctx, span.Ref, span.Since, span.Until)
 	if what == string(storage.KindResults) {
 		kind, records = storage.KindResults, a.store.ScanResults(ctx, span.Ref, span.Since, span.Until, false)
-	} else {
-		records = a.store.ScanWeighted(ctx, span.Ref, span.Since, span.Until)
 	}
 	schema := named(storage.Schema(kind, a.name(span.Ref), span.Ref), a.name(span.Ref), span.Ref)
 	out := ipc.NewWriter(w, ipc.WithSchema(schema), ipc.WithZstd())

@@ -2,7 +2,6 @@ package client
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -47,7 +46,7 @@ func refusal(reply *http.Response) *Error {
 		} `json:"details"`
 	}
 	if err != nil || json.Unmarshal(raw, &body) != nil || body.Message == "" {
-		e.Message = fmt.Sprintf("the server answered %s", reply.Status)
+		e.Message = "the server answered " + reply.Status
 		return e
 	}
 	e.Code, e.Message = body.Code, body.Message

@@ -59,7 +59,7 @@ func (c *Client) Watch(ctx context.Context, ref string, since time.Time, handle 
 
 // pause waits for about d, between half of it and the whole.
 func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d/2 + rand.N(d/2+1)) //nolint:gosec // spreads reconnections; nothing depends on its secrecy
+	timer := time.NewTimer(d/2 + rand.N(d/2+1))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

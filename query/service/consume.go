@@ -18,7 +18,7 @@ const streamResults = "RESULTS"
 func (s *Service) consume(ctx context.Context) error {
 	err := s.readResults(ctx)
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // that it was stopped is no fault
 	}
 	return err
 }

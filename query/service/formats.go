@@ -18,6 +18,7 @@ const (
 	mediaEvents = "text/event-stream"
 	mediaArrow  = "application/vnd.apache.arrow.stream"
 	mediaCSV    = "text/csv"
+	mediaText   = "text/plain"
 )
 
 // accepted is the media type that a caller wants: the first that is known, JSON when none is.

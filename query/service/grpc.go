@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -78,10 +79,8 @@ func (s *Service) admit(ctx context.Context, method string) error {
 		return nil
 	}
 	md, _ := metadata.FromIncomingContext(ctx)
-	for _, value := range md.Get("authorization") {
-		if s.authorized(value) {
-			return nil
-		}
+	if slices.ContainsFunc(md.Get("authorization"), s.authorized) {
+		return nil
 	}
 	return errNoToken()
 }

@@ -32,7 +32,8 @@ func asService(err error, e **service.Error) bool { return errors.As(err, e) }
 // stuckStream is a reader that takes one result and then nothing until stuck is closed.
 type stuckStream struct {
 	grpc.ServerStreamingServer[quadratv1.Result]
-	ctx          context.Context
+
+	ctx          context.Context //nolint:containedctx // a stream has its context
 	begun, stuck chan struct{}
 	sent         bool
 }

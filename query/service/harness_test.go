@@ -113,7 +113,8 @@ type devices struct{}
 
 func (devices) all() []*quadratv1.Device {
 	return []*quadratv1.Device{
-		{Id: "a", Attributes: map[string]string{"region": "asia"}}, {Id: "b", Attributes: map[string]string{"region": "europe"}},
+		{Id: "a", Attributes: map[string]string{"region": "asia"}},
+		{Id: "b", Attributes: map[string]string{"region": "europe"}},
 		{Id: "c", Attributes: map[string]string{"region": "asia"}, PlanSetVersion: 3},
 	}
 }

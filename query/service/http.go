@@ -116,6 +116,7 @@ func (s *Service) count(r *http.Request, w *statusWriter, took time.Duration) {
 // statusWriter remembers the status, and whether the answer is a stream.
 type statusWriter struct {
 	http.ResponseWriter
+
 	status  int
 	streams bool
 }
@@ -160,8 +161,7 @@ func (s *Service) write(w http.ResponseWriter, body []byte) {
 
 // writeGatewayError is how the gateway answers an error.
 func (s *Service) writeGatewayError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
-	var routed *runtime.HTTPStatusError
-	if errors.As(err, &routed) {
+	if routed, ok := errors.AsType[*runtime.HTTPStatusError](err); ok {
 		st := status.Convert(routed.Err)
 		s.writeStatus(w, r, st, routed.HTTPStatus)
 		return
@@ -171,8 +171,7 @@ func (s *Service) writeGatewayError(_ context.Context, _ *runtime.ServeMux, _ ru
 
 // writeError answers with {code, message, details}.
 func (s *Service) writeError(w http.ResponseWriter, r *http.Request, err error) {
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
+	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		s.writeStatus(w, r, status.Newf(codes.InvalidArgument, "the body has more than %d bytes", large.Limit),
 			http.StatusRequestEntityTooLarge)
 		return

@@ -289,7 +289,7 @@ func TestEventsFollowAndResume(t *testing.T) {
 	if ids[0] != "2" {
 		t.Errorf("the stream begins with %v, want the newest window", ids)
 	}
-	go s.publish(result(ref, 12, 1, nil))
+	s.publish(result(ref, 12, 1, nil))
 	ids, data := s.readEvents(2, "Last-Event-ID", "1")
 	if fmt.Sprint(ids) != "[2 3]" || !strings.Contains(data[1], `"window_start":"1970-01-01T00:12:00Z"`) {
 		t.Errorf("ids %v, data %v", ids, data)

@@ -1,3 +1,4 @@
+//nolint:goconst // the words of OpenAPI are its own
 package service
 
 import (
@@ -128,7 +129,7 @@ func addForms(paths object) {
 	text := object{"type": "string"}
 	put, explain := asObject(asObject(paths["/kappa"])["put"]), asObject(asObject(paths["/explain"])["post"])
 	for _, operation := range []object{put, explain} {
-		asObject(asObject(operation["requestBody"])["content"])["text/plain"] = object{"schema": text}
+		asObject(asObject(operation["requestBody"])["content"])[mediaText] = object{"schema": text}
 		operation["parameters"] = []any{object{
 			"name": "params", "in": "query", "style": "form", "explode": true,
 			"description": "Values of the script's $parameters, each under its own name: ?n=400",
@@ -162,7 +163,7 @@ func addForms(paths object) {
 	addErrors(get, 400, 401, 404)
 	paths["/kappa/{ref}/export"] = object{"get": exportOperation(binary)}
 	for path, media := range map[string]string{
-		"/healthz": "text/plain", "/readyz": "text/plain", "/metrics": "text/plain", "/openapi.json": mediaJSON, "/": "text/html",
+		"/healthz": mediaText, "/readyz": mediaText, "/metrics": mediaText, "/openapi.json": mediaJSON, "/": "text/html",
 	} {
 		paths[path] = object{"get": object{"responses": object{"200": object{
 			"description": "A successful response.", "content": content(object{}, media),

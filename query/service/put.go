@@ -73,7 +73,7 @@ func scriptRequest(r *http.Request) (*quadratv1.PutKappaRequest, error) {
 	request := &quadratv1.PutKappaRequest{}
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	isJSON := media == "application/json" ||
-		media != "text/plain" && bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{"))
+		media != mediaText && bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{"))
 	switch {
 	case isJSON:
 		if err := protojson.Unmarshal(body, request); err != nil {

@@ -2,6 +2,7 @@ package service
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -40,7 +41,7 @@ func inForce(revisions []*quadratv1.PlanRevision, window int64) int {
 // withRevision is a copy of a record with one more revision, the kappa's state brought to it, and without what its
 // retention no longer needs. At least the revision in force and the new one stay.
 func withRevision(record *quadratv1.KappaRecord, next *quadratv1.PlanRevision, now time.Time, cfg Config) *quadratv1.KappaRecord {
-	revisions := append(record.GetRevisions()[:len(record.GetRevisions()):len(record.GetRevisions())], next)
+	revisions := slices.Concat(record.GetRevisions(), []*quadratv1.PlanRevision{next})
 	current := inForce(revisions, windowAt(next.GetDevice(), now))
 	oldest := inForce(revisions, windowAt(next.GetDevice(), now.Add(-cfg.Retention)))
 	revisions = revisions[oldest:]

@@ -43,7 +43,7 @@ func (s *Service) redraw(ctx context.Context, ref string) error {
 	defer s.deploy.Unlock()
 	record, err := s.find(ref)
 	if err != nil || record.GetKappa().GetState() == paused {
-		return nil //nolint:nilerr // a kappa that was deleted meanwhile needs no plan
+		return nil // a kappa that was deleted meanwhile needs no plan
 	}
 	draft := s.nextDraft(record, record.GetKappa().GetParams())
 	if latest(record).GetDevice().GetFromWindow() > windowAt(latest(record).GetDevice(), draft.Now) {

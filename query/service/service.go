@@ -18,6 +18,7 @@ import (
 // plans, and is safe for use by many goroutines.
 type Service struct {
 	quadratv1.UnimplementedKappaServiceServer
+
 	cfg     Config
 	store   store
 	results *index
