@@ -47,13 +47,13 @@ func (c *serveCmd) Run(ctx context.Context, t *terminal) error {
 		return err
 	}
 	if err := c.ready(t, s.Addresses()); err != nil {
-		return errors.Join(err, s.Close())
+		return errors.Join(err, s.Close()) //nolint:contextcheck // closing goes on after the interruption
 	}
 	select {
 	case <-ctx.Done():
 	case <-s.Failed():
 	}
-	return s.Close()
+	return s.Close() //nolint:contextcheck // closing goes on after the interruption
 }
 
 func (c *serveCmd) config(t *terminal) (server.Config, error) {

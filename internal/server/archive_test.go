@@ -19,10 +19,10 @@ func TestResultsComeBack(t *testing.T) {
 	at := func(s int64) *timestamppb.Timestamp { return timestamppb.New(time.Unix(s, 0)) }
 	full := &quadratv1.Result{
 		Kappa: "indoor", Ref: "k7f3q2", WindowStart: at(60), WindowEnd: at(120), Revision: 3, Final: true,
-		Cell: map[string]string{"region": "asia", "floor": ""}, Statistic: "mean(t)", Value: proto.Float64(1), StdError: proto.Float64(2),
-		Confidence: 0.95, CiLow: proto.Float64(-3), CiHigh: proto.Float64(5), VarianceSampling: proto.Float64(1),
-		VariancePrivacy: proto.Float64(3), Population: 10, Panel: 9, Reports: 8, ResponseRate: 0.9, DesignEffect: proto.Float64(1.5),
-		DegreesOfFreedom: proto.Float64(7), Warnings: []string{"one", "two"}, PlanRevision: 1, Frame: "f",
+		Cell: map[string]string{"region": "asia", "floor": ""}, Statistic: "mean(t)", Value: new(1.0), StdError: new(2.0),
+		Confidence: 0.95, CiLow: new(-3.0), CiHigh: new(5.0), VarianceSampling: new(1.0),
+		VariancePrivacy: new(3.0), Population: 10, Panel: 9, Reports: 8, ResponseRate: 0.9, DesignEffect: new(1.5),
+		DegreesOfFreedom: new(7.0), Warnings: []string{"one", "two"}, PlanRevision: 1, Frame: "f",
 		Privacy: &quadratv1.Privacy{Model: "local", Mechanism: "hybrid", EpsilonPerReport: 4, Unit: "device", Period: "1h", EpsilonPerPeriod: 4},
 		Running: &quadratv1.Running{Windows: 3, Value: 1, Low: -1, High: 2},
 	}

@@ -111,7 +111,7 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	s.serving.begin()
 	for _, step := range []func(context.Context) error{s.connect, s.restore, s.plan, s.listen} {
 		if err := step(ctx); err != nil {
-			return nil, errors.Join(err, s.Close())
+			return nil, errors.Join(err, s.Close()) //nolint:contextcheck // closing has a patience of its own
 		}
 	}
 	s.log.Info("ready", "http", s.addresses.HTTP, "grpc", s.addresses.GRPC, "nats", s.addresses.NATS)
@@ -244,7 +244,7 @@ func (s *Server) caughtUp(ctx context.Context) error {
 
 // listen opens the two APIs.
 func (s *Server) listen(ctx context.Context) error {
-	handler, err := s.service.Handler()
+	handler, err := s.service.Handler() //nolint:contextcheck // the handler outlives the start
 	if err != nil {
 		return err
 	}

@@ -156,7 +156,7 @@ func (s *Service) publish(ctx context.Context, record *quadratv1.KappaRecord, re
 	if err := s.cfg.Engine.Apply(record); err != nil {
 		return nil, fmt.Errorf("kappa %s: %w", record.GetKappa().GetRef(), err)
 	}
-	s.insert(record, version)
+	s.insert(record, version) //nolint:contextcheck // the loop outlives the call
 	return record, s.broadcast(&quadratv1.PlanBroadcast{
 		PlanSetVersion: version, PreviousVersion: version - 1, Plan: revision.GetDevice(),
 	})

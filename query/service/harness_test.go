@@ -163,7 +163,7 @@ func result(ref string, window int64, revision uint32, cell map[string]string) *
 	return &quadratv1.Result{
 		Kappa: "indoor", Ref: ref, WindowStart: timestamppb.New(time.UnixMilli(window * windowMs)),
 		WindowEnd: timestamppb.New(time.UnixMilli((window + 1) * windowMs)), Revision: revision, Final: true, Cell: cell,
-		Statistic: "mean(temperature)", Value: proto.Float64(20 + float64(revision)), Confidence: 0.95, Reports: 200,
+		Statistic: "mean(temperature)", Value: new(20 + float64(revision)), Confidence: 0.95, Reports: 200,
 	}
 }
 
