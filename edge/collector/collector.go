@@ -81,6 +81,7 @@ func Open(p Parts) (*Collector, error) {
 		p.Uplink.HelloEvery = p.Config.HelloEvery
 	}
 	c.uplink = uplink.New(p.Uplink, c, c.spool)
+	c.recallPlans()
 	return c, nil
 }
 
@@ -156,7 +157,11 @@ func (c *Collector) Hello() wire.Hello {
 func (c *Collector) ApplyReply(r *wire.HelloReply) (again bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	before := c.agent.Version()
 	again, err = c.agent.ApplyReply(r)
+	if c.agent.Version() != before || len(r.Plans) > 0 {
+		c.keepPlans()
+	}
 	c.replan()
 	return again, err
 }
@@ -166,6 +171,7 @@ func (c *Collector) ApplyBroadcast(b *wire.PlanBroadcast) (gap bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	gap = c.agent.ApplyBroadcast(b)
+	c.keepPlans()
 	c.replan()
 	return gap
 }
