@@ -85,8 +85,8 @@ func (r *reports) decode(b []byte) bool {
 }
 
 func (r *reports) field(num protowire.Number, typ protowire.Type, b []byte) bool {
-	switch {
-	case typ == protowire.VarintType:
+	switch typ {
+	case protowire.VarintType:
 		v, _ := protowire.ConsumeVarint(b)
 		switch num {
 		case 2:
@@ -96,7 +96,7 @@ func (r *reports) field(num protowire.Number, typ protowire.Type, b []byte) bool
 		case 5, 6:
 			return false
 		}
-	case typ == protowire.BytesType:
+	case protowire.BytesType:
 		content, _ := protowire.ConsumeBytes(b)
 		switch num {
 		case 1:

@@ -4,13 +4,13 @@ import (
 	"math"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/quadrat-dev/quadrat/engine/column"
 	"github.com/quadrat-dev/quadrat/fleet"
 	"github.com/quadrat-dev/quadrat/internal/attr"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 	"github.com/quadrat-dev/quadrat/survey"
-	"time"
 )
 
 func meanPlan(mechanism string) *quadratv1.StatisticPlan {

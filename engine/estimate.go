@@ -103,10 +103,10 @@ func (w *window) fill(r *quadratv1.Result, statistic int, e survey.Estimate, not
 	if err != nil {
 		r.Warnings = append(r.Warnings, "no estimate: "+err.Error())
 	} else {
-		r.Value, r.StdError = proto.Float64(e.Value), proto.Float64(e.StdError)
-		r.CiLow, r.CiHigh = proto.Float64(e.Low), proto.Float64(e.High)
-		r.VarianceSampling, r.VariancePrivacy = proto.Float64(e.VarianceSampling), proto.Float64(e.VariancePrivacy)
-		r.DesignEffect, r.DegreesOfFreedom = proto.Float64(e.DesignEffect), proto.Float64(e.DegreesOfFreedom)
+		r.Value, r.StdError = new(e.Value), new(e.StdError)
+		r.CiLow, r.CiHigh = new(e.Low), new(e.High)
+		r.VarianceSampling, r.VariancePrivacy = new(e.VarianceSampling), new(e.VariancePrivacy)
+		r.DesignEffect, r.DegreesOfFreedom = new(e.DesignEffect), new(e.DegreesOfFreedom)
 		r.Warnings = append(r.Warnings, e.Warnings...)
 	}
 	if r.GetPanel() > 0 && r.GetResponseRate() < responseFloor {

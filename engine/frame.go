@@ -216,7 +216,7 @@ func (b *frameBuilder) fingerprint() {
 		binary.BigEndian.PutUint64(pair[8:], labels[f.devices[i].group])
 		h.Write(pair[:])
 	}
-	f.layout.fingerprint = hex.EncodeToString(h.Sum(nil)[:8])
+	f.fingerprint = hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 // due counts the devices that are due in a window, by statistic and group: [statistic·groups + group].

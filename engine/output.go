@@ -99,11 +99,11 @@ func (e *Engine) work(ctx context.Context, queue <-chan message, ticks <-chan st
 		if asker != nil && err == nil {
 			close(asker)
 		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			return err
+		}
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // a shutdown is no fault
 		}
 	}
 }

@@ -38,7 +38,7 @@ type message struct {
 func (e *Engine) read(ctx context.Context, from uint64, queue chan<- message) error {
 	stream, err := e.config.JetStream.Stream(ctx, broker.StreamReports)
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // a shutdown is no fault
 	}
 	if err != nil {
 		return fmt.Errorf("engine: %s: %w", broker.StreamReports, err)

@@ -168,8 +168,7 @@ func (r *Registry) Prune(before time.Time) int {
 	for i := range r.shards {
 		s := &r.shards[i]
 		s.mu.Lock()
-		for j := len(s.entries) - 1; j >= 0; j-- {
-			e := s.entries[j]
+		for j, e := range slices.Backward(s.entries) {
 			n := 0
 			for n < len(e.rows) && e.rows[n].UntilMs != 0 && e.rows[n].UntilMs <= limit {
 				r.pool.release(e.rows[n])

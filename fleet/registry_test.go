@@ -196,7 +196,10 @@ func TestFrameAgainstBruteForce(t *testing.T) {
 	}
 	where := &attr.Predicate{Op: "<>", Attribute: "region", Values: []attr.Literal{{Text: "asia"}}}
 	queries := []Query{
-		{}, {Capability: "sense.temperature"}, {Capability: "sense.co2"}, {Capability: "sense.temperature", Model: "none"},
+		{},
+		{Capability: "sense.temperature"},
+		{Capability: "sense.co2"},
+		{Capability: "sense.temperature", Model: "none"},
 		{Capability: "sense.temperature", Readings: []string{"humidity"}, Where: where, Model: "local"},
 		{Readings: []string{"temperature"}, Capability: "sense.temperature", Where: where},
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -144,9 +145,7 @@ func (s *Server) Counts() Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := Counts{Accepted: s.accepted.Load(), Unanswered: s.unanswered.Load(), Refused: make(map[Code]uint64, len(s.refused))}
-	for code, n := range s.refused {
-		c.Refused[code] = n
-	}
+	maps.Copy(c.Refused, s.refused)
 	return c
 }
 
@@ -187,8 +186,7 @@ func decodeHello(subject string, body []byte) (*quadratv1.Hello, error) {
 
 func (s *Server) refuse(err error) []byte {
 	code := Malformed
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		code = e.Code
 	}
 	s.mu.Lock()

@@ -38,9 +38,9 @@ func (e *entry) current() *Row {
 
 // at is the row that is valid at a moment, or nil.
 func (e *entry) at(ms int64) *Row {
-	for i := len(e.rows) - 1; i >= 0; i-- {
-		if e.rows[i].At(ms) {
-			return e.rows[i]
+	for _, v := range slices.Backward(e.rows) {
+		if v.At(ms) {
+			return v
 		}
 	}
 	return nil

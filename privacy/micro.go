@@ -74,7 +74,7 @@ const maxDigits = 40
 
 // splitExponent cuts "2.15e1" into mantissa and exponent.
 func splitExponent(text string) (string, int, error) {
-	for i := 0; i < len(text); i++ {
+	for i := range len(text) {
 		if text[i] != 'e' && text[i] != 'E' {
 			continue
 		}
@@ -88,7 +88,7 @@ func splitExponent(text string) (string, int, error) {
 		if rest == "" || len(rest) > 4 {
 			return "", 0, ErrNumber
 		}
-		for j := 0; j < len(rest); j++ {
+		for j := range len(rest) {
 			if rest[j] < '0' || rest[j] > '9' {
 				return "", 0, ErrNumber
 			}
@@ -106,7 +106,7 @@ func splitExponent(text string) (string, int, error) {
 // place of the decimal point counted from the first of them.
 func scanDigits(text string, digits *[maxDigits]byte) (n, point int, err error) {
 	seen, dotted := false, false
-	for i := 0; i < len(text); i++ {
+	for i := range len(text) {
 		c := text[i]
 		switch {
 		case c == '.' && !dotted:
@@ -148,7 +148,7 @@ func scale(digits []byte, point int) (uint64, error) {
 		return 0, ErrNumber
 	}
 	var value uint64
-	for i := 0; i < wanted; i++ {
+	for i := range wanted {
 		d := byte(0)
 		if i < len(digits) {
 			d = digits[i]

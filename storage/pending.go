@@ -99,6 +99,7 @@ func (b *bucket) source(t tableSpec, alloc memory.Allocator) func(from, to int) 
 	case KindStrata:
 		slices.SortStableFunc(b.strata, compareStrata)
 		return func(from, to int) arrow.Record { return column.NewStrata(alloc, t.kappa, t.ref, b.strata[from:to]) }
+	case KindResults:
 	}
 	slices.SortStableFunc(b.results, compareResults)
 	return func(from, to int) arrow.Record { return column.NewResults(alloc, b.results[from:to]) }

@@ -25,7 +25,7 @@ type question struct {
 }
 
 // tally is what is known of one stratum of a question.
-type tally struct{ population, panel, responses int64 }
+type tally struct{ population, responses int64 }
 
 // answer is what a stored stratum becomes in an export.
 type answer struct {

@@ -16,7 +16,6 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/memory"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/quadrat-dev/quadrat/engine/column"
@@ -60,7 +59,7 @@ func makeResult(window int, revision uint32, value float64) *quadratv1.Result {
 	return &quadratv1.Result{
 		Kappa: "indoor", Ref: testRef, WindowStart: timestamppb.New(start), WindowEnd: timestamppb.New(start.Add(time.Minute)),
 		Revision: revision, Final: true, Cell: map[string]string{"cooling": "1"}, Statistic: "mean(temperature)",
-		Value: proto.Float64(value), Confidence: 0.95, Population: 12, Warnings: []string{"a", "b"}[:window%3%2+window%2],
+		Value: new(value), Confidence: 0.95, Population: 12, Warnings: []string{"a", "b"}[:window%3%2+window%2],
 	}
 }
 

@@ -90,7 +90,8 @@ func TestNeymanHasTheLeastVariance(t *testing.T) {
 // Shares of the reference's table before rounding: N_h = 4421, 755, 1018; S_h = 120, 110, 115; n = 200.
 func TestAllocateKnownShares(t *testing.T) {
 	strata := []AllocStratum{
-		{Population: 4421, StdDev: 120, Most: 4421}, {Population: 755, StdDev: 110, Most: 755},
+		{Population: 4421, StdDev: 120, Most: 4421},
+		{Population: 755, StdDev: 110, Most: 755},
 		{Population: 1018, StdDev: 115, Most: 1018},
 	}
 	for method, want := range map[Method][]float64{
@@ -125,7 +126,9 @@ func TestAllocateNamesTheBest(t *testing.T) {
 		}
 	}
 	for _, bad := range []AllocStratum{
-		{Population: 5, Most: 1}, {Population: 1, Most: 3}, {Population: 9, Most: 3, Noise: -1},
+		{Population: 5, Most: 1},
+		{Population: 1, Most: 3},
+		{Population: 9, Most: 3, Noise: -1},
 		{Population: 9, Most: 3, StdDev: math.NaN()},
 	} {
 		if _, err := Allocate(Equal, 4, []AllocStratum{bad}); CodeOf(err) != Infeasible && CodeOf(err) != Invalid {

@@ -86,8 +86,11 @@ var statistics = [...]struct {
 	estimator func([]Sample, float64) (Estimate, error)
 	least     int64
 }{
-	{"mean", wholeFleet, Mean, 30}, {"domain mean", domainOnly, Mean, 30}, {"total", wholeFleet, Total, 30},
-	{"domain total", domainOnly, Total, 30}, {"proportion", warmBits, Proportion, 100},
+	{"mean", wholeFleet, Mean, 30},
+	{"domain mean", domainOnly, Mean, 30},
+	{"total", wholeFleet, Total, 30},
+	{"domain total", domainOnly, Total, 30},
+	{"proportion", warmBits, Proportion, 100},
 }
 
 var regionNames = [...]string{"east", "north", "south", "west"}

@@ -123,7 +123,7 @@ func TestEmptyAndCertainStrata(t *testing.T) {
 	if want := (10*2 + 6) / 11.0; !near(e.Value, want, 1e-14, 0) {
 		t.Errorf("value %v, want %v", e.Value, want)
 	}
-	if want := math.Pow(10/11.0, 2) * 0.7 * 1 / 3; !near(e.StdError*e.StdError, want, 1e-14, 0) {
+	if want := 10 / 11.0 * (10 / 11.0) * 0.7 * 1 / 3; !near(e.StdError*e.StdError, want, 1e-14, 0) {
 		t.Errorf("variance %v, want %v", e.StdError*e.StdError, want)
 	}
 }

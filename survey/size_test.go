@@ -15,8 +15,15 @@ func TestNormalSizeKnownValues(t *testing.T) {
 	for _, c := range []struct {
 		noise, want float64
 	}{
-		{0, 100}, {laplace(30, 4), 1829}, {laplace(30, 2), 7015}, {laplace(30, 1), 27758}, {laplace(30, 0.5), 110734},
-		{laplace(10, 4), 292}, {laplace(10, 2), 868}, {laplace(10, 1), 3173}, {laplace(10, 0.5), 12393},
+		{0, 100},
+		{laplace(30, 4), 1829},
+		{laplace(30, 2), 7015},
+		{laplace(30, 1), 27758},
+		{laplace(30, 0.5), 110734},
+		{laplace(10, 4), 292},
+		{laplace(10, 2), 868},
+		{laplace(10, 1), 3173},
+		{laplace(10, 0.5), 12393},
 	} {
 		s := AllocStratum{Population: large, StdDev: math.Sqrt(6.5), Noise: c.noise, Most: large}
 		if got := math.Round(normalSize(0.5, 0.95, s)); got != c.want {
@@ -71,9 +78,13 @@ func TestHalfWidthIsTheEstimates(t *testing.T) {
 	var strata []Sample
 	for i, p := range plans {
 		n := float64(sizes[i])
-		strata = append(strata, Sample{Stratum: string(rune('a' + i)), Population: p.Population, Panel: sizes[i],
-			Responses: sizes[i], Domain: Moments{Count: sizes[i], Mean: 20,
-				M2: (n - 1) * (p.StdDev*p.StdDev + p.Noise), Noise: n * p.Noise}})
+		strata = append(strata, Sample{
+			Stratum: string(rune('a' + i)), Population: p.Population, Panel: sizes[i],
+			Responses: sizes[i], Domain: Moments{
+				Count: sizes[i], Mean: 20,
+				M2: (n - 1) * (p.StdDev*p.StdDev + p.Noise), Noise: n * p.Noise,
+			},
+		})
 	}
 	e, err := Mean(strata, 0.95)
 	if err != nil {

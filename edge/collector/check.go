@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -80,10 +81,8 @@ func (c *Checks) policy() Finding {
 	}
 	text := fmt.Sprintf("a server may ask for %s, trust models %s, at most epsilon %s in any %s, %s",
 		strings.Join(may, ", "), strings.Join(p.Models, " and "), p.Limits.PerPeriod, words(p.Limits.Period), lifetime)
-	for _, m := range p.Models {
-		if m == agent.None {
-			return Finding{"policy", true, text, ""}
-		}
+	if slices.Contains(p.Models, agent.None) {
+		return Finding{"policy", true, text, ""}
 	}
 	return Finding{"policy", true, text + "; nothing leaves the device without noise", ""}
 }
@@ -110,11 +109,8 @@ func (c *Checks) server(ctx context.Context) Finding {
 	if limit <= 0 {
 		limit = patience
 	}
-	to, err := options(&c.Config, []nats.Option{nats.Timeout(limit), nats.Name("quadrat-edge check " + c.Config.Device)})
-	var conn *nats.Conn
-	if err == nil {
-		conn, err = nats.Connect(c.Config.Server, to...)
-	}
+	to := options(&c.Config, []nats.Option{nats.Timeout(limit), nats.Name("quadrat-edge check " + c.Config.Device)})
+	conn, err := nats.Connect(c.Config.Server, to...)
 	if err != nil {
 		f.Text = fmt.Sprintf("can't be reached (%v); run would collect, spool up to %d bytes and go on trying", err, c.Config.SpoolBytes)
 		return f

@@ -69,13 +69,11 @@ func Open(p Parts) (*Collector, error) {
 			Ledger: c.ledger, Source: privacy.NewSecure(p.Random), Readings: c,
 		})
 	}
-	if err == nil {
-		p.Uplink.Options, err = options(&p.Config, p.Uplink.Options)
-	}
 	if err != nil {
 		_ = c.close()
 		return nil, err
 	}
+	p.Uplink.Options = options(&p.Config, p.Uplink.Options)
 	p.Uplink.URL, p.Uplink.Device, p.Uplink.Clock, p.Uplink.Log = p.Config.Server, p.Config.Device, p.Clock, p.Log
 	if p.Uplink.HelloEvery == 0 {
 		p.Uplink.HelloEvery = p.Config.HelloEvery
@@ -86,14 +84,14 @@ func Open(p Parts) (*Collector, error) {
 }
 
 // options adds credentials and certificate authority.
-func options(c *Config, to []nats.Option) ([]nats.Option, error) {
+func options(c *Config, to []nats.Option) []nats.Option {
 	if c.Credentials != "" {
 		to = append(to, nats.UserCredentials(c.Credentials))
 	}
 	if c.CA != "" {
 		to = append(to, nats.RootCAs(c.CA))
 	}
-	return to, nil
+	return to
 }
 
 // Run collects until ctx ends, then closes everything. What was not sent waits in the spool for the next Run.

@@ -78,6 +78,7 @@ func (u *Uplink) request(ctx context.Context, conn *nats.Conn, e spool.Entry) er
 	case wire.Rejected:
 		u.config.Log.Warn("report rejected by the intake")
 		return u.spool.Settle(e.ID, spool.Rejected)
+	case wire.Retry, wire.Unspecified:
 	}
 	return errRetry
 }

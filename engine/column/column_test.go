@@ -92,7 +92,7 @@ func TestResults(t *testing.T) {
 		WindowEnd: timestamppb.New(time.UnixMilli(120_000)), Revision: 2, Final: true, Cell: map[string]string{"a": "1"},
 		Statistic: "mean(t)", Value: proto.Float64(1), StdError: proto.Float64(2), Confidence: 0.95, CiLow: proto.Float64(-3),
 		CiHigh: proto.Float64(5), VarianceSampling: proto.Float64(1), VariancePrivacy: proto.Float64(3), Population: 10, Panel: 9,
-		Reports: 8, ResponseRate: 8.0 / 9, DesignEffect: proto.Float64(1.5), DegreesOfFreedom: proto.Float64(7),
+		Reports: 8, ResponseRate: 8.0 / 9, DesignEffect: new(1.5), DegreesOfFreedom: proto.Float64(7),
 		Privacy: &quadratv1.Privacy{Model: "local", Mechanism: "hybrid", EpsilonPerReport: 4, Unit: "device", Period: "1h", EpsilonPerPeriod: 4},
 		Running: &quadratv1.Running{Windows: 3, Value: 1, Low: 0, High: 2}, Warnings: []string{"one", "two"}, PlanRevision: 1, Frame: "f",
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -118,7 +119,7 @@ func (v *Table) draw(rows []Row) string {
 
 // line is one row of the table.
 func line(r Row) []string {
-	name, cell, reports := r.Result.GetStatistic(), cellName(r.Result.GetCell()), fmt.Sprint(r.Result.GetReports())
+	name, cell, reports := r.Result.GetStatistic(), cellName(r.Result.GetCell()), strconv.FormatUint(uint64(r.Result.GetReports()), 10)
 	truth := fmt.Sprintf("%.3f", r.Truth)
 	if r.Result.Value == nil {
 		return []string{name, cell, "–", "–", truth, "–", reports}

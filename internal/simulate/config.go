@@ -99,7 +99,7 @@ func (c Config) Validate() error {
 }
 
 // Choose returns n devices made of the places: each place copies times over, in a seeded order when fewer than all are
-// wanted, and further copies when more are. The copies of a place share its readings; their identities end in -2, -3, …
+// wanted, and further copies when more are. The copies of a place share its readings; their identities end in -2, -3, ….
 func Choose(places []indoor.Place, n, copies int, seed uint64) []indoor.Place {
 	if len(places) == 0 {
 		return nil

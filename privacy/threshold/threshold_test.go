@@ -17,8 +17,10 @@ const levels = 1 << 16
 // sample returns ε in millionths: the ends, the ones that people use, and 300
 // others.
 func sample() []uint64 {
-	micros := []uint64{1, 2, 1000, 100_000, 250_000, 500_000, 610_000, 610_001, 620_000, 1_000_000,
-		2_000_000, 4_000_000, 8_000_000, 16_000_000, 19_999_999, 20_000_000}
+	micros := []uint64{
+		1, 2, 1000, 100_000, 250_000, 500_000, 610_000, 610_001, 620_000, 1_000_000,
+		2_000_000, 4_000_000, 8_000_000, 16_000_000, 19_999_999, 20_000_000,
+	}
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 300 {
 		micros = append(micros, 1+random.Uint64N(20_000_000))

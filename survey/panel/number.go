@@ -54,7 +54,7 @@ func (s *sip) compress(m uint64) {
 // returns the hash after four more rounds.
 func (s *sip) finish(rest string) uint64 {
 	m := (s.blocks*8 + uint64(len(rest))) << 56
-	for i := 0; i < len(rest); i++ {
+	for i := range len(rest) {
 		m |= uint64(rest[i]) << (8 * i)
 	}
 	s.compress(m)

@@ -179,8 +179,12 @@ func TestDueNeverInNegativeWindowsOrInvalidRotations(t *testing.T) {
 		t.Error("not due where the arc is the whole circle")
 	}
 	for _, bad := range []Rotation{
-		{}, {LapWindows: 2, Slots: 1, Last: []uint64{1}}, {LapWindows: 1, Slots: 1}, {LapWindows: 1, Slots: 2, Last: []uint64{2, 1}},
-		{LapWindows: 0, Slots: 1, Last: []uint64{math.MaxUint64}}, {LapWindows: 1, Slots: 0, Last: []uint64{math.MaxUint64}},
+		{},
+		{LapWindows: 2, Slots: 1, Last: []uint64{1}},
+		{LapWindows: 1, Slots: 1},
+		{LapWindows: 1, Slots: 2, Last: []uint64{2, 1}},
+		{LapWindows: 0, Slots: 1, Last: []uint64{math.MaxUint64}},
+		{LapWindows: 1, Slots: 0, Last: []uint64{math.MaxUint64}},
 	} {
 		if bad.Validate() == nil {
 			t.Errorf("%+v is valid", bad)
