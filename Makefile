@@ -28,7 +28,10 @@ generated: ## check that the generated code is current
 	$(TOOL) buf generate && git diff --exit-code -- proto query/service/openapi.swagger.json
 
 cross: ## build quadrat-edge for every board and check its size
-	go test -count=1 -tags cross ./cmd/quadrat-edge/...
+	go run ./internal/edgesize
+
+coverage: ## run 200 windows of the demo and count the intervals that hold the truth
+	go test -count=1 -tags demo -run Coverage -v ./internal/demo
 
 external: ## read an export with DuckDB and re-compute its estimates in SQL
 	cd internal/external && go test -count=1 ./...
@@ -36,4 +39,4 @@ external: ## read an export with DuckDB and re-compute its estimates in SQL
 ci: ## everything that CI runs
 	.ci/run
 
-.PHONY: help build test race fuzz lint generate generated cross external ci
+.PHONY: help build test race fuzz lint generate generated cross coverage external ci
