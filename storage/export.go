@@ -31,7 +31,6 @@ const markerName = "_quadrat_export.json"
 // marker is the content of that file.
 type marker struct {
 	Version int    `json:"version"`
-	What    Kind   `json:"what"`
 	Format  Format `json:"format"`
 }
 
@@ -54,8 +53,9 @@ type Summary struct {
 
 // WriteFolder writes records as <what>/kappa=<ref>/date=<date>/part-<n>.<format> below a folder. It streams: memory is
 // bounded by a record and a row group. The files appear together when all are written, in place of those that an earlier
-// export of the same kappa left; until then, and when it fails, the target stays as it was. A target that is not empty
-// and not an export of the same kind and format is refused with the code Occupied, unless forced.
+// export of the same kind and kappa left; until then, and when it fails, the target stays as it was. Reports and results
+// of any kappas may share a target. One that is not empty and not an export of the same format is refused with the code
+// Occupied, unless forced.
 func WriteFolder(e Export, records Records) (Summary, error) {
 	if e.FS == nil {
 		e.FS = Disk{}
@@ -109,8 +109,8 @@ func (e *Export) check() error {
 		return nil
 	}
 	held, err := readMarker(e.FS, filepath.Join(e.Dir, markerName))
-	if err != nil || held != (marker{Version: 1, What: e.What, Format: e.Format}) {
-		return &Error{Code: Occupied, Detail: "the target folder holds something else than " + string(e.What) + " as " + string(e.Format)}
+	if err != nil || held != (marker{Version: 1, Format: e.Format}) {
+		return &Error{Code: Occupied, Detail: "the target folder holds something else than an export as " + string(e.Format)}
 	}
 	return nil
 }
@@ -207,7 +207,7 @@ func (w *folderWriter) file(to io.Writer, date string, rows *puller) error {
 // publish moves the finished files in place of those of an earlier export.
 func (w *folderWriter) publish() error {
 	f := w.export.FS
-	b, err := json.Marshal(marker{Version: 1, What: w.export.What, Format: w.export.Format})
+	b, err := json.Marshal(marker{Version: 1, Format: w.export.Format})
 	if err != nil {
 		return err
 	}

@@ -309,6 +309,13 @@ func TestExportReplacesItselfAndNothingElse(t *testing.T) {
 	if !errors.Is(err, broken) || !reflect.DeepEqual(before, tree(t, dir)) {
 		t.Fatalf("an export that failed changed its target (%v)", err)
 	}
+	beside := Export{Dir: dir, What: KindResults, Format: FormatParquet, Kappa: "indoor", Ref: testRef}
+	if _, err := WriteFolder(beside, s.ScanResults(context.Background(), testRef, time.Time{}, time.Time{}, true)); err != nil {
+		t.Fatalf("results beside reports: %v", err)
+	}
+	if n := len(readRows(t, dir)); n != len(rows) {
+		t.Fatalf("%d rows beside results, want %d", n, len(rows))
+	}
 	var occupied *Error
 	e.Format = FormatCSV
 	if _, err := WriteFolder(e, scan); !errors.As(err, &occupied) || occupied.Code != Occupied {
