@@ -24,7 +24,8 @@ PRIVACY  LOCAL EPSILON 4 PER 15s BETWEEN 10 AND 40`
 // What the server answered can be computed again, by someone else's database, from the exported columns score, weight,
 // stratum and noise_variance alone.
 func TestDuckDBComputesTheServedResults(t *testing.T) {
-	server := serve(t, build(t))
+	t.Parallel()
+	server := serve(t)
 	const windows = 3
 	fleet := exec.CommandContext(t.Context(), server.path, "simulate",
 		"--nats", server.nats, "--devices", "3000", "--windows", fmt.Sprint(windows), "--seed", "7")
@@ -47,42 +48,61 @@ func TestDuckDBComputesTheServedResults(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Fatalf("simulate: %v\n%s", err, said)
 	}
-	served := results(t, server, put.Ref, windows)
+	var fleets struct{ Summary struct{ Answered int } }
+	if err := json.Unmarshal(said, &fleets); err != nil || fleets.Summary.Answered == 0 {
+		t.Fatalf("simulate said %s, %v", said, err)
+	}
+	served := results(t, server, put.Ref, fleets.Summary.Answered)
 	dir := t.TempDir()
-	server.run(t, "export", put.Ref, "--what", "reports", "--format", "parquet", "--out", dir)
 	server.run(t, "export", put.Ref, "--what", "results", "--format", "parquet", "--out", dir)
-	db, err := sql.Open("duckdb", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	for table, folder := range map[string]string{"reports": "reports", "results": "results"} {
-		glob := filepath.Join(dir, folder, "*", "*", "*.parquet")
-		if _, err := db.Exec(fmt.Sprintf("CREATE VIEW %s AS SELECT * FROM read_parquet('%s', hive_partitioning = true)", table, glob)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	db := server.reports(t, put.Ref, dir)
+	view(t, db, dir, "results")
 	compareCounts(t, db, put.Ref, served)
 	compareEstimates(t, db, served)
 }
 
-// results waits until the wanted number of windows is final and returns all results with a value.
-func results(t *testing.T, server program, ref string, windows int) []result {
+// results waits until every report that the devices know to be stored is in a final result, and returns the results.
+func results(t *testing.T, server *program, ref string, answered int) []result {
 	t.Helper()
 	var out []result
 	until(t, "final results", func() bool {
-		var got struct{ Results []result }
-		server.call(t, "GET", "/kappa/"+ref+"?since=2020-01-01T00:00:00Z", "", &got)
-		final := map[string]bool{}
-		for _, r := range got.Results {
-			if r.Final && r.Reports > 0 && len(r.Cell) == 0 {
-				final[r.WindowStart] = true
+		out = server.results(t, ref)
+		reports := 0
+		for _, r := range out {
+			if r.Final && len(r.Cell) == 0 {
+				reports += r.Reports
 			}
 		}
-		out = got.Results
-		return len(final) >= windows
+		return reports == answered
 	})
 	return out
+}
+
+// reports exports the reports of a kappa into a folder and opens them.
+func (p *program) reports(t *testing.T, ref, dir string) *sql.DB {
+	t.Helper()
+	p.run(t, "export", ref, "--what", "reports", "--format", "parquet", "--out", dir)
+	db, err := sql.Open("duckdb", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	view(t, db, dir, "reports")
+	return db
+}
+
+// view makes a kind of an export a table.
+func view(t *testing.T, db *sql.DB, dir, what string) {
+	t.Helper()
+	glob := filepath.Join(dir, what, "*", "*", "*.parquet")
+	if _, err := db.ExecContext(t.Context(), fmt.Sprintf(
+		"CREATE VIEW %s AS SELECT * FROM read_parquet('%s', hive_partitioning = true)", what, glob)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func compareCounts(t *testing.T, db *sql.DB, ref string, served []result) {

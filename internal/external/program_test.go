@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -18,30 +19,64 @@ import (
 // patience is how long a step may take before the test gives up; it is no measure of anything.
 const patience = 90 * time.Second
 
-// build makes the program once for the test.
-func build(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "quadrat")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, "./cmd/quadrat")
-	cmd.Dir = filepath.Join("..", "..")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
+// programs is where the built programs are; set once, before any test runs.
+var programs string
+
+// TestMain builds the programs that all tests run.
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "quadrat")
+	if err == nil {
+		cmd := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./cmd/quadrat", "./cmd/quadrat-edge")
+		cmd.Dir = filepath.Join("..", "..")
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		err = cmd.Run()
 	}
-	return path
+	code := 1
+	if err == nil {
+		programs = dir
+		code = m.Run()
+	} else {
+		fmt.Fprintln(os.Stderr, "build:", err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
 }
 
-// program is a started server.
+// program is a server that can be stopped and started again at the same place.
 type program struct {
-	path, http, nats string
+	path, data              string
+	http, httpAddress       string
+	grpcAddress, natsListen string
+	nats                    string
+	cmd                     *exec.Cmd
+	log                     bytes.Buffer // read when the program has ended
 }
 
 // serve starts a server on free ports and stops it at the test's end.
-func serve(t *testing.T, path string) program {
+func serve(t *testing.T) *program {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), path, "serve", "--data", t.TempDir(),
-		"--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0")
-	var log bytes.Buffer
-	cmd.Stderr = &log
+	const free = "127.0.0.1:0"
+	p := &program{
+		path: filepath.Join(programs, "quadrat"), data: t.TempDir(), httpAddress: free, grpcAddress: free, natsListen: free,
+	}
+	t.Cleanup(func() {
+		p.stop(t)
+		if t.Failed() {
+			t.Logf("server:\n%s", p.log.String())
+		}
+	})
+	p.start(t)
+	return p
+}
+
+// start starts it and waits until it is ready.
+func (p *program) start(t *testing.T) {
+	t.Helper()
+	cmd := exec.Command(p.path, "serve", "--data", p.data, //nolint:gosec // our own program
+		"--http", p.httpAddress, "--grpc", p.grpcAddress, "--nats-listen", p.natsListen)
+	cmd.Stderr = &p.log
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -49,26 +84,36 @@ func serve(t *testing.T, path string) program {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(os.Interrupt)
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("server:\n%s", log.String())
-		}
-	})
+	p.cmd = cmd
 	line, err := bufio.NewReader(out).ReadBytes('\n')
 	if err != nil {
-		t.Fatalf("no ready line: %v\n%s", err, log.String())
+		t.Fatalf("no ready line: %v", err)
 	}
 	var ready struct{ HTTP, GRPC, NATS string }
 	if err := json.Unmarshal(line, &ready); err != nil {
 		t.Fatalf("ready line %q: %v", line, err)
 	}
-	return program{path: path, http: "http://" + ready.HTTP, nats: ready.NATS}
+	p.httpAddress, p.grpcAddress, p.nats = ready.HTTP, ready.GRPC, ready.NATS
+	p.natsListen, p.http = strings.TrimPrefix(ready.NATS, "nats://"), "http://"+ready.HTTP
+}
+
+// stop asks it to end and waits until it has.
+func (p *program) stop(t *testing.T) {
+	t.Helper()
+	if p.cmd == nil {
+		return
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("the server ends with %v", err)
+	}
+	p.cmd = nil
 }
 
 // run runs a verb to its end and returns what it wrote on standard output.
-func (p program) run(t *testing.T, args ...string) string {
+func (p *program) run(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), p.path, args...)
 	cmd.Env = append(os.Environ(), "QUADRAT_SERVER="+p.http)
@@ -81,7 +126,7 @@ func (p program) run(t *testing.T, args ...string) string {
 }
 
 // call sends a request and decodes the JSON that comes back.
-func (p program) call(t *testing.T, method, path, body string, into any) int {
+func (p *program) call(t *testing.T, method, path, body string, into any) int {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, p.http+path, strings.NewReader(body))
 	if err != nil {
@@ -105,6 +150,16 @@ func (p program) call(t *testing.T, method, path, body string, into any) int {
 	return res.StatusCode
 }
 
+// results returns the newest revision of every result since the beginning.
+func (p *program) results(t *testing.T, ref string) []result {
+	t.Helper()
+	var got struct{ Results []result }
+	if code := p.call(t, "GET", "/kappa/"+ref+"?since=2020-01-01T00:00:00Z", "", &got); code != http.StatusOK {
+		t.Fatalf("results: %d", code)
+	}
+	return got.Results
+}
+
 // until waits for a condition that has to come.
 func until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
@@ -122,7 +177,9 @@ type result struct {
 	Statistic   string
 	Value       *float64
 	StdError    *float64 `json:"std_error"`
+	Panel       int
 	Reports     int
+	Revision    int
 	Final       bool
 	Warnings    []string
 }
