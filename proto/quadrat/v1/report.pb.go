@@ -276,6 +276,8 @@ func (x *GatewayBatch) GetValue() []int64 {
 // IntakeRequest is the body of a request on quadrat.in.<device>.
 type IntakeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is sent: one of the two.
+	//
 	// Types that are valid to be assigned to Content:
 	//
 	//	*IntakeRequest_Report
