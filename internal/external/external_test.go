@@ -7,6 +7,7 @@ import (
 	"math"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	_ "github.com/duckdb/duckdb-go/v2" // the independent reader
@@ -115,18 +116,33 @@ func compareCounts(t *testing.T, db *sql.DB, ref string, served []result) {
 	}
 	var rows, devices, refs int
 	query := "SELECT count(*), count(DISTINCT (window_start, device)), count(DISTINCT kappa) FROM reports WHERE kappa = ?"
-	if err := db.QueryRow(query, ref).Scan(&rows, &devices, &refs); err != nil {
+	if err := db.QueryRowContext(t.Context(), query, ref).Scan(&rows, &devices, &refs); err != nil {
 		t.Fatal(err)
 	}
 	if rows != want || devices != want || refs != 1 {
 		t.Errorf("%d rows of %d (window, device) pairs and %d kappas, served %d reports", rows, devices, refs, want)
 	}
-	var stored int
-	if err := db.QueryRow("SELECT count(*) FROM results WHERE kappa = ?", ref).Scan(&stored); err != nil {
+	values, sum, newest := 0, 0.0, ""
+	for _, r := range served {
+		newest = max(newest, r.WindowStart)
+		if r.Value != nil {
+			values++
+			sum += *r.Value
+		}
+	}
+	// The export has every revision, the server answers with the newest; and windows without a report go on.
+	query = `SELECT count(*), count(value), sum(value), any_value(typeof(window_start)) FROM (SELECT *, row_number() OVER (
+		PARTITION BY window_start, statistic, cell ORDER BY revision DESC) AS age FROM results
+		WHERE kappa = ? AND strftime(window_start, '%Y-%m-%dT%H:%M:%SZ') <= ?) WHERE age = 1`
+	var stored, storedValues int
+	var storedSum float64
+	var moment string
+	if err := db.QueryRowContext(t.Context(), query, ref, newest).Scan(&stored, &storedValues, &storedSum, &moment); err != nil {
 		t.Fatal(err)
 	}
-	if stored != len(served) {
-		t.Errorf("%d results exported, %d served", stored, len(served))
+	if stored != len(served) || storedValues != values || far(storedSum, sum) || !strings.HasPrefix(moment, "TIMESTAMP") {
+		t.Errorf("%d results with %d values that sum to %g exported, %d with %d and %g served; window_start is %s",
+			stored, storedValues, storedSum, len(served), values, sum, moment)
 	}
 }
 
@@ -155,7 +171,7 @@ func compareEstimates(t *testing.T, db *sql.DB, served []result) {
 			t.Fatal(err)
 		}
 		var mean, stdError float64
-		if err := db.QueryRow(estimate, string(cell), string(cell), r.WindowStart, r.Statistic).Scan(&mean, &stdError); err != nil {
+		if err := db.QueryRowContext(t.Context(), estimate, string(cell), string(cell), r.WindowStart, r.Statistic).Scan(&mean, &stdError); err != nil {
 			t.Fatalf("%s: %v", r.name(), err)
 		}
 		if far(mean, *r.Value) || far(stdError, *r.StdError) {

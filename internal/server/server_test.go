@@ -3,6 +3,7 @@ package server_test
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -33,9 +34,15 @@ type world struct {
 
 func open(t *testing.T, dir string, now *clock.Manual) *world {
 	t.Helper()
+	return openLogged(t, dir, now, nil)
+}
+
+// openLogged starts a server that logs.
+func openLogged(t *testing.T, dir string, now *clock.Manual, log *slog.Logger) *world {
+	t.Helper()
 	const free = "127.0.0.1:0"
 	s, err := server.Start(t.Context(), server.Config{
-		Data: dir, HTTP: free, GRPC: free, NATSListen: free, Clock: now, Entropy: rand.NewChaCha8([32]byte{7}),
+		Data: dir, HTTP: free, GRPC: free, NATSListen: free, Clock: now, Entropy: rand.NewChaCha8([32]byte{7}), Logger: log,
 	})
 	if err != nil {
 		t.Fatal(err)
