@@ -78,6 +78,7 @@ func designs(t *testing.T) []design {
 		{"systematic proportional", func(r *rand.Rand) (Sample, error) { return SystematicProportional(r, pi, byKey) }, pi, 5, 0},
 		{"Sampford", func(r *rand.Rand) (Sample, error) { return Sampford(r, pi) }, pi, 5, 0},
 		{"maximum entropy", func(r *rand.Rand) (Sample, error) { return MaxEntropy(r, pi) }, pi, 5, 0},
+		{"elimination", func(r *rand.Rand) (Sample, error) { return Elimination(r, pi) }, pi, 5, 0},
 		{"Pareto", func(r *rand.Rand) (Sample, error) { return Pareto(numbersOf(r, units), pi) }, pi, 5, 0.01},
 		{"sequential Poisson", func(r *rand.Rand) (Sample, error) { return SequentialPoisson(numbersOf(r, units), pi) }, pi, 5, 0.04},
 	}
@@ -133,7 +134,7 @@ func TestInclusionAndUnbiasedTotals(t *testing.T) {
 // Pairs are drawn together as often as the joint probabilities say. A remainder drawn without replacement, the known
 // defect of another implementation of Sampford's design, shifts these by up to 0.05.
 func TestJointInclusion(t *testing.T) {
-	const draws = 40_000
+	const draws = 25_000
 	pi := []float64{0.2, 0.3, 1, 0.4, 0.5, 0.7, 0.9, 0}
 	order := identity(len(pi))
 	cases := []struct {
@@ -148,6 +149,10 @@ func TestJointInclusion(t *testing.T) {
 		{
 			"maximum entropy", func(src rand.Source) (Sample, error) { return MaxEntropy(src, pi) },
 			func() ([][]float64, error) { return MaxEntropyJoint(pi) },
+		},
+		{
+			"elimination", func(src rand.Source) (Sample, error) { return Elimination(src, pi) },
+			func() ([][]float64, error) { return EliminationJoint(pi) },
 		},
 		{
 			"systematic", func(src rand.Source) (Sample, error) { return SystematicProportional(src, pi, order) },

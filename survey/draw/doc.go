@@ -3,7 +3,7 @@
 // A frame is a list of N units, 0 … N−1; what is known of them comes as slices of that length. Every design answers with a
 // [Sample]: the units, their inclusion probabilities π_k, and for designs in groups the group that each came with. Equal
 // probabilities: [SRS], [Bernoulli], [Systematic], [SystematicStarts], [Stratified], [OneStage], [TwoStage]. Unequal ones,
-// which [Proportional] makes from sizes: [Poisson], [SystematicProportional], [Sampford] and [MaxEntropy] (fixed size,
+// which [Proportional] makes from sizes: [Poisson], [SystematicProportional], [Sampford], [MaxEntropy] and [Elimination] (fixed size,
 // exact π, joint probabilities known), [Pareto] and [SequentialPoisson] (fixed size, from permanent random numbers, so that
 // samples of different times or sizes overlap as much as can be; π nearly exact). Notation follows Särndal, Swensson and
 // Wretman (1992) and Tillé (2006).

@@ -28,14 +28,7 @@ func MaxEntropyJoint(pi []float64) ([][]float64, error) {
 // jointOf fills the table: pairs with a certain unit are independent, pairs of open units come from the Poisson design q
 // given n and weighted with extra.
 func jointOf(pi []float64, open []int, q, extra []float64, n int) [][]float64 {
-	joint := square(len(pi))
-	for k, p := range pi {
-		for l, other := range pi {
-			if p == 1 || other == 1 {
-				joint[k][l] = p * other
-			}
-		}
-	}
+	joint := certainPairs(pi)
 	chance, mass := counts(q, extra)
 	weighted := func(chance, mass []float64, r int, sum float64) float64 {
 		if extra == nil {
@@ -64,6 +57,19 @@ func jointOf(pi []float64, open []int, q, extra []float64, n int) [][]float64 {
 			without(oneOut, oneMass, q[j], carried(j), twoOut, twoMass)
 			p := q[i] * q[j] * weighted(twoOut, twoMass, n-2, carried(i)+carried(j)) / weighted(chance, mass, n, 0)
 			joint[k][open[j]], joint[open[j]][k] = p, p
+		}
+	}
+	return joint
+}
+
+// certainPairs returns a table that is filled in where either unit is certain.
+func certainPairs(pi []float64) [][]float64 {
+	joint := square(len(pi))
+	for k, p := range pi {
+		for l, other := range pi {
+			if p == 1 || other == 1 {
+				joint[k][l] = p * other
+			}
 		}
 	}
 	return joint

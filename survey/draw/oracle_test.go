@@ -9,7 +9,7 @@ import (
 )
 
 // oracleCompared is how many numbers of sampling_oracle.json this package must reproduce.
-const oracleCompared = 130
+const oracleCompared = 202
 
 type oracleEntry struct {
 	ID     string
@@ -99,6 +99,25 @@ var answers = map[string]func(oracleEntry) ([]float64, error){
 	},
 	"pi2_UPmaxentropy": func(e oracleEntry) ([]float64, error) {
 		rows, err := MaxEntropyJoint(e.Inputs.Pik)
+		return flat(rows), err
+	},
+	"pi2_UPtille": func(e oracleEntry) ([]float64, error) {
+		rows, err := EliminationJoint(e.Inputs.Pik)
+		return flat(rows), err
+	},
+	// Midzuno's design leaves out what elimination draws with the complements.
+	"pi2_UPmidzuno": func(e oracleEntry) ([]float64, error) {
+		pi := e.Inputs.Pik
+		rows, err := EliminationJoint(complements(pi))
+		for k, row := range rows {
+			for l := range row {
+				if k == l {
+					row[l] = pi[k]
+				} else {
+					row[l] += pi[k] + pi[l] - 1
+				}
+			}
+		}
 		return flat(rows), err
 	},
 	"pi2_UPsystematic": func(e oracleEntry) ([]float64, error) {
