@@ -1,0 +1,222 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quadrat-dev/quadrat/internal/estimate"
+	"github.com/quadrat-dev/quadrat/internal/server"
+)
+
+const liveScript = `KAPPA indoor AS
+SELECT   mean(temperature), proportion(temperature > 26)
+FROM     sense.temperature
+WHERE    building_type <> 'others'
+GROUP BY cooling_type
+SAMPLE   ALL STRATIFIED BY region ROTATING
+WINDOW   3s GRACE 2s
+PRIVACY  LOCAL EPSILON 4 PER 15s BETWEEN 10 AND 40`
+
+// served is a result as the server tells it.
+type served struct {
+	WindowStart string `json:"window_start"`
+	Final       bool
+	Cell        map[string]string
+	Statistic   string
+	Value       *float64
+	StdError    float64 `json:"std_error"`
+	Low         float64 `json:"ci_low"`
+	High        float64 `json:"ci_high"`
+	DF          float64 `json:"degrees_of_freedom"`
+	Deff        float64 `json:"design_effect"`
+	Sampling    float64 `json:"variance_sampling"`
+	Privacy     float64 `json:"variance_privacy"`
+	Reports     int
+}
+
+// What the server answered live, quadrat estimate answers from the export, in every window and cell, to the last digits.
+func TestEstimateAnswersWhatTheServerAnswered(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	address := liveServer(t, ctx)
+	url := "http://" + address.HTTP
+	ended := make(chan []byte, 1)
+	go func() {
+		said, _ := try(ctx, "simulate", "--nats", address.NATS, "--devices", "1500", "--windows", "2", "--seed", "7")
+		ended <- said
+	}()
+	waitFor(t, ctx, func() bool {
+		var devices struct{ Total int }
+		return json.Unmarshal(must(t, ctx, "devices", "--server", url, "--format", "json"), &devices) == nil && devices.Total == 1500
+	})
+	script := filepath.Join(t.TempDir(), "question.sql")
+	write(t, script, liveScript)
+	must(t, ctx, "put", script, "--server", url)
+	var summary struct{ Summary struct{ Answered int } }
+	if err := json.Unmarshal(<-ended, &summary); err != nil || summary.Summary.Answered == 0 {
+		t.Fatalf("simulate: %+v, %v", summary, err)
+	}
+	var results []served
+	waitFor(t, ctx, func() bool {
+		var out struct{ Results []served }
+		raw := must(t, ctx, "get", "indoor", "--server", url, "--format", "json", "--since", "2000-01-01T00:00:00Z")
+		if err := json.Unmarshal(raw, &out); err != nil {
+			t.Fatal(err)
+		}
+		results = out.Results
+		reports := 0
+		for _, r := range results {
+			if r.Final && len(r.Cell) == 0 {
+				reports += r.Reports
+			}
+		}
+		return reports == summary.Summary.Answered
+	})
+	for _, format := range []string{"parquet", "csv"} {
+		dir := filepath.Join(t.TempDir(), format)
+		must(t, ctx, "export", "indoor", "--server", url, "--what", "reports", "--format", format, "--out", dir)
+		compareServed(t, ctx, dir, results)
+	}
+}
+
+// compareServed holds every served result against an estimate from the exported folder.
+func compareServed(t *testing.T, ctx context.Context, dir string, results []served) {
+	t.Helper()
+	common := []string{
+		"estimate", "--data", dir, "--weight", "weight", "--stratum", "stratum", "--fpc", "stratum_population",
+		"--noise-variance", "noise_variance", "--stat", "mean(score)", "--format", "json",
+	}
+	compared := 0
+	for _, kind := range []struct{ prefix, interval string }{{"mean", "t"}, {"proportion", "wilson"}} {
+		byWindow, byCell := map[string]estimate.Result{}, map[string]estimate.Result{}
+		flags := append([]string{"--interval", kind.interval, "--where", "statistic in ('" + statisticOf(t, results, kind.prefix) + "')"}, common[1:]...)
+		flags = append([]string{"estimate"}, flags...)
+		collect(t, must(t, ctx, append(flags, "--by", "window_start")...), byWindow)
+		collect(t, must(t, ctx, append(flags, "--by", "window_start,cell")...), byCell)
+		for _, r := range results {
+			if r.Value == nil || !strings.HasPrefix(r.Statistic, kind.prefix) {
+				continue
+			}
+			key, from := r.WindowStart, byWindow
+			if len(r.Cell) > 0 {
+				cell, err := json.Marshal(r.Cell)
+				if err != nil {
+					t.Fatal(err)
+				}
+				key, from = r.WindowStart+string(cell), byCell
+			}
+			e, ok := from[key]
+			if !ok || e.Value == nil {
+				t.Errorf("%s %s: no estimate", r.Statistic, key)
+				continue
+			}
+			compared++
+			for what, pair := range map[string][2]float64{
+				"value": {*e.Value, *r.Value}, "standard error": {*e.StdError, r.StdError}, "low": {*e.CILow, r.Low}, "high": {*e.CIHigh, r.High},
+				"degrees of freedom": {*e.DegreesOfFreedom, r.DF}, "design effect": {*e.DesignEffect, r.Deff},
+				"variance, sampling": {*e.VarianceSampling, r.Sampling}, "variance, privacy": {*e.VariancePrivacy, r.Privacy},
+			} {
+				if math.Abs(pair[0]-pair[1]) > 1e-9*max(1, math.Abs(pair[1])) {
+					t.Errorf("%s %s: %s %.12g, served %.12g", r.Statistic, key, what, pair[0], pair[1])
+				}
+			}
+		}
+	}
+	if compared < 8 { // two windows, two statistics, all cells together and at least one apart
+		t.Errorf("compared %d results only", compared)
+	}
+	t.Logf("compared %d results", compared)
+}
+
+func statisticOf(t *testing.T, results []served, prefix string) string {
+	t.Helper()
+	for _, r := range results {
+		if strings.HasPrefix(r.Statistic, prefix) {
+			return r.Statistic
+		}
+	}
+	t.Fatalf("no %s among the results", prefix)
+	return ""
+}
+
+// collect keys estimates by window and cell.
+func collect(t *testing.T, raw []byte, into map[string]estimate.Result) {
+	t.Helper()
+	var out []estimate.Result
+	if err := json.Unmarshal(raw, &out); err != nil {
+		t.Fatalf("%v: %s", err, raw)
+	}
+	for _, r := range out {
+		into[r.By["window_start"]+r.By["cell"]] = r
+	}
+}
+
+// try runs the program in this process and returns what it prints.
+func try(ctx context.Context, args ...string) ([]byte, string) {
+	var out, errs bytes.Buffer
+	if code := run(ctx, args, &terminal{in: strings.NewReader(""), out: &out, errs: &errs}); code != exitDone {
+		return nil, errs.String()
+	}
+	return out.Bytes(), ""
+}
+
+func must(t *testing.T, ctx context.Context, args ...string) []byte {
+	t.Helper()
+	out, errs := try(ctx, args...)
+	if errs != "" {
+		t.Fatalf("quadrat %s: %s", strings.Join(args, " "), errs)
+	}
+	return out
+}
+
+func waitFor(t *testing.T, ctx context.Context, done func() bool) {
+	t.Helper()
+	for !done() {
+		select {
+		case <-ctx.Done():
+			t.Fatal(ctx.Err())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// liveServer runs `quadrat serve` in this process until the test ends.
+func liveServer(t *testing.T, ctx context.Context) server.Addresses {
+	t.Helper()
+	ctx, stop := context.WithCancel(ctx)
+	reader, writer := io.Pipe()
+	ended := make(chan int, 1)
+	data := t.TempDir()
+	go func() {
+		var errs bytes.Buffer
+		ended <- run(ctx, []string{
+			"serve", "--data", data, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--log-level", "error",
+		}, &terminal{in: strings.NewReader(""), out: writer, errs: &errs})
+	}()
+	t.Cleanup(func() {
+		stop()
+		if code := <-ended; code != exitDone {
+			t.Errorf("the server ends with %d", code)
+		}
+	})
+	var a server.Addresses
+	if err := json.NewDecoder(reader).Decode(&a); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
