@@ -73,7 +73,11 @@ func TestPanelsHoldWhatThePlanSays(t *testing.T) {
 		planned++
 		turned += len(revs) - 1
 	})
-	if planned < 20 || turned < 5 {
+	plans, turnsLeast := 20, 5
+	if testing.Short() { // rapid then draws a fifth as often
+		plans, turnsLeast = 4, 1
+	}
+	if planned < plans || turned < turnsLeast {
 		t.Errorf("only %d plans and %d turns were made", planned, turned)
 	}
 }
