@@ -231,7 +231,7 @@ func (s *Service) UpdateKappa(ctx context.Context, r *quadratv1.UpdateKappaReque
 	if pause == (record.GetKappa().GetState() == paused) && maps.Equal(params, record.GetKappa().GetParams()) {
 		return &quadratv1.UpdateKappaResponse{Kappa: record.GetKappa(), Plan: latest(record).GetPlan()}, nil
 	}
-	revision, err := s.draw(ctx, s.nextDraft(record, params))
+	revision, err := s.changed(ctx, record, params, pause)
 	if err != nil {
 		return nil, err
 	}
@@ -242,6 +242,18 @@ func (s *Service) UpdateKappa(ctx context.Context, r *quadratv1.UpdateKappaReque
 		return nil, err
 	}
 	return &quadratv1.UpdateKappaResponse{Kappa: changed.GetKappa(), Plan: revision.GetPlan()}, nil
+}
+
+// changed is the revision that an update asks for. A pause alone draws nothing: also a kappa whose plan the fleet of now
+// could not carry any more must fall silent when it is told to.
+func (s *Service) changed(ctx context.Context, record *quadratv1.KappaRecord, params map[string]float64, pause bool) (*quadratv1.PlanRevision, error) {
+	if !pause || !maps.Equal(params, record.GetKappa().GetParams()) {
+		return s.draw(ctx, s.nextDraft(record, params))
+	}
+	revision := proto.CloneOf(latest(record))
+	revision.Device.Revision++
+	revision.Plan.Revision = revision.Device.GetRevision()
+	return revision, nil
 }
 
 // DeleteKappa stops and deletes a kappa. Its name is free again; its results stay until retention ends.

@@ -37,6 +37,7 @@ type planner struct {
 	mu         sync.Mutex // guards everything below
 	population uint32
 	stale      string // what Redraw answers
+	refuses    bool   // every plan is infeasible
 	drafts     []service.Draft
 }
 
@@ -54,7 +55,7 @@ func (p *planner) Plan(_ context.Context, d service.Draft) (*quadratv1.PlanRevis
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.drafts = append(p.drafts, d)
-	if strings.Contains(d.Script, "IMPOSSIBLE") || d.Params["n"] > 1000 {
+	if p.refuses || strings.Contains(d.Script, "IMPOSSIBLE") || d.Params["n"] > 1000 {
 		return nil, &plan.Infeasible{Reason: "too few devices", BestMargin: 0.5, BestPanel: 200, Options: []string{"a longer window"}}
 	}
 	from := d.Now.UnixMilli()/windowMs + 1
@@ -78,6 +79,12 @@ func (p *planner) set(population uint32, stale string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.population, p.stale = population, stale
+}
+
+func (p *planner) refuse(all bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refuses = all
 }
 
 func (p *planner) Where(text string) (*attr.Predicate, error) {

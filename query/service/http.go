@@ -24,6 +24,7 @@ func (s *Service) Handler() (http.Handler, error) {
 	gateway := runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, jsonMarshaler()),
 		runtime.WithErrorHandler(s.writeGatewayError),
+		runtime.WithRoutingErrorHandler(s.writeRoutingError),
 		runtime.WithForwardResponseOption(forward),
 		runtime.WithDisablePathLengthFallback(),
 		runtime.WithDisableHTTPMethodOverride(),
@@ -167,6 +168,19 @@ func (s *Service) writeGatewayError(_ context.Context, _ *runtime.ServeMux, _ ru
 		return
 	}
 	s.writeError(w, r, err)
+}
+
+// writeRoutingError is how the gateway answers a request that no call matches: with the code that HTTP has for it.
+func (s *Service) writeRoutingError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int) {
+	message := strings.ToLower(http.StatusText(code))
+	switch code {
+	case http.StatusNotFound:
+		s.writeStatus(w, r, status.New(codes.NotFound, message), code)
+	case http.StatusMethodNotAllowed:
+		s.writeStatus(w, r, status.Newf(codes.Unimplemented, "%s takes no %s", r.URL.Path, r.Method), code)
+	default:
+		s.writeStatus(w, r, status.New(codes.InvalidArgument, message), code)
+	}
 }
 
 // writeError answers with {code, message, details}.

@@ -84,6 +84,8 @@ func TestErrorsTellWhatToDo(t *testing.T) {
 	}
 	s.object(http.StatusNotFound, http.MethodGet, "/kappa/k22222", "")
 	s.object(http.StatusNotFound, http.MethodGet, "/nowhere", "")
+	s.object(http.StatusMethodNotAllowed, http.MethodPatch, "/kappa", "")
+	s.object(http.StatusMethodNotAllowed, http.MethodDelete, "/devices", "")
 	s.object(http.StatusNotFound, http.MethodPost, "/kappa/k22222", `{"paused":true}`)
 	s.object(http.StatusRequestEntityTooLarge, http.MethodPost, "/kappa/x", strings.Repeat(" ", 2<<20)+"{}")
 	s.object(http.StatusNotFound, http.MethodGet, "/devices/nobody", "")
@@ -135,6 +137,27 @@ func TestUpdateMakesARevision(t *testing.T) {
 	if salts := string(got.GetRevisions()[0].GetDevice().GetSalt()); salts != string(got.GetRevisions()[1].GetDevice().GetSalt()) || len(salts) != 16 {
 		t.Error("a revision has another salt, or none")
 	}
+}
+
+// TestPauseNeedsNoPlan pauses a kappa that could not be planned any more, and fails to resume it.
+func TestPauseNeedsNoPlan(t *testing.T) {
+	s := newStack(t, nil)
+	ref := s.put(indoor)
+	s.planner.refuse(true)
+	paused := s.object(http.StatusOK, http.MethodPost, "/kappa/indoor", `{"paused":true}`)
+	if kappa := paused["kappa"].(map[string]any); kappa["state"] != "paused" || kappa["revision"] != 2.0 {
+		t.Errorf("paused: %v", kappa)
+	}
+	if plan := paused["plan"].(map[string]any); plan["revision"] != 2.0 || plan["population"] != 12000.0 {
+		t.Errorf("its plan: %v", plan)
+	}
+	revisions := s.engine.kappas[ref].GetRevisions()
+	if len(revisions) != 2 || revisions[0].GetDevice().GetPaused() || !revisions[1].GetDevice().GetPaused() {
+		t.Errorf("the engine has %v", revisions)
+	}
+	s.object(http.StatusUnprocessableEntity, http.MethodPost, "/kappa/indoor", `{"paused":false}`)
+	s.planner.refuse(false)
+	s.object(http.StatusOK, http.MethodPost, "/kappa/indoor", `{"paused":false}`)
 }
 
 func TestRestartRemembers(t *testing.T) {
