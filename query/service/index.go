@@ -25,6 +25,7 @@ type history struct {
 	windows  []int64
 	results  map[int64]map[resultKey]entry
 	count    int
+	dropped  int64 // start of the newest window that was dropped to make room, 0 for none
 	watchers map[*watcher]struct{}
 }
 
@@ -71,7 +72,9 @@ func (x *index) add(sequence uint64, r *quadratv1.Result) bool {
 		return false
 	}
 	e := entry{sequence, r}
-	h.put(start, key, e, !there)
+	if h.dropped == 0 || start > h.dropped {
+		h.put(start, key, e, !there) // an older one would stand behind a gap; the archive has it
+	}
 	for h.count > x.resultsMax && len(h.windows) > 1 {
 		h.dropOldest()
 	}
@@ -110,6 +113,7 @@ func (h *history) put(start int64, key resultKey, e entry, isNew bool) {
 }
 
 func (h *history) dropOldest() {
+	h.dropped = max(h.dropped, h.windows[0])
 	h.count -= len(h.results[h.windows[0]])
 	delete(h.results, h.windows[0])
 	h.windows = h.windows[1:]
