@@ -315,6 +315,10 @@ func (e *Engine) advanceKappa(k *kappa, out *output) {
 	}
 	for {
 		p := k.at(k.next)
+		if p == nil { // its revision was dropped before it closed
+			k.next = k.plans[0].from
+			continue
+		}
 		_, end := p.span(k.next)
 		if end+p.graceMs > e.levelMs {
 			break

@@ -81,6 +81,35 @@ func TestEventTimeCloses(t *testing.T) {
 	}
 }
 
+// TestDroppedRevision takes the revision of a window that has not closed away, as the bound on a record's size can: the
+// engine goes on with the windows of the next one.
+func TestDroppedRevision(t *testing.T) {
+	w := newWorld(t, 4)
+	w.populate(40)
+	e, err := New(Config{
+		JetStream: w.broker.JetStream(), Frames: w.registry, Sink: w.sink, Folder: w.folder, Clock: w.clock, Allocator: w.alloc,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.release()
+	record := w.deploy("k1", 1, nil, meanPlan("none"))
+	if err := e.Apply(record); err != nil {
+		t.Fatal(err)
+	}
+	later := proto.Clone(record).(*quadratv1.KappaRecord)
+	later.GetRevisions()[0].GetDevice().Revision = 2
+	later.GetRevisions()[0].GetDevice().FromWindow = firstWindow + 3
+	if err := e.Apply(later); err != nil {
+		t.Fatal(err)
+	}
+	var out output
+	e.take(&message{sequence: 1, partition: broker.Partitions, markMs: end(firstWindow + 3).UnixMilli()}, &out)
+	if len(out.results) != 1 || out.results[0].GetPlanRevision() != 2 {
+		t.Errorf("results %v, want those of the window that is left", out.results)
+	}
+}
+
 func TestApplyRefuses(t *testing.T) {
 	w := newWorld(t, 4)
 	w.populate(40)
