@@ -230,7 +230,7 @@ func (a *Analysis) variance(l *linear, again func([]float64) (float64, error)) (
 		return 0, 0, &design.Error{Code: design.Range}
 	}
 	if v < 0 {
-		return 0, 0, &design.Error{Code: design.Negative, Detail: "choose brewer or syg"}
+		return 0, 0, &design.Error{Code: design.Negative, Detail: "this form can be; for unequal probabilities choose brewer or syg"}
 	}
 	for k, s := range l.noise {
 		if s > 0 {
