@@ -334,3 +334,47 @@ func TestExportReplacesItselfAndNothingElse(t *testing.T) {
 		t.Fatal("force removed a foreign file")
 	}
 }
+
+// hookFS is the disk, with a call before each file that is opened for reading.
+type hookFS struct {
+	Disk
+
+	opened func()
+}
+
+// Open calls the hook first.
+func (h *hookFS) Open(path string) (ReadFile, error) {
+	h.opened()
+	return h.Disk.Open(path)
+}
+
+// TestExportSeesOneCommit commits further windows and a further revision while weights are being counted and results
+// chosen: what comes out is what was committed when the export began.
+func TestExportSeesOneCommit(t *testing.T) {
+	hook := &hookFS{opened: func() {}}
+	s := open(t, t.TempDir(), Config{FS: hook})
+	position := uint64(0)
+	add := func(revision uint32) {
+		rec := recordOf(t, makeReports(rand.New(rand.NewPCG(position, 1)), position+1, 200))
+		defer rec.Release()
+		position += 200
+		must(t, s.Reports(rec))
+		must(t, s.Results([]*quadratv1.Result{makeResult(0, revision, 20)}))
+		must(t, s.Commit(position))
+	}
+	add(1)
+	for name, scan := range map[string]func() Records{
+		"reports": func() Records { return s.ScanWeighted(t.Context(), testRef, time.Time{}, time.Time{}) },
+		"results": func() Records { return s.ScanResults(t.Context(), testRef, time.Time{}, time.Time{}, true) },
+	} {
+		want := collect(t, scan())
+		revision := uint32(position/200) + 1
+		hook.opened = func() {
+			hook.opened = func() {}
+			add(revision)
+		}
+		if got := collect(t, scan()); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %d rows while a commit came, %d before it", name, len(got), len(want))
+		}
+	}
+}

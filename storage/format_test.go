@@ -42,7 +42,7 @@ func goldenStore(t *testing.T) *Store {
 }
 
 func goldenScan(s *Store, k Kind) Records {
-	return s.scan(context.Background(), k, testRef, spanOf(time.Time{}, time.Time{}), nil)
+	return s.latest(context.Background(), k, testRef, spanOf(time.Time{}, time.Time{}))
 }
 
 // TestGoldenFilesOfVersion1 reads files that version 1 wrote, as bytes in testdata. Never write them anew: a change of

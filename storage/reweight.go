@@ -184,10 +184,10 @@ func (w *Weights) Apply(rec arrow.Record, alloc memory.Allocator) (arrow.Record,
 // window.
 func (s *Store) ScanWeighted(ctx context.Context, ref string, since, until time.Time) Records {
 	return func(yield func(arrow.Record, error) bool) {
-		windows := spanOf(since, until)
+		windows, segments := spanOf(since, until), s.Segments()
 		w := NewWeights(LeastResponses)
 		names := []string{colWindowStart, colStatistic, colStratum, colPopulation}
-		for rec, err := range s.scan(ctx, KindReports, ref, windows, names) {
+		for rec, err := range s.scan(ctx, segments, KindReports, ref, windows, names) {
 			if err == nil {
 				err = w.CountReports(rec)
 			}
@@ -196,7 +196,7 @@ func (s *Store) ScanWeighted(ctx context.Context, ref string, since, until time.
 				return
 			}
 		}
-		for rec, err := range s.scan(ctx, KindStrata, ref, windows, names) {
+		for rec, err := range s.scan(ctx, segments, KindStrata, ref, windows, names) {
 			if err == nil {
 				err = w.CountStrata(rec)
 			}
@@ -205,7 +205,7 @@ func (s *Store) ScanWeighted(ctx context.Context, ref string, since, until time.
 				return
 			}
 		}
-		for rec, err := range s.scan(ctx, KindReports, ref, windows, nil) {
+		for rec, err := range s.scan(ctx, segments, KindReports, ref, windows, nil) {
 			if err != nil {
 				yield(nil, err)
 				return

@@ -34,12 +34,12 @@ func spanOf(since, until time.Time) span {
 // ScanReports streams the committed reports of a kappa, by reference, whose windows start in [since, until); a zero
 // time stands for no bound. Rows are in order inside a segment, segments by date and position. Weights are 1/pi.
 func (s *Store) ScanReports(ctx context.Context, ref string, since, until time.Time) Records {
-	return s.scan(ctx, KindReports, ref, spanOf(since, until), nil)
+	return s.latest(ctx, KindReports, ref, spanOf(since, until))
 }
 
 // ScanStrata streams the committed strata of a kappa as ScanReports does its reports.
 func (s *Store) ScanStrata(ctx context.Context, ref string, since, until time.Time) Records {
-	return s.scan(ctx, KindStrata, ref, spanOf(since, until), nil)
+	return s.latest(ctx, KindStrata, ref, spanOf(since, until))
 }
 
 // Refs is the references of all kappas that have committed rows, sorted.
@@ -52,10 +52,18 @@ func (s *Store) Refs() []string {
 	return slices.Compact(refs)
 }
 
-// scan streams rows of one kind, only the named columns, or all when names is empty.
-func (s *Store) scan(ctx context.Context, k Kind, ref string, windows span, names []string) Records {
+// latest streams all columns of the rows that are committed when the stream begins.
+func (s *Store) latest(ctx context.Context, k Kind, ref string, windows span) Records {
 	return func(yield func(arrow.Record, error) bool) {
-		segments := slices.DeleteFunc(s.Segments(), func(g Segment) bool {
+		s.scan(ctx, s.Segments(), k, ref, windows, nil)(yield)
+	}
+}
+
+// scan streams rows of one kind from the given segments, only the named columns, or all when names is empty. Whoever
+// scans more than once takes the segments once, so that every pass sees the same commits.
+func (s *Store) scan(ctx context.Context, of []Segment, k Kind, ref string, windows span, names []string) Records {
+	return func(yield func(arrow.Record, error) bool) {
+		segments := slices.DeleteFunc(slices.Clone(of), func(g Segment) bool {
 			return g.Kind != k || g.Ref != ref || !windows.overlaps(g.WindowFirstMs, g.WindowLastMs)
 		})
 		slices.SortStableFunc(segments, func(a, b Segment) int {
@@ -120,9 +128,10 @@ func cutWindows(rec arrow.Record, windows span) arrow.Record {
 func (s *Store) ScanResults(ctx context.Context, ref string, since, until time.Time, newest bool) Records {
 	windows := spanOf(since, until)
 	return func(yield func(arrow.Record, error) bool) {
+		segments := s.Segments()
 		chosen := map[resultKey]int64{} // newest revision, by key without revision; −1 once told
 		keys := []string{colWindowStart, colStatistic, colCell, colRevision}
-		for rec, err := range s.scan(ctx, KindResults, ref, windows, keys) {
+		for rec, err := range s.scan(ctx, segments, KindResults, ref, windows, keys) {
 			if err != nil {
 				yield(nil, err)
 				return
@@ -136,7 +145,7 @@ func (s *Store) ScanResults(ctx context.Context, ref string, since, until time.T
 				}
 			})
 		}
-		for rec, err := range s.scan(ctx, KindResults, ref, windows, nil) {
+		for rec, err := range s.scan(ctx, segments, KindResults, ref, windows, nil) {
 			if err != nil {
 				yield(nil, err)
 				return
