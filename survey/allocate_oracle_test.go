@@ -128,6 +128,10 @@ func TestAllocateBudgetBuysInOrderOfWorth(t *testing.T) {
 			t.Fatal(err)
 		}
 		cost := costOf(got, strata)
+		next, err := Allocate(CostOptimal, got[0]+got[1]+1, strata)
+		if err == nil && costOf(next, strata) <= budget {
+			t.Fatalf("budget %g: %v leaves money for %v", budget, got, next)
+		}
 		if cost > budget {
 			t.Fatalf("budget %g: %v costs %g", budget, got, cost)
 		}
@@ -139,6 +143,26 @@ func TestAllocateBudgetBuysInOrderOfWorth(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Power allocation goes by the coefficient of variation: a stratum measured in another unit keeps its share.
+func TestPowerDoesNotDependOnUnits(t *testing.T) {
+	strata := oracleStrata()
+	strata[0].Noise = 50
+	before, err := Allocate(Power, 200, strata)
+	if err != nil {
+		t.Fatal(err)
+	}
+	strata[0].StdDev *= 30
+	strata[0].Mean *= -30
+	strata[0].Noise *= 900
+	after, err := Allocate(Power, 200, strata)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before[0] != after[0] || before[1] != after[1] {
+		t.Errorf("%v, then %v", before, after)
 	}
 }
 

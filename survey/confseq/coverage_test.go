@@ -235,46 +235,96 @@ func TestBitsHold(t *testing.T) {
 	}
 }
 
-// The oracle of the grid: the capitals computed afresh, for means between the candidates.
+// The oracle of the grid: the capitals computed afresh for means between the candidates, with and without replacement.
 func TestBettingIsTheHedgedCapital(t *testing.T) {
-	rng := rand.New(rand.NewPCG(11, 12))
-	b, err := NewBetting(Plan{Range: Range{0, 1}, Confidence: 0.95}, 100)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var sample []float64
-	for range 150 {
-		x := rng.Float64() * rng.Float64()
-		sample = append(sample, x)
-		if err := b.Add(x); err != nil {
+	for _, population := range []int64{0, 250} {
+		rng := rand.New(rand.NewPCG(11, 12))
+		b, err := NewBetting(Plan{Range: Range{0, 1}, Confidence: 0.95, Population: population}, 1000)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	low, high := b.Interval()
-	// rejected says whether m is out at any time.
-	rejected := func(m float64) bool {
-		s, squares, up, down := 0.0, 0.0, 1.0, 1.0
-		for i, x := range sample {
-			n := float64(i + 1)
-			lambda := math.Sqrt(2 * math.Log(40) / ((0.25 + squares) / n * n * math.Log(1+n)))
-			up *= 1 + math.Min(lambda, 0.5/m)*(x-m)
-			down *= 1 + math.Min(lambda, 0.5/(1-m))*(m-x)
-			if up >= 40 || down >= 40 {
-				return true
+		var sample []float64
+		for range 120 {
+			x := rng.Float64() * rng.Float64()
+			sample = append(sample, x)
+			if err := b.Add(x); err != nil {
+				t.Fatal(err)
 			}
-			s += x
-			d := x - (0.5+s)/(n+1)
-			squares += d * d
 		}
-		return false
-	}
-	exactLow, exactHigh := 1.0, 0.0
-	for m := 0.0005; m < 1; m += 0.001 {
-		if !rejected(m) {
-			exactLow, exactHigh = math.Min(exactLow, m), math.Max(exactHigh, m)
+		low, high := b.Interval()
+		exactLow, exactHigh := 1.0, 0.0
+		for m := 0.0001; m < 1; m += 0.0002 {
+			if !rejected(sample, m, float64(population)) {
+				exactLow, exactHigh = math.Min(exactLow, m), math.Max(exactHigh, m)
+			}
+		}
+		t.Logf("population %d: [%g, %g], exact [%g, %g]", population, low, high, exactLow, exactHigh)
+		if low > exactLow || low < exactLow-0.0013 || high < exactHigh || high > exactHigh+0.0013 {
+			t.Errorf("population %d: [%g, %g], exact [%g, %g]", population, low, high, exactLow, exactHigh)
 		}
 	}
-	if low > exactLow || low < exactLow-0.0115 || high < exactHigh || high > exactHigh+0.0115 {
-		t.Errorf("[%g, %g], exact [%g, %g]", low, high, exactLow, exactHigh)
+}
+
+// rejected says whether the mean m has been bet out at any time.
+func rejected(sample []float64, m, population float64) bool {
+	s, squares, up, down := 0.0, 0.0, 1.0, 1.0
+	for i, x := range sample {
+		n := float64(i + 1)
+		lambda := math.Sqrt(2 * math.Log(40) / ((0.25 + squares) / n * n * math.Log(1+n)))
+		next := m
+		if population > 0 {
+			next = (population*m - s) / (population - n + 1)
+		}
+		if next < 0 || next > 1 {
+			return true
+		}
+		up *= 1 + math.Min(lambda, 0.5/next)*(x-next)
+		down *= 1 + math.Min(lambda, 0.5/(1-next))*(next-x)
+		if up >= 40 || down >= 40 {
+			return true
+		}
+		s += x
+		d := x - (0.5+s)/(n+1)
+		squares += d * d
+	}
+	return false
+}
+
+// The predictable mixture is its formula, with and without replacement.
+func TestPredictableMixtureIsItsFormula(t *testing.T) {
+	for _, population := range []float64{0, 400} {
+		rng := rand.New(rand.NewPCG(13, 14))
+		p, err := NewPredictableMixture(Plan{Range: Range{0, 1}, Confidence: 0.95, Population: int64(population)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum, squares, centre, slope, spread := 0.0, 0.0, 0.0, 0.0, math.Log(40)
+		low, high := 0.0, 1.0
+		for i := range 300 {
+			x := math.Sqrt(rng.Float64())
+			if err := p.Add(x); err != nil {
+				t.Fatal(err)
+			}
+			n := float64(i + 1)
+			before := (0.5 + sum) / n
+			lambda := math.Min(0.5, math.Sqrt(2*math.Log(40)/((0.25+squares)/n*n*math.Log(n+1))))
+			gone, weight := 0.0, 1.0
+			if population > 0 {
+				gone, weight = sum/(population-n+1), 1+(n-1)/(population-n+1)
+			}
+			centre += lambda * (x + gone)
+			slope += lambda * weight
+			spread += (x - before) * (x - before) * (-math.Log(1-lambda) - lambda)
+			sum += x
+			after := (0.5 + sum) / (n + 1)
+			squares += (x - after) * (x - after)
+			low, high = math.Max(low, (centre-spread)/slope), math.Min(high, (centre+spread)/slope)
+			if population > 0 {
+				low, high = math.Max(low, sum/population), math.Min(high, (sum+population-n)/population)
+			}
+		}
+		if l, h := p.Interval(); math.Abs(l-low) > 1e-12 || math.Abs(h-high) > 1e-12 {
+			t.Errorf("population %g: [%g, %g], want [%g, %g]", population, l, h, low, high)
+		}
 	}
 }
