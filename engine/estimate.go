@@ -33,7 +33,7 @@ func (k *kappa) estimate(w *window, responseFloor float64) []*quadratv1.Result {
 			if domain != allCells {
 				name.cell = w.layout.cells[domain].text
 			}
-			if !w.plan.fixed {
+			if !w.plan.repeats { // else their sampling errors don't average out
 				r.Running = k.run(name, &w.told[s*domains+d], estimate, err == nil, w.plan.confidence)
 			}
 			out = append(out, r)

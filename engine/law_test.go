@@ -12,6 +12,7 @@ import (
 	"github.com/quadrat-dev/quadrat/fleet"
 	"github.com/quadrat-dev/quadrat/internal/broker"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+	"github.com/quadrat-dev/quadrat/survey/panel"
 )
 
 // TestLostFrameIsTold restarts over a registry that has forgotten devices: nothing more is counted in the open window, and
@@ -153,5 +154,49 @@ func TestApplyRefuses(t *testing.T) {
 	}
 	if _, err := New(Config{ResponseFloor: 2}); err == nil || strings.Count(err.Error(), "\n") != 4 {
 		t.Errorf("faults of an empty config: %v", err)
+	}
+}
+
+// TestNoRunningMeanOfRepeatedPanels: where the same devices answer window after window while others rest, their sampling
+// errors don't average out, and no running mean is shown. Where all take turns, or a lap is long enough for the next one
+// to ask those who rested, there is one.
+func TestNoRunningMeanOfRepeatedPanels(t *testing.T) {
+	w := newWorld(t, 4)
+	w.populate(40)
+	for name, c := range map[string]struct {
+		lap      uint32
+		rotation string
+		rests    bool
+		repeats  bool
+	}{
+		"fixed":               {1, "fixed", false, true},
+		"all take turns":      {2, "rotating", false, false},
+		"short lap and rests": {panel.TurnWindows - 1, "rotating", true, true},
+		"long lap and rests":  {panel.TurnWindows, "rotating", true, false},
+	} {
+		revision := w.deploy("k1", c.lap, nil, meanPlan("none")).GetRevisions()[0]
+		revision.Plan.Rotation = c.rotation
+		if last := revision.GetDevice().GetStrata()[0].GetLast(); c.rests {
+			last[len(last)-1]--
+		}
+		p, err := newPlan(revision)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.repeats != c.repeats {
+			t.Errorf("%s: repeats is %v", name, p.repeats)
+		}
+	}
+	w.clock.Set(end(firstWindow - 1))
+	record := w.deploy("k1", 2, nil, meanPlan("none"))
+	last := record.GetRevisions()[0].GetDevice().GetStrata()[0].GetLast()
+	last[len(last)-1]--
+	w.start(true, nil, record)
+	w.script(record, 2, func() {})
+	w.stop()
+	for _, r := range w.sink.newest() {
+		if r.Running != nil {
+			t.Errorf("a running mean of repeated panels: %v", r.GetRunning())
+		}
 	}
 }

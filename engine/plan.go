@@ -28,7 +28,7 @@ type plan struct {
 	windowMs   int64
 	graceMs    int64
 	paused     bool
-	fixed      bool // FIXED panel: the same devices answer in every window
+	repeats    bool // the same devices answer again before others have had their turn
 	salt       panel.Salt
 	query      fleet.Query
 	by         []string       // attributes of the strata
@@ -90,7 +90,7 @@ func newPlan(r *quadratv1.PlanRevision) (*plan, error) {
 	p := &plan{
 		ref: d.GetRef(), name: d.GetName(), revision: d.GetRevision(), from: d.GetFromWindow(),
 		windowMs: int64(d.GetWindowMs()), graceMs: int64(d.GetGraceMs()), paused: d.GetPaused(),
-		fixed: r.GetPlan().GetRotation() == "fixed", salt: panel.Salt(d.GetSalt()), by: d.GetStratifiedBy(),
+		repeats: r.GetPlan().GetRotation() == "fixed", salt: panel.Salt(d.GetSalt()), by: d.GetStratifiedBy(),
 		lapWindows: int64(d.GetLapWindows()), groupBy: d.GetGroupBy(), confidence: d.GetConfidence(),
 		epsilon: privacy.Micro(d.GetEpsilonMicro()).Float64(), members: map[string]int{},
 	}
@@ -149,6 +149,7 @@ func (p *plan) compileStrata(d *quadratv1.DevicePlan) error {
 		}
 		p.strata = append(p.strata, s.GetName())
 		p.rotations = append(p.rotations, rotation)
+		p.repeats = p.repeats || rotation.Rests() && d.GetLapWindows() < panel.TurnWindows
 		for _, m := range s.GetMembers() {
 			key := join(m.GetValues())
 			if _, taken := p.members[key]; taken {

@@ -13,8 +13,8 @@ const runningWindows = 100
 // The sequence is the two-sided normal mixture (Robbins 1970; Howard, Ramdas, McAuliffe and Sekhon 2021) in its
 // asymptotic form for means that change with time (Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas 2024): it speaks of
 // the mean of the windows' true values, whatever these were. It takes the windows' errors as uncorrelated, or
-// negatively correlated as under rotation within a lap. Under FIXED panels the same devices answer in each window, their
-// sampling errors don't average out, and the sequence would be too short: it must not be shown for them.
+// negatively correlated as under rotation within a lap. Where the same devices answer in each window, or lap after lap while
+// others rest, their sampling errors don't average out, and the sequence would be too short: it must not be shown then.
 type Running struct {
 	Windows  int64   // windows so far
 	Mean     float64 // mean of their values

@@ -2,10 +2,10 @@ package plan
 
 import (
 	"fmt"
-	"math"
 	"strings"
 
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+	"github.com/quadrat-dev/quadrat/survey/panel"
 )
 
 // NeedsRedraw tells whether a revision no longer fits the frame, and why: the frame was empty and is not, a combination of
@@ -55,10 +55,6 @@ func reasonIf(condition bool, reason string) string {
 	return ""
 }
 
-// turnWindows is how many windows a revision with a shorter lap is in force for at least before its panels move on to those
-// who rest, so that not every window needs a broadcast.
-const turnWindows = 60
-
 // NextTurn gives the window from which a new revision should let those report who rest in this one: the first window of a
 // the next lap, or of a later one when laps are so short that it would come less than 60 windows after the revision came
 // into force. ok is false when nobody rests, because all take turns, and for FIXED panels, which stay. Build that revision
@@ -70,16 +66,14 @@ func NextTurn(rev *quadratv1.PlanRevision) (window int64, ok bool) {
 		return 0, false
 	}
 	for _, s := range device.GetStrata() {
-		if last := s.GetLast(); len(last) > 0 && last[len(last)-1] != math.MaxUint64 {
-			ok = true
-		}
+		ok = ok || Rotation(device, s).Rests()
 	}
 	if !ok {
 		return 0, false
 	}
 	earliest := device.GetFromWindow() + 1
-	if lap < turnWindows {
-		earliest += turnWindows - 1
+	if lap < panel.TurnWindows {
+		earliest += panel.TurnWindows - 1
 	}
 	return (earliest + lap - 1) / lap * lap, true
 }

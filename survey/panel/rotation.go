@@ -76,6 +76,15 @@ func (r Rotation) Due(n Number, windowIndex int64) (statistic uint32, due bool) 
 	return uint32((uint64(slot) + lap%slots) % slots), true
 }
 
+// TurnWindows is how many windows a lap must have for the panels to move on to those who rest at its end. Shorter laps are
+// repeated for about as many windows first, so that not every window needs a broadcast.
+const TurnWindows = 60
+
+// Rests says whether some offsets stand in no arc, so that devices may rest.
+func (r Rotation) Rests() bool {
+	return len(r.Last) > 0 && r.Last[len(r.Last)-1] != ^uint64(0)
+}
+
 // Next returns the origin for the following lap: the first number that rested in r, or r's origin when none did. The
 // numbers must be sorted ascending.
 func Next(sorted []Number, r Rotation) Number {
