@@ -88,12 +88,12 @@ func (b *Broker) Conn() *nats.Conn { return b.conn }
 // JetStream is JetStream over the broker's own connection.
 func (b *Broker) JetStream() jetstream.JetStream { return b.js }
 
-// URL is where clients connect to.
+// URL is where clients connect to, without the user, password or token that it may have been given with: it is shown.
 func (b *Broker) URL() string {
 	if b.server != nil {
 		return b.server.ClientURL()
 	}
-	return b.config.URL
+	return redacted(b.config.URL)
 }
 
 // Connect makes a further connection, which the caller closes. Name shows in the server's connection list.
@@ -115,10 +115,11 @@ func (b *Broker) Connect(name string, options ...nats.Option) (*nats.Conn, error
 	if b.config.Token != "" {
 		all = append(all, nats.Token(b.config.Token))
 	}
+	url := b.config.URL
 	if b.server != nil {
-		all = append(all, nats.InProcessServer(b.server))
+		url, all = b.server.ClientURL(), append(all, nats.InProcessServer(b.server))
 	}
-	conn, err := nats.Connect(b.URL(), append(all, options...)...)
+	conn, err := nats.Connect(url, append(all, options...)...)
 	if err != nil {
 		return nil, fmt.Errorf("nats %s: %w", redacted(b.URL()), err)
 	}

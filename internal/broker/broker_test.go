@@ -64,6 +64,10 @@ func TestOutside(t *testing.T) {
 	if _, err := Open(t.Context(), Config{URL: inner.URL()}); err == nil {
 		t.Fatal("joined without the token")
 	}
+	inside := open(t, Config{URL: strings.Replace(inner.URL(), "://", "://secret@", 1)})
+	if inside.URL() != inner.URL() {
+		t.Errorf("shown as %s, want %s", inside.URL(), inner.URL())
+	}
 }
 
 func TestAtomicBatchSpansSubjects(t *testing.T) {
