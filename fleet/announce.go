@@ -71,6 +71,8 @@ func checkText(what, s string) error {
 		return &Error{Code: Size, Detail: what + " is longer than 128 bytes"}
 	case !utf8.ValidString(s):
 		return &Error{Code: Text, Detail: what + " is not UTF-8"}
+	case strings.IndexByte(s, 0) >= 0:
+		return &Error{Code: Text, Detail: what + " holds a NUL"}
 	case s == attr.Missing:
 		return &Error{Code: Text, Detail: what + " is " + attr.Missing + ", which stands for a missing value"}
 	}

@@ -76,6 +76,7 @@ func TestHelloRefusesWhatBreaksItsLaw(t *testing.T) {
 		"many attributes":    {func(h *quadratv1.Hello) { h.Attributes = many }, Size},
 		"long value":         {func(h *quadratv1.Hello) { h.Attributes["a"] = strings.Repeat("x", 129) }, Size},
 		"value not UTF-8":    {func(h *quadratv1.Hello) { h.Attributes["a"] = "\xff" }, Text},
+		"value with a NUL":   {func(h *quadratv1.Hello) { h.Attributes["a"] = "x\x00y" }, Text},
 		"reserved value":     {func(h *quadratv1.Hello) { h.Attributes["a"] = "(missing)" }, Text},
 		"empty name":         {func(h *quadratv1.Hello) { h.Attributes[""] = "x" }, Text},
 		"capability twice":   {func(h *quadratv1.Hello) { h.Capabilities = append(h.Capabilities, h.Capabilities[0]) }, Text},
