@@ -127,7 +127,7 @@ func TestOrderedSamplesAreNested(t *testing.T) {
 	}
 }
 
-// Sampford's own procedure would need some e^130 attempts here; the exact walk needs one. Another implementation fell back
+// Sampford's own procedure would need more than e^150 attempts here; the exact walk needs one. Another implementation fell back
 // on equal probabilities without a word where rejection didn't end.
 func TestSampfordAlwaysEnds(t *testing.T) {
 	sizes := make([]float64, 1000)
