@@ -5,7 +5,6 @@ import (
 	"math"
 
 	"github.com/quadrat-dev/quadrat/query/script"
-	"github.com/quadrat-dev/quadrat/survey"
 )
 
 // design is a question with every choice made.
@@ -154,56 +153,4 @@ func (d *design) panel() int {
 		sum += n
 	}
 	return int(math.Round(sum))
-}
-
-// share allocates n devices a window to the strata. Strata that would get fewer than two answers to each statistic get as
-// many, and the rest is allocated anew.
-func (d *design) share(n int) ([]int, error) {
-	least := answersLeast * d.q.slots()
-	most := d.most()
-	out := make([]int, len(d.strata))
-	clamped := make([]bool, len(d.strata))
-	for {
-		var open []int
-		var strata []survey.AllocStratum
-		rest := n
-		for h, s := range d.strata {
-			if clamped[h] {
-				out[h], rest = least, rest-least
-				continue
-			}
-			open = append(open, h)
-			strata = append(strata, survey.AllocStratum{
-				Population: int64(s.size), StdDev: d.spread(0, h), Noise: d.answers[0].noise, Most: int64(most[h]),
-			})
-		}
-		if len(open) == 0 {
-			return out, nil
-		}
-		sizes, err := survey.Allocate(d.method(), int64(rest), strata)
-		if err != nil {
-			return nil, err
-		}
-		again := false
-		for k, h := range open {
-			out[h] = int(sizes[k])
-			if out[h] < least {
-				clamped[h], again = true, true
-			}
-		}
-		if !again {
-			return out, nil
-		}
-	}
-}
-
-// method is how devices are allocated; Neyman goes by the first statistic.
-func (d *design) method() survey.Method {
-	switch allocate := d.q.script.Sample.Allocate; {
-	case allocate == script.Equal:
-		return survey.Equal
-	case allocate == script.Neyman && d.answers[0].known:
-		return survey.Neyman
-	}
-	return survey.Proportional
 }

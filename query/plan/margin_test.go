@@ -231,7 +231,7 @@ func TestUniformPopulation(t *testing.T) {
 // TestMarginIsSurveys sets the prediction for {} against the formula of package survey.
 func TestMarginIsSurveys(t *testing.T) {
 	frame := fleet("asia", "", 800, "europe", "", 150, "", "", 50)
-	for _, method := range []string{"PROPORTIONAL", "EQUAL", "NEYMAN"} {
+	for _, method := range []string{"PROPORTIONAL", "EQUAL", "NEYMAN", "POWER 0.3"} {
 		text := "SELECT mean(x) FROM a.q SAMPLE 97 DEVICES STRATIFIED BY region ALLOCATE " + method +
 			" WINDOW 1m PRIVACY LOCAL EPSILON 2 PER 4m BETWEEN 0 AND 8"
 		rev, err := plan.Build(prepared(t, text, nil), frame, plan.Options{})

@@ -58,6 +58,8 @@ func (d *design) allocation() string {
 		return "all"
 	case s.Allocate == "":
 		return "proportional"
+	case s.Allocate == script.Power:
+		return fmt.Sprintf("power %g", s.Exponent.Value)
 	}
 	return strings.ToLower(string(s.Allocate))
 }
@@ -132,8 +134,12 @@ func (d *design) warn(panels []float64) []string {
 				"in a window", strings.Join(s.parts, ", ")))
 		}
 	}
-	if d.q.script.Sample.Allocate == script.Neyman && len(d.q.pilot[d.q.asked[0].name]) == 0 {
+	allocate, blind := d.q.script.Sample.Allocate, len(d.q.pilot[d.q.asked[0].name]) == 0
+	if blind && allocate == script.Neyman {
 		out = append(out, "no standard deviations are known yet, so NEYMAN allocates as PROPORTIONAL")
+	}
+	if blind && allocate == script.Power {
+		out = append(out, "no standard deviations are known yet, so POWER allocates by the strata's sizes alone")
 	}
 	for i, a := range d.answers {
 		if !a.known {

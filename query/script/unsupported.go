@@ -11,9 +11,6 @@ func Unsupported(s *Script) error {
 		}
 	}
 	if a := s.Sample; a != nil {
-		if a.Allocate == Power {
-			return unsupportedAt(a.AllocatePos, "ALLOCATE POWER", "PROPORTIONAL, EQUAL and NEYMAN can")
-		}
 		if a.Clustered.Text != "" {
 			return unsupportedAt(a.Clustered.Pos, "CLUSTERED BY", "STRATIFIED BY can")
 		}

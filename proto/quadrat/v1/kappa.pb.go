@@ -1100,7 +1100,7 @@ type Plan struct {
 	GraceSeconds float64 `protobuf:"fixed64,8,opt,name=grace_seconds,json=graceSeconds,proto3" json:"grace_seconds,omitempty"`
 	// "rotating" or "fixed".
 	Rotation string `protobuf:"bytes,9,opt,name=rotation,proto3" json:"rotation,omitempty"`
-	// "all", "proportional", "equal" or "neyman".
+	// "all", "proportional", "equal", "neyman" or "power" with its exponent, e.g. "power 0.5".
 	Allocation string `protobuf:"bytes,10,opt,name=allocation,proto3" json:"allocation,omitempty"`
 	// The strata.
 	Strata []*StratumView `protobuf:"bytes,11,rep,name=strata,proto3" json:"strata,omitempty"`
