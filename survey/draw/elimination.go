@@ -7,7 +7,7 @@ import (
 
 // Elimination draws Σπ units by Tillé's elimination procedure (Tillé 1996): from all open units one is struck out at a time, so
 // that after each step the rest has the inclusion probabilities of a sample of its size. pi is exact and the joint
-// probabilities are a plain product ([EliminationJoint]), but drawing takes N(N−n) time. A size of N−1 is Midzuno's complement.
+// probabilities are a plain product ([EliminationJoint]), but drawing takes N(N−n) time.
 func Elimination(src rand.Source, pi []float64) (Sample, error) {
 	sure, open, n, err := split(pi)
 	if err != nil {
