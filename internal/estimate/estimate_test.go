@@ -17,7 +17,7 @@ func near(got, want float64) bool { return math.Abs(got-want) <= 1e-6*math.Abs(w
 
 // Each call is one of R's, by way of files and flags; the numbers are those of the oracle tables.
 func TestFlagsAgainstR(t *testing.T) {
-	strat := estimate.Config{Data: external + "apistrat.csv", Stratum: "stype", Weight: "pw", FPC: []string{"fpc"}}
+	stratified := estimate.Config{Data: external + "apistrat.csv", Stratum: "stype", Weight: "pw", FPC: []string{"fpc"}}
 	clus1 := estimate.Config{Data: external + "apiclus1.csv", Cluster: []string{"dnum"}, Weight: "pw", FPC: []string{"fpc"}}
 	clus2 := estimate.Config{Data: external + "apiclus2.csv", Cluster: []string{"dnum", "snum"}, FPC: []string{"fpc1", "fpc2"}, DropMissing: true}
 	phase := estimate.Config{Data: external + "apisrs2ph.csv", FPC: []string{"fpc"}, Phase2: "resp", Phase2Stratum: "stype"}
@@ -33,10 +33,12 @@ func TestFlagsAgainstR(t *testing.T) {
 		config    estimate.Config
 		value, se float64
 	}{
-		"stratified mean": {with(strat, "mean(api00)", nil), 662.287363159321, 9.40894080278458},
-		"ratio":           {with(strat, "ratio(api.stu, enroll)", nil), 0.836956886940522, 0.00775710316663788},
-		"jackknife": {with(strat, "mean(api00)", func(c *estimate.Config) { c.Replicates = "jkn" }),
-			662.287363159321, 9.40894080278457},
+		"stratified mean": {with(stratified, "mean(api00)", nil), 662.287363159321, 9.40894080278458},
+		"ratio":           {with(stratified, "ratio(api.stu, enroll)", nil), 0.836956886940522, 0.00775710316663788},
+		"jackknife": {
+			with(stratified, "mean(api00)", func(c *estimate.Config) { c.Replicates = "jkn" }),
+			662.287363159321, 9.40894080278457,
+		},
 		"post-stratified": {with(clus1, "total(enroll)", func(c *estimate.Config) {
 			c.Poststratify = []byte(`{"stype":{"E":4421,"H":755,"M":1018}}`)
 		}), 3680892.56, 406292.93},

@@ -1,6 +1,7 @@
 package tabular
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -200,7 +201,7 @@ func (p *parser) chain(next func() (node, error), stop Truth, words ...string) (
 
 func (p *parser) not() (node, error) {
 	if p.depth++; p.depth > deepest {
-		return nil, fmt.Errorf("condition: nested too deeply")
+		return nil, errors.New("condition: nested too deeply")
 	}
 	defer func() { p.depth-- }()
 	if p.take("not", "!") {
@@ -212,14 +213,14 @@ func (p *parser) not() (node, error) {
 	}
 	inner, err := p.or()
 	if err == nil && !p.take(")") {
-		err = fmt.Errorf("condition: a parenthesis isn't closed")
+		err = errors.New("condition: a parenthesis isn't closed")
 	}
 	return inner, err
 }
 
 func (p *parser) comparison() (node, error) {
 	if p.at >= len(p.tokens) || !p.tokens[p.at].name {
-		return nil, fmt.Errorf("condition: a column's name is missing")
+		return nil, errors.New("condition: a column's name is missing")
 	}
 	c := &comparison{column: p.tokens[p.at].text}
 	p.at++
@@ -258,11 +259,11 @@ func (p *parser) value(c *comparison) error {
 func (p *parser) list(c *comparison) (node, error) {
 	c.operator = "="
 	if !p.take("(") {
-		return nil, fmt.Errorf("condition: want ( after in")
+		return nil, errors.New("condition: want ( after in")
 	}
 	for {
 		if p.at >= len(p.tokens) || !p.tokens[p.at].quoted {
-			return nil, fmt.Errorf("condition: in takes a list of 'texts'")
+			return nil, errors.New("condition: in takes a list of 'texts'")
 		}
 		if err := p.value(c); err != nil {
 			return nil, err
@@ -271,7 +272,7 @@ func (p *parser) list(c *comparison) (node, error) {
 			return c, nil
 		}
 		if !p.take(",") {
-			return nil, fmt.Errorf("condition: a parenthesis isn't closed")
+			return nil, errors.New("condition: a parenthesis isn't closed")
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package tabular
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unicode"
@@ -75,5 +76,5 @@ func unquote(text string, quote byte) (inner, rest string, err error) {
 		}
 		return b.String(), text[i+1:], nil
 	}
-	return "", "", fmt.Errorf("condition: a quote isn't closed")
+	return "", "", errors.New("condition: a quote isn't closed")
 }

@@ -69,7 +69,8 @@ func (s Spec) check(weight []float64) error {
 		return &Error{Code: Invalid, Detail: "no columns"}
 	}
 	b := s.Bounds
-	if !(b.none() && s.Function != Logit) && !(b.Low < 1 && b.High > 1 && finite(b.Low) && finite(b.High)) {
+	free, around := b.none() && s.Function != Logit, b.Low < 1 && b.High > 1 && finite(b.Low) && finite(b.High)
+	if !free && !around {
 		return &Error{Code: Invalid, Detail: "bounds must lie on both sides of 1"}
 	}
 	if s.Scale != nil && len(s.Scale) != len(weight) {

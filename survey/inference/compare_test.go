@@ -180,7 +180,7 @@ func (r entry) result(c *tally, i int, e inference.Estimate, err error, ours boo
 	c.check("degrees of freedom", e.DegreesOfFreedom, r.DF)
 	if i < len(r.Deff) {
 		deff := e.DesignEffect
-		if strings.Contains(r.ID, "strat_mean_api00_nofpc") {
+		if strings.Contains(r.ID, "strat_mean_api00_nofpc") { //nolint:misspell // R's name
 			deff = e.DesignEffectWR // the call asks for deff='replace'
 		}
 		c.check("design effect", deff, r.Deff[i])

@@ -158,7 +158,7 @@ func bits(in []bool) []float64 {
 	return y
 }
 
-var argument = regexp.MustCompile(`(id|ids|strata|strat|weights|weight|fpc|prob|probs)=~([\w.+]+)`)
+var argument = regexp.MustCompile(`(id|ids|strata|strat|weights|weight|fpc|prob|probs)=~([\w.+]+)`) //nolint:misspell // R's words
 
 // frames are what the design needs besides the data set.
 type frames struct {
@@ -177,7 +177,7 @@ func (r entry) study(t *testing.T, tab table, f frames) inference.Study {
 		}
 		size, class := "fpc", "stype"
 		stage := design.Stage{}
-		if r.Dataset == "f_strat" {
+		if r.Dataset == "f_strat" { //nolint:misspell // a file's name
 			size, class = "N", "class"
 			stage.Stratum = tab.factor(t, "country")
 		}

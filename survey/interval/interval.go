@@ -1,6 +1,7 @@
 package interval
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -59,7 +60,7 @@ type Input struct {
 // an exact binomial interval for as many rows stands in for every method for proportions.
 func Of(m Method, in Input) (low, high float64, note string, err error) {
 	if !(in.Confidence > 0 && in.Confidence < 1) || !(in.Variance >= 0) || !(in.Degrees >= 1) || math.IsInf(in.Variance, 0) || math.IsNaN(in.Value) {
-		return 0, 0, "", fmt.Errorf("interval: want a confidence in (0, 1), a variance ≥ 0 and at least one degree of freedom")
+		return 0, 0, "", errors.New("interval: want a confidence in (0, 1), a variance ≥ 0 and at least one degree of freedom")
 	}
 	t, se := TQuantile(in.Confidence, in.Degrees), math.Sqrt(in.Variance)
 	switch m {
