@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -163,21 +164,28 @@ func TestApplyRefuses(t *testing.T) {
 func TestNoRunningMeanOfRepeatedPanels(t *testing.T) {
 	w := newWorld(t, 4)
 	w.populate(40)
+	const circle = 1 << 64
 	for name, c := range map[string]struct {
 		lap      uint32
 		rotation string
-		rests    bool
+		share    float64 // of the circle that has arcs
 		repeats  bool
 	}{
-		"fixed":               {1, "fixed", false, true},
-		"all take turns":      {2, "rotating", false, false},
-		"short lap and rests": {panel.TurnWindows - 1, "rotating", true, true},
-		"long lap and rests":  {panel.TurnWindows, "rotating", true, false},
+		"fixed":                         {1, "fixed", 1, true},
+		"all take turns":                {2, "rotating", 1, false},
+		"the same in every window":      {1, "rotating", 0.99, true},
+		"ten laps, two fifths rest":     {6, "rotating", 0.6, true},
+		"ten laps, few rest":            {6, "rotating", 0.97, false},
+		"a long lap, and then the rest": {panel.TurnWindows, "rotating", 0.1, false},
 	} {
 		revision := w.deploy("k1", c.lap, nil, meanPlan("none")).GetRevisions()[0]
 		revision.Plan.Rotation = c.rotation
-		if last := revision.GetDevice().GetStrata()[0].GetLast(); c.rests {
-			last[len(last)-1]--
+		last := revision.GetDevice().GetStrata()[0].GetLast()
+		for i := range last {
+			last[i] = min(last[i], uint64(min(c.share*circle, math.Nextafter(circle, 0))))
+		}
+		if c.share == 1 {
+			last[len(last)-1] = math.MaxUint64
 		}
 		p, err := newPlan(revision)
 		if err != nil {
@@ -190,7 +198,7 @@ func TestNoRunningMeanOfRepeatedPanels(t *testing.T) {
 	w.clock.Set(end(firstWindow - 1))
 	record := w.deploy("k1", 2, nil, meanPlan("none"))
 	last := record.GetRevisions()[0].GetDevice().GetStrata()[0].GetLast()
-	last[len(last)-1]--
+	last[len(last)-1] = last[0] // half of the first stratum rests
 	w.start(true, nil, record)
 	w.script(record, 2, func() {})
 	w.stop()

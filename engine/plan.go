@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -149,7 +150,7 @@ func (p *plan) compileStrata(d *quadratv1.DevicePlan) error {
 		}
 		p.strata = append(p.strata, s.GetName())
 		p.rotations = append(p.rotations, rotation)
-		p.repeats = p.repeats || rotation.Rests() && d.GetLapWindows() < panel.TurnWindows
+		p.repeats = p.repeats || repeats(rotation)
 		for _, m := range s.GetMembers() {
 			key := join(m.GetValues())
 			if _, taken := p.members[key]; taken {
@@ -162,6 +163,19 @@ func (p *plan) compileStrata(d *quadratv1.DevicePlan) error {
 		p.members[""] = 0
 	}
 	return nil
+}
+
+// repeats tells whether laps are repeated so often while others rest that a running mean of their windows is less certain
+// than independent windows would make it. One lap of L windows asks the share c of a stratum's N devices; the mean over K
+// such laps has the sampling variance (1−c)S²/(cN), whatever K is, and that of K·L independent panels (1−c/L)S²/(cNK).
+func repeats(r panel.Rotation) bool {
+	lap, laps := float64(r.LapWindows), 1.0
+	if r.LapWindows < panel.TurnWindows {
+		laps = math.Ceil(panel.TurnWindows / lap)
+	}
+	const circle = 1 << 64
+	share := (float64(r.Last[len(r.Last)-1]) + 1) / circle
+	return r.Rests() && laps*(1-share) > 1-share/lap
 }
 
 func (p *plan) compileStatistics(d *quadratv1.DevicePlan) error {
