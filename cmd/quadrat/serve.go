@@ -32,6 +32,7 @@ Example: quadrat serve --data ./data --http 0.0.0.0:8080 --token-file token
 
 When it is ready it prints one line of JSON with its addresses on standard output; it logs on standard error. Port 0
 takes a free one. Flags go before QUADRAT_* in the environment, and those before quadrat.yaml.
+A broker of --nats must sync every write (sync_interval: always), or what was answered to devices can be lost with it.
 --speed is for fleets of simulated devices whose clocks run as fast. Such a clock begins at the machine's time whenever
 the server starts, so give each run a folder of its own.`
 }
