@@ -118,7 +118,7 @@ func (o *outside) parquet(place string, content []byte) error {
 		if err := rows.Close(); err != nil {
 			return err
 		}
-		if err != io.EOF { //nolint:errorlint // the reader's law is io.EOF itself
+		if err != io.EOF {
 			return err
 		}
 		err = nil

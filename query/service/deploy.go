@@ -252,7 +252,7 @@ func (s *Service) changed(ctx context.Context, record *quadratv1.KappaRecord, pa
 	}
 	revision := proto.CloneOf(latest(record))
 	revision.Device.Revision++
-	revision.Plan.Revision = revision.Device.GetRevision()
+	revision.Plan.Revision = revision.GetDevice().GetRevision()
 	return revision, nil
 }
 
