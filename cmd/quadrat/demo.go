@@ -25,8 +25,10 @@ type demoCmd struct {
 
 // Help shows an example.
 func (*demoCmd) Help() string {
-	return `Example: quadrat demo
-Example: quadrat demo --windows 200 --format json --offline 0.2
+	return `Example:
+
+    quadrat demo
+    quadrat demo --windows 200 --format json --offline 0.2
 
 Runs a server, a simulated fleet that replays real indoor temperatures, and a standing query, in one process and with
 nothing to configure. Each estimate stands beside the truth, which only a simulation can know. With --format json each

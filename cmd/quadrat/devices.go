@@ -22,8 +22,10 @@ type devicesCmd struct {
 
 // Help shows an example.
 func (*devicesCmd) Help() string {
-	return `Example: quadrat devices --where "region = 'asia' AND floor > 2" --limit 20
-Example: quadrat devices balcony-7 --format json`
+	return `Example:
+
+    quadrat devices --where "region = 'asia' AND floor > 2" --limit 20
+    quadrat devices balcony-7 --format json`
 }
 
 // Run lists devices.

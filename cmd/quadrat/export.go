@@ -32,7 +32,10 @@ type exportCmd struct {
 
 // Help shows an example.
 func (*exportCmd) Help() string {
-	return `Example: quadrat export indoor --what reports --format parquet --out ./export
+	return `Example:
+
+    quadrat export indoor --what reports --format parquet --out ./export
+
 Writes <out>/reports/kappa=<ref>/date=<date>/part-….parquet, which DuckDB, pandas and Spark read as one table. Reports
 hold the weights that the estimates used.`
 }

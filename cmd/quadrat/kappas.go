@@ -15,7 +15,7 @@ import (
 type listCmd struct{ remote }
 
 // Help shows an example.
-func (*listCmd) Help() string { return "Example: quadrat list --format json" }
+func (*listCmd) Help() string { return "Example:\n\n    quadrat list --format json" }
 
 // Run lists the kappas.
 func (c *listCmd) Run(ctx context.Context, t *terminal) error {
@@ -56,8 +56,11 @@ type getCmd struct {
 
 // Help shows an example.
 func (*getCmd) Help() string {
-	return `Example: quadrat get indoor
-Example: quadrat get k7f3q2 --since 2026-11-20T10:00:00Z --format json
+	return `Example:
+
+    quadrat get indoor
+    quadrat get k7f3q2 --since 2026-11-20T10:00:00Z --format json
+
 Without --since, --until and --limit it shows the newest window.`
 }
 
@@ -108,8 +111,11 @@ type watchCmd struct {
 
 // Help shows an example.
 func (*watchCmd) Help() string {
-	return `Example: quadrat watch indoor
-Example: quadrat watch indoor --count 10 --format json
+	return `Example:
+
+    quadrat watch indoor
+    quadrat watch indoor --count 10 --format json
+
 It comes back by itself when the connection breaks, and ends when the kappa is deleted.`
 }
 
@@ -159,8 +165,11 @@ type updateCmd struct {
 
 // Help shows an example.
 func (*updateCmd) Help() string {
-	return `Example: quadrat update indoor --pause
-Example: quadrat update indoor --param n=500
+	return `Example:
+
+    quadrat update indoor --pause
+    quadrat update indoor --param n=500
+
 A change is in force from the next window on.`
 }
 
@@ -197,7 +206,7 @@ type deleteCmd struct {
 
 // Help shows an example.
 func (*deleteCmd) Help() string {
-	return "Example: quadrat delete indoor\nIts results stay until retention ends, under its reference."
+	return "Example:\n\n    quadrat delete indoor\n\nIts results stay until retention ends, under its reference."
 }
 
 // Run deletes the kappa.

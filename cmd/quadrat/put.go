@@ -92,8 +92,11 @@ type putCmd struct {
 
 // Help shows an example.
 func (*putCmd) Help() string {
-	return `Example: quadrat put question.sql
-Example: quadrat put question.sql --param n=400
+	return `Example:
+
+    quadrat put question.sql
+    quadrat put question.sql --param n=400
+
 The same script again gives the same reference.`
 }
 
@@ -134,7 +137,10 @@ type explainCmd struct{ putCmd }
 
 // Help shows an example.
 func (*explainCmd) Help() string {
-	return `Example: quadrat explain question.sql
+	return `Example:
+
+    quadrat explain question.sql
+
 Tells panel, margin and privacy before anything is deployed or spent.`
 }
 

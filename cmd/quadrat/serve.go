@@ -27,8 +27,10 @@ type serveCmd struct {
 
 // Help shows an example.
 func (*serveCmd) Help() string {
-	return `Example: quadrat serve --data ./data
-Example: quadrat serve --data ./data --http 0.0.0.0:8080 --token-file token
+	return `Example:
+
+    quadrat serve --data ./data
+    quadrat serve --data ./data --http 0.0.0.0:8080 --token-file token
 
 When it is ready it prints one line of JSON with its addresses on standard output; it logs on standard error. Port 0
 takes a free one. Flags go before QUADRAT_* in the environment, and those before quadrat.yaml.

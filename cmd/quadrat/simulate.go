@@ -30,8 +30,10 @@ type simulateCmd struct {
 
 // Help shows an example.
 func (*simulateCmd) Help() string {
-	return `Example: quadrat simulate --nats nats://127.0.0.1:4222 --devices 5000
-Example: quadrat simulate --devices 5000 --windows 3 --offline 0.1
+	return `Example:
+
+    quadrat simulate --nats nats://127.0.0.1:4222 --devices 5000
+    quadrat simulate --devices 5000 --windows 3 --offline 0.1
 
 Lets simulated devices join a server and answer its kappas with replayed readings: one reading a window, real indoor
 temperatures unless --data gives others. Their noise is seeded, so never replay private readings. With --windows it
