@@ -190,6 +190,7 @@ func (s *Server) plan(ctx context.Context) error {
 		Broadcast: s.broker.Conn(), Results: s.broker.JetStream(), Archive: s.archive(), Clock: s.config.Clock,
 		Entropy: s.config.Entropy, Logger: s.log, Registry: s.registry, Token: s.config.Token, Retention: s.config.Retention,
 		RecordBytesMax: int(min(s.broker.Conn().MaxPayload()-recordRoom, recordMost)),
+		Fault:          func() error { return s.engine.Status().Fault },
 	})
 	if err != nil {
 		return err

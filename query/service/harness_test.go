@@ -285,6 +285,19 @@ func (s *stack) object(status int, method, path, body string, header ...string) 
 	return out
 }
 
+// ready waits until the service says that it is.
+func (s *stack) ready() {
+	s.t.Helper()
+	for {
+		if status, _, _ := s.call(http.MethodGet, "/readyz", ""); status == http.StatusOK {
+			return
+		}
+		if s.t.Context().Err() != nil {
+			s.t.Fatal("never ready")
+		}
+	}
+}
+
 // put deploys a script and gives its reference.
 func (s *stack) put(text string) string {
 	s.t.Helper()

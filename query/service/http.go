@@ -140,7 +140,11 @@ func (w *statusWriter) Write(p []byte) (int, error) {
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (s *Service) readyz(w http.ResponseWriter, r *http.Request) {
-	if err := s.Ready(); err != nil {
+	err := s.Ready()
+	if err == nil && s.cfg.Fault != nil && s.cfg.Fault() != nil {
+		err = &Error{Code: Unavailable, Message: "no results are made now; the server's log says why"}
+	}
+	if err != nil {
 		s.writeError(w, r, err)
 		return
 	}

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -137,6 +139,28 @@ func TestUpdateMakesARevision(t *testing.T) {
 	if salts := string(got.GetRevisions()[0].GetDevice().GetSalt()); salts != string(got.GetRevisions()[1].GetDevice().GetSalt()) || len(salts) != 16 {
 		t.Error("a revision has another salt, or none")
 	}
+}
+
+// TestNotReadyWhileTheEngineWaits: a server whose disk is full answers, but is not ready, and keeps the cause to its log.
+func TestNotReadyWhileTheEngineWaits(t *testing.T) {
+	var fault atomic.Pointer[error]
+	s := newStack(t, func(c *service.Config) {
+		c.Fault = func() error {
+			if err := fault.Load(); err != nil {
+				return *err
+			}
+			return nil
+		}
+	})
+	s.ready()
+	full := errors.New("commit: /secret/path: no space left on device")
+	fault.Store(&full)
+	if status, _, body := s.call(http.MethodGet, "/readyz", ""); status != http.StatusServiceUnavailable || strings.Contains(body, "secret") {
+		t.Errorf("%d %s", status, body)
+	}
+	s.object(http.StatusOK, http.MethodGet, "/kappa", "")
+	fault.Store(nil)
+	s.ready()
 }
 
 // TestPauseNeedsNoPlan pauses a kappa that could not be planned any more, and fails to resume it.
