@@ -1,28 +1,32 @@
 package estimate
 
-// group is a combination of --by inside --where.
-type group struct {
-	names map[string]string
-	in    []bool // of the sample's rows; nil for all
+// groups is which rows of a sample belong to which combination of --by inside --where.
+type groups struct {
+	of    []int32             // of each row, −1 for none; nil when there is one group of all rows
+	names []map[string]string // of each group
+}
+
+// mask sets in to the rows of a group, and returns nil when these are all.
+func (g *groups) mask(group int, in []bool) []bool {
+	if g.of == nil {
+		return nil
+	}
+	for i, of := range g.of {
+		in[i] = int(of) == group
+	}
+	return in
 }
 
 // groups returns the combinations that occur among some rows.
-func (r *runner) groups(rows []int32) ([]group, error) {
-	n := count(r.table, rows)
-	if len(r.By) == 0 {
-		if r.inside == nil {
-			return []group{{names: map[string]string{}}}, nil
-		}
-		in := make([]bool, n)
-		for i := range in {
-			in[i] = r.inside[rowOf(rows, i+1)-1]
-		}
-		return []group{{names: map[string]string{}, in: in}}, nil
+func (r *runner) groups(rows []int32) (*groups, error) {
+	if len(r.By) == 0 && r.inside == nil {
+		return &groups{names: []map[string]string{{}}}, nil
 	}
-	seen := make(map[string]int)
-	var groups []group
+	g := &groups{of: make([]int32, count(r.table, rows))}
+	seen := make(map[string]int32)
 	var key []byte
-	for i := range n {
+	for i := range g.of {
+		g.of[i] = -1
 		row := rowOf(rows, i+1) - 1
 		if r.inside != nil && !r.inside[row] {
 			continue
@@ -42,15 +46,15 @@ func (r *runner) groups(rows []int32) ([]group, error) {
 		if !whole {
 			continue
 		}
-		at, ok := seen[string(key)]
+		group, ok := seen[string(key)]
 		if !ok {
-			at = len(groups)
-			seen[string(key)] = at
-			groups = append(groups, group{names: r.labels(row), in: make([]bool, n)})
+			group = int32(len(g.names))
+			seen[string(key)] = group
+			g.names = append(g.names, r.labels(row))
 		}
-		groups[at].in[i] = true
+		g.of[i] = group
 	}
-	return groups, nil
+	return g, nil
 }
 
 func (r *runner) labels(row int) map[string]string {

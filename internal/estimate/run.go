@@ -177,8 +177,14 @@ func (r *runner) samples() (samples [][]int32, nest []string) {
 // sample answers for the groups of one sample.
 func (r *runner) sample(rows []int32, nest []string) error {
 	groups, err := r.groups(rows)
-	if err != nil || len(groups) == 0 {
+	if err != nil {
 		return err
+	}
+	if len(groups.names) == 0 {
+		if len(r.By) > 0 || r.reports != nil {
+			return nil
+		}
+		return &design.Error{Code: design.NoDomain}
 	}
 	study, err := r.study(r.table, rows, nest)
 	if err != nil {
@@ -189,17 +195,21 @@ func (r *runner) sample(rows []int32, nest []string) error {
 	if err != nil {
 		return r.located(err, rows, nil)
 	}
-	for i := range r.statistics {
-		s := &r.statistics[i]
-		var noise []float64
-		if r.NoiseVariance != "" {
-			noise = pick(r.table.Number(r.NoiseVariance), rows)
-		}
-		question := s.on(r.table, rows, noise)
-		for _, g := range groups {
-			e, err := a.Estimate(question, g.in)
-			if err = r.answer(s, g, e, err); err != nil {
-				return r.located(err, rows, s)
+	var noise []float64
+	if r.NoiseVariance != "" {
+		noise = pick(r.table.Number(r.NoiseVariance), rows)
+	}
+	questions := make([]inference.Statistic, len(r.statistics))
+	for i := range questions {
+		questions[i] = r.statistics[i].on(r.table, rows, noise)
+	}
+	in := make([]bool, count(r.table, rows))
+	for group, names := range groups.names {
+		mask := groups.mask(group, in)
+		for i, question := range questions {
+			e, err := a.Estimate(question, mask)
+			if err = r.answer(&r.statistics[i], names, e, err); err != nil {
+				return r.located(err, rows, &r.statistics[i])
 			}
 		}
 	}
@@ -207,8 +217,8 @@ func (r *runner) sample(rows []int32, nest []string) error {
 }
 
 // answer adds a result. A group without an estimate is told as one, when there are groups.
-func (r *runner) answer(s *statistic, g group, e inference.Estimate, err error) error {
-	result := Result{Statistic: s.text, By: g.names, Warnings: e.Warnings}
+func (r *runner) answer(s *statistic, names map[string]string, e inference.Estimate, err error) error {
+	result := Result{Statistic: s.text, By: names, Warnings: e.Warnings}
 	switch code := design.CodeOf(err); {
 	case err == nil:
 		result.Value, result.StdError, result.CILow, result.CIHigh = &e.Value, &e.StdError, &e.Low, &e.High

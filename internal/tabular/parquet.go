@@ -1,12 +1,11 @@
 package tabular
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/parquet-go/parquet-go"
@@ -65,145 +64,37 @@ func (p *parquetFile) column(name string) *parquet.Column {
 	return nil
 }
 
-func (p *parquetFile) read(t *Table, numbers, labels []string) (rows int, err error) {
-	defer recovered(&err)
+func (p *parquetFile) read(t *Table, numbers, labels []string) (int, error) {
 	if n := p.file.NumRows(); n < 0 || n > mostRows {
 		return 0, &Error{Cause: "it claims more rows than can be read"}
 	}
-	rows = int(p.file.NumRows())
-	for _, name := range numbers {
-		c := p.column(name)
-		n := len(t.numbers[name])
-		if t.numbers[name], err = p.numbers(c, t.numbers[name], rows); err != nil {
+	rows := int(p.file.NumRows())
+	columns, faults := make([][]float64, len(numbers)), make([]error, len(numbers)+len(labels))
+	var work sync.WaitGroup // a goroutine for each column
+	for i, name := range numbers {
+		columns[i] = t.numbers[name]
+		work.Go(func() {
+			defer recovered(&faults[i])
+			columns[i], faults[i] = p.numbers(p.column(name), columns[i], rows)
+		})
+	}
+	for i, name := range labels {
+		l, fault := t.labels[name], &faults[len(numbers)+i]
+		work.Go(func() {
+			defer recovered(fault)
+			*fault = p.labels(p.column(name), l, rows)
+		})
+	}
+	work.Wait()
+	for _, err := range faults {
+		if err != nil {
 			return 0, err
-		}
-		if len(t.numbers[name])-n != rows {
-			return 0, &Error{Column: name, Cause: "it has another number of rows than the file"}
 		}
 	}
-	for _, name := range labels {
-		c, l := p.column(name), t.labels[name]
-		n := len(l.Codes)
-		if err := p.labels(c, l, rows); err != nil {
-			return 0, err
-		}
-		if len(l.Codes)-n != rows {
-			return 0, &Error{Column: name, Cause: "it has another number of rows than the file"}
-		}
+	for i, name := range numbers {
+		t.numbers[name] = columns[i]
 	}
 	return rows, nil
-}
-
-// each visits the values of a column, at most so many.
-func (p *parquetFile) each(c *parquet.Column, most int, visit func([]parquet.Value) error) error {
-	seen := 0
-	values := make([]parquet.Value, 4096)
-	for _, group := range p.file.RowGroups() {
-		pages := group.ColumnChunks()[c.Index()].Pages()
-		err := func() error {
-			defer func() { _ = pages.Close() }() // nothing was written
-			for {
-				page, err := pages.ReadPage()
-				if errors.Is(err, io.EOF) {
-					return nil
-				}
-				if err != nil {
-					return err //nolint:wrapcheck // wrapped below
-				}
-				reader := page.Values()
-				for err == nil {
-					var n int
-					n, err = reader.ReadValues(values)
-					if seen += n; seen > most || (n == 0 && err == nil) {
-						return errors.New("more values than rows")
-					}
-					if failed := visit(values[:n]); failed != nil {
-						return failed
-					}
-				}
-				parquet.Release(page)
-				if !errors.Is(err, io.EOF) {
-					return err //nolint:wrapcheck // wrapped below
-				}
-			}
-		}()
-		if e, ok := errors.AsType[*Error](err); ok {
-			return e
-		}
-		if err != nil {
-			return &Error{Column: c.Name(), Cause: "it can't be read: " + err.Error()}
-		}
-	}
-	return nil
-}
-
-func (p *parquetFile) numbers(c *parquet.Column, to []float64, rows int) ([]float64, error) {
-	start := len(to)
-	convert, ok := numberOf(c.Type().Kind())
-	if !ok {
-		return nil, &Error{Column: c.Name(), Cause: "not a column of numbers"}
-	}
-	if logical := c.Type().LogicalType(); logical != nil {
-		if _, decimal := logical.Value.(*format.DecimalType); decimal {
-			return nil, &Error{Column: c.Name(), Cause: "decimals are not supported; cast them to doubles"}
-		}
-	}
-	err := p.each(c, rows, func(values []parquet.Value) error {
-		for _, v := range values {
-			x := missing
-			if !v.IsNull() {
-				x = convert(v)
-				if math.IsNaN(x) || math.IsInf(x, 0) {
-					return &Error{Column: c.Name(), Row: len(to) - start + 1, Cause: "not a finite number"}
-				}
-			}
-			to = append(to, x)
-		}
-		return nil
-	})
-	return to, err
-}
-
-func numberOf(kind parquet.Kind) (func(parquet.Value) float64, bool) {
-	switch kind {
-	case parquet.Double:
-		return parquet.Value.Double, true
-	case parquet.Float:
-		return func(v parquet.Value) float64 { return float64(v.Float()) }, true
-	case parquet.Int32:
-		return func(v parquet.Value) float64 { return float64(v.Int32()) }, true
-	case parquet.Int64:
-		return func(v parquet.Value) float64 { return float64(v.Int64()) }, true
-	case parquet.Boolean:
-		return func(v parquet.Value) float64 {
-			if v.Boolean() {
-				return 1
-			}
-			return 0
-		}, true
-	default:
-		return nil, false
-	}
-}
-
-func (p *parquetFile) labels(c *parquet.Column, to *Labels, rows int) error {
-	text, ok := textOf(c)
-	if !ok {
-		return &Error{Column: c.Name(), Cause: "not a column of labels"}
-	}
-	return p.each(c, rows, func(values []parquet.Value) error {
-		for _, v := range values {
-			switch {
-			case v.IsNull():
-				to.Codes = append(to.Codes, -1)
-			case text == nil:
-				to.Codes = append(to.Codes, to.codeBytes(v.ByteArray()))
-			default:
-				to.Codes = append(to.Codes, to.code(text(v)))
-			}
-		}
-		return nil
-	})
 }
 
 // textOf says how a value is written as a label; nil for text itself.

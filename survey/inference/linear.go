@@ -50,8 +50,14 @@ func (a *Analysis) domain(q Statistic, in []bool) ([]bool, int, error) {
 	}
 	kept, rows := make([]bool, len(q.Y)), 0
 	base := a.Design.Weights()
+	alone := q.X == nil && q.Noise == nil && q.XNoise == nil
 	for k := range kept {
 		if base[k] == 0 || (in != nil && !in[k]) {
+			continue
+		}
+		if x := q.Y[k]; alone && x-x == 0 { // finite
+			kept[k] = true
+			rows++
 			continue
 		}
 		missing, err := q.check(k)
