@@ -56,7 +56,12 @@ func (s *Service) Handler() (http.Handler, error) {
 		w.Header().Set("Content-Type", "application/json")
 		s.write(w, s.openAPI)
 	})
-	return s.guard(mux), nil
+	// A page of another site, open in a browser beside the server, must not pause a kappa.
+	own := http.NewCrossOriginProtection()
+	own.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.writeStatus(w, r, status.New(codes.PermissionDenied, "a request from another site's page"), http.StatusForbidden)
+	}))
+	return s.guard(own.Handler(mux)), nil
 }
 
 // forward sets what the gateway can't know: 204 for a deletion.

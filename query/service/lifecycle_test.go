@@ -141,6 +141,22 @@ func TestUpdateMakesARevision(t *testing.T) {
 	}
 }
 
+// TestOtherSitesChangeNothing: what a browser sends for a page of another site may read and not write.
+func TestOtherSitesChangeNothing(t *testing.T) {
+	s := newStack(t, nil)
+	ref := s.put(indoor)
+	for _, header := range [][]string{{"Sec-Fetch-Site", "cross-site"}, {"Origin", "https://other.example"}} {
+		plain := append([]string{"Content-Type", "text/plain"}, header...)
+		refused := s.object(http.StatusForbidden, http.MethodPost, "/kappa/"+ref, `{"paused":true}`, plain...)
+		if refused["code"] != 7.0 {
+			t.Errorf("%v: %v", header, refused)
+		}
+		s.object(http.StatusForbidden, http.MethodDelete, "/kappa/"+ref, "", header...)
+		s.object(http.StatusOK, http.MethodGet, "/kappa", "", header...)
+	}
+	s.object(http.StatusOK, http.MethodPost, "/kappa/"+ref, `{"paused":true}`, "Origin", s.http.URL, "Sec-Fetch-Site", "same-origin")
+}
+
 // TestNotReadyWhileTheEngineWaits: a server whose disk is full answers, but is not ready, and keeps the cause to its log.
 func TestNotReadyWhileTheEngineWaits(t *testing.T) {
 	var fault atomic.Pointer[error]
