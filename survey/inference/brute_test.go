@@ -117,7 +117,9 @@ func designs(t *testing.T) map[string]*design.Design {
 	pi := []float64{.1, .2, .3, .4, .5, .6, .7, .8, .9, 1, .35, .45}
 	classes := design.NewFactor([]string{"x", "x", "x", "y", "y", "y", "x", "x", "x", "y", "y", "y"})
 	responded := []bool{true, true, false, true, false, true, true, true, true, false, true, true}
+	sites := design.NewFactor(slices.Concat(slices.Repeat([]string{"p"}, 4), slices.Repeat([]string{"q"}, 4), slices.Repeat([]string{"r"}, 4)))
 	specs := map[string]design.Spec{
+		"three stages":           {Stages: []design.Stage{{Unit: sites, Size: twenty}, {Unit: clusters, Size: four}, {Size: slices.Repeat([]float64{5}, 12)}}},
 		"simple":                 {Stages: []design.Stage{{Size: twenty}}},
 		"with replacement":       {},
 		"stratified":             {Stages: []design.Stage{{Stratum: strata, Size: twenty}}},
@@ -195,7 +197,7 @@ func TestNoiseIsCountedOnce(t *testing.T) {
 		}
 		mean := sum / draws
 		sd := math.Sqrt((square/draws - mean*mean) / draws)
-		// 10 designs at a false alarm of 1e-6 in all: |z| < 5.4.
+		// 11 designs at a false alarm of 1e-6 in all: |z| < 5.4.
 		if math.Abs(mean-want) > 5.4*sd {
 			t.Errorf("%s: mean variance %.4f ± %.4f, want %.4f", name, mean, sd, want)
 		}
