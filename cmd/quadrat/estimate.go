@@ -45,8 +45,9 @@ type estimateCmd struct {
 // Help shows an example.
 func (*estimateCmd) Help() string {
 	return `Example: quadrat estimate --data apistrat.csv --stratum stype --weight pw --fpc fpc --stat 'mean(api00)' --stat 'total(enroll)'
-Example: quadrat estimate --data export/reports --weight weight --stratum stratum --fpc stratum_population
-  --noise-variance noise_variance --by window_start --stat 'mean(score)'
+
+Example: quadrat estimate --data export --weight weight --stratum stratum --fpc stratum_population --noise-variance noise_variance --by window_start --stat 'mean(score)'
+
 The second gives what the server answered for each window.`
 }
 
