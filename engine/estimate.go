@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -87,14 +88,35 @@ func (w *window) samples(statistic, domain int) []survey.Sample {
 	return out
 }
 
-// solve estimates a statistic in a domain. Strata with too few responses are collapsed; notes name them.
+// solve estimates a statistic in a domain. Strata that had too few devices due, or too few responses, are collapsed;
+// notes name them. A stratum in which enough were due and nobody answered stands for nobody else: a domain that has
+// members there gets no estimate, and for the others it is left out.
 func (w *window) solve(statistic, domain int) (survey.Estimate, []string, error) {
-	merged, _, notes := survey.Collapse(w.samples(statistic, domain), leastResponses)
+	samples := w.samples(statistic, domain)
+	for _, s := range samples {
+		if s.Responses == 0 && s.Panel >= leastResponses && w.holds(s.Stratum, domain) {
+			return survey.Estimate{}, nil, &survey.Error{
+				Code: survey.NoReports, Stratum: s.Stratum, Detail: fmt.Sprintf("%d devices, %d due", s.Population, s.Panel),
+			}
+		}
+	}
+	samples = slices.DeleteFunc(samples, func(s survey.Sample) bool { return s.Responses == 0 && s.Panel >= leastResponses })
+	merged, _, notes := survey.Collapse(samples, leastResponses)
 	estimators := map[string]func([]survey.Sample, float64) (survey.Estimate, error){
 		"mean": survey.Mean, "total": survey.Total, "proportion": survey.Proportion, "count": survey.Count,
 	}
 	estimate, err := estimators[w.plan.statistics[statistic].kind](merged, w.plan.confidence)
 	return estimate, notes, err
+}
+
+// holds tells whether a stratum has devices of a domain.
+func (w *window) holds(stratum string, domain int) bool {
+	for _, g := range w.layout.groups {
+		if w.layout.strata[g.stratum] == stratum && (domain == allCells || domain == g.cell) {
+			return true
+		}
+	}
+	return false
 }
 
 // fill writes an estimate, or why there is none, into a result.

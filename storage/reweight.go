@@ -25,7 +25,7 @@ type question struct {
 }
 
 // tally is what is known of one stratum of a question.
-type tally struct{ population, responses int64 }
+type tally struct{ population, panel, responses int64 }
 
 // answer is what a stored stratum becomes in an export.
 type answer struct {
@@ -108,28 +108,36 @@ func (w *Weights) CountReports(rec arrow.Record) error {
 	return nil
 }
 
-// CountStrata takes the populations of a record of strata, so that those without any report count too.
+// CountStrata takes the populations and panels of a record of strata, so that those without any report count too.
 func (w *Weights) CountStrata(rec arrow.Record) error {
 	c, err := stratumColumnsOf(rec)
 	if err != nil {
 		return err
 	}
+	var panels *array.Int64
+	if at := rec.Schema().FieldIndices(colPanel); len(at) == 1 {
+		panels, _ = rec.Column(at[0]).(*array.Int64)
+	}
+	if panels == nil {
+		return &Error{Code: Malformed, Detail: "the records lack the panels of strata"}
+	}
 	for i := range int(rec.NumRows()) {
 		t := w.tally(question{startMs: int64(c.starts.Value(i)), statistic: c.statistics.Value(i)}, c.strata.Value(i))
-		t.population = c.populations.Value(i)
+		t.population, t.panel = c.populations.Value(i), panels.Value(i)
 	}
 	return nil
 }
 
 // collapse decides, for one question, what each stratum becomes: by survey.Collapse, as the engine does when it closes
-// the window, and then weight = population / responses.
+// the window, and then weight = population / responses. A stratum in which enough were due and nobody answered is left
+// out, as there: estimates that need it have no value.
 func (w *Weights) collapse(q question) map[string]answer {
 	if a, ok := w.answers[q]; ok {
 		return a
 	}
 	var samples []survey.Sample
 	for name, t := range w.tallies[q] {
-		if t.population > 0 {
+		if silent := t.responses == 0 && t.panel >= w.least; t.population > 0 && !silent {
 			samples = append(samples, survey.Sample{Stratum: name, Population: t.population, Panel: t.responses, Responses: t.responses})
 		}
 	}
@@ -196,7 +204,7 @@ func (s *Store) ScanWeighted(ctx context.Context, ref string, since, until time.
 				return
 			}
 		}
-		for rec, err := range s.scan(ctx, segments, KindStrata, ref, windows, names) {
+		for rec, err := range s.scan(ctx, segments, KindStrata, ref, windows, append(slices.Clone(names), colPanel)) {
 			if err == nil {
 				err = w.CountStrata(rec)
 			}

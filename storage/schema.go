@@ -31,6 +31,7 @@ const (
 	colCell        = "cell"
 	colWeight      = "weight"
 	colPopulation  = "stratum_population"
+	colPanel       = "panel"
 	colSequence    = "sequence"
 	colRevision    = "revision"
 	colKappa       = "kappa"
