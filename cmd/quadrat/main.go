@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -31,7 +32,8 @@ const (
 // cli is the command line. A verb is a struct with flags, a Help that holds an example, and a Run that takes a context
 // and a terminal.
 type cli struct {
-	Config string `help:"File with defaults; a missing quadrat.yaml is no fault." default:"quadrat.yaml" env:"QUADRAT_CONFIG" type:"path"`
+	Version kong.VersionFlag `help:"Print the version and end."`
+	Config  string           `help:"File with defaults; a missing quadrat.yaml is no fault." default:"quadrat.yaml" env:"QUADRAT_CONFIG" type:"path"`
 
 	Demo     demoCmd     `cmd:"" help:"Show the whole way in one process, on real readings."`
 	Simulate simulateCmd `cmd:"" help:"Let simulated devices join a server."`
@@ -72,6 +74,20 @@ func isTerminal(f *os.File) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"
 }
 
+// version is that of the module, or of the commit that it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "quadrat (unknown version)"
+	}
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" {
+			return "quadrat " + info.Main.Version + " " + setting.Value
+		}
+	}
+	return "quadrat " + info.Main.Version
+}
+
 // exited is what kong panics with where it would end the process.
 type exited int
 
@@ -92,6 +108,7 @@ func run(ctx context.Context, args []string, t *terminal) (code int) {
 		kong.Writers(t.out, t.errs),
 		kong.Exit(func(code int) { panic(exited(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}),
+		kong.Vars{"version": version()},
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(t),
 	)

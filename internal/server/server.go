@@ -138,6 +138,9 @@ func (s *Server) connect(ctx context.Context) error {
 		return err
 	}
 	s.addresses.NATS = s.broker.URL()
+	if s.config.NATS != "" {
+		s.log.Warn("an answered report is on disk only if the outside broker runs with sync_interval: always; this can't be seen from here")
+	}
 	return broker.Ensure(ctx, s.broker.JetStream(), broker.Limits{})
 }
 

@@ -47,6 +47,8 @@ type Planner interface {
 type Engine interface {
 	Apply(record *quadratv1.KappaRecord) error
 	Remove(ref string)
+	// Checkpoint returns once everything that was counted is on disk.
+	Checkpoint(ctx context.Context) error
 }
 
 // Fleet tells who is there. The caller owns the messages.

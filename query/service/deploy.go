@@ -256,6 +256,9 @@ func (s *Service) changed(ctx context.Context, record *quadratv1.KappaRecord, pa
 	return revision, nil
 }
 
+// settleMost is how long a deletion waits for the newest reports to be stored.
+const settleMost = 5 * time.Second
+
 // DeleteKappa stops and deletes a kappa. Its name is free again; its results stay until retention ends.
 func (s *Service) DeleteKappa(ctx context.Context, r *quadratv1.DeleteKappaRequest) (*quadratv1.DeleteKappaResponse, error) {
 	s.deploy.Lock()
@@ -265,6 +268,13 @@ func (s *Service) DeleteKappa(ctx context.Context, r *quadratv1.DeleteKappaReque
 		return nil, err
 	}
 	ref := record.GetKappa().GetRef()
+	// What was counted goes to disk first: after a crash nobody would read the reports of a deleted kappa again. An
+	// engine that can't write now must not keep a kappa alive.
+	settle, cancel := context.WithTimeout(ctx, settleMost)
+	if err := s.cfg.Engine.Checkpoint(settle); err != nil {
+		s.cfg.Logger.Warn("deleted before its newest reports were stored", "ref", ref, "error", err)
+	}
+	cancel()
 	version, err := s.store.next(ctx)
 	if err != nil {
 		return nil, err

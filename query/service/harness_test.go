@@ -109,6 +109,9 @@ func (e *engine) Apply(r *quadratv1.KappaRecord) error {
 	return nil
 }
 
+// Checkpoint has nothing to write.
+func (e *engine) Checkpoint(context.Context) error { return nil }
+
 func (e *engine) Remove(ref string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -45,7 +45,8 @@ func (p *FleetPlanner) Plan(ctx context.Context, d Draft) (*quadratv1.PlanRevisi
 	if err != nil {
 		return nil, err
 	}
-	members := p.members(s, d.Now)
+	rows := p.frames.Frame(queryOf(s), d.Now)
+	members := membersOf(rows)
 	if err := p.settle(ctx); err != nil {
 		return nil, fmt.Errorf("frame: %w", err)
 	}
@@ -57,18 +58,35 @@ func (p *FleetPlanner) Plan(ctx context.Context, d Draft) (*quadratv1.PlanRevisi
 		Salt: [16]byte(d.Salt), Previous: d.Previous.GetDevice(),
 	}
 	revision, err := plan.Build(s, members, options)
-	if err != nil || len(d.Known) == 0 {
-		return revision, err
+	if err != nil {
+		return nil, err
 	}
-	if options.Pilot = pilot(d.Known, revision.GetDevice()); options.Pilot == nil {
-		return revision, nil
+	if options.Pilot = pilot(d.Known, revision.GetDevice()); options.Pilot != nil {
+		if revision, err = plan.Build(s, members, options); err != nil {
+			return nil, err
+		}
 	}
-	return plan.Build(s, members, options)
+	warnOfLimits(revision, rows)
+	return revision, nil
 }
 
-// members is the frame of a script at a moment.
-func (p *FleetPlanner) members(s *script.Script, at time.Time) []plan.Member {
-	rows := p.frames.Frame(queryOf(s), at)
+// warnOfLimits says how many devices of the frame will stay silent because their own policy gives less than the plan
+// asks of one report.
+func warnOfLimits(revision *quadratv1.PlanRevision, rows []*fleet.Row) {
+	asked, silent := revision.GetDevice().GetEpsilonMicro(), 0
+	for _, row := range rows {
+		if l := row.Limits; l != nil && (l.EpsilonMicro < asked || l.LifetimeMicro > 0 && l.LifetimeMicro < asked) {
+			silent++
+		}
+	}
+	if silent > 0 {
+		revision.Plan.Warnings = append(revision.Plan.Warnings, fmt.Sprintf(
+			"%d of %d devices allow less than ε = %g in a report and will stay silent", silent, len(rows), float64(asked)/1e6))
+	}
+}
+
+// membersOf is the frame of a query at a moment as the planner takes it.
+func membersOf(rows []*fleet.Row) []plan.Member {
 	members := make([]plan.Member, len(rows))
 	for i, row := range rows {
 		members[i] = plan.Member{ID: row.ID, Attributes: row.Attributes}
@@ -99,7 +117,7 @@ func (p *FleetPlanner) Redraw(d Draft) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if redraw, reason := plan.NeedsRedraw(d.Previous, p.members(s, d.Now)); redraw {
+	if redraw, reason := plan.NeedsRedraw(d.Previous, membersOf(p.frames.Frame(queryOf(s), d.Now))); redraw {
 		return reason, nil
 	}
 	next := nextWindow(s, d.Now)
