@@ -11,19 +11,20 @@ type Code uint8
 
 // The codes of an [Error].
 const (
-	Invalid    Code = iota + 1 // the input breaks a law: a negative count, more responses than due, NaN, a confidence outside (0, 1)
-	NoReports                  // a stratum with population has no report at all
-	Lonely                     // a stratum has one response and more than one unit, so its variance can't be estimated
-	NoDomain                   // no report lies in the domain
-	NoFreedom                  // fewer than one degree of freedom
-	Infeasible                 // no sample size or allocation does what was asked; Best says what can be had
-	Range                      // the numbers are too large for 64-bit floating point
+	Invalid     Code = iota + 1 // the input breaks a law: a negative count, more responses than due, NaN, a confidence outside (0, 1)
+	NoReports                   // a stratum with population has no report at all
+	Lonely                      // a stratum has one response and more than one unit, so its variance can't be estimated
+	NoDomain                    // no report lies in the domain
+	NoFreedom                   // fewer than one degree of freedom
+	Infeasible                  // no sample size or allocation does what was asked; Best says what can be had
+	Range                       // the numbers are too large for 64-bit floating point
+	Denominator                 // a ratio's denominator can't be told from 0: its interval holds 0
 )
 
 var codeNames = [...]string{
 	Invalid: "invalid input", NoReports: "no reports", Lonely: "one response only", NoDomain: "no report in the domain",
 	NoFreedom: "fewer than one degree of freedom", Infeasible: "infeasible",
-	Range: "out of floating-point range",
+	Range: "out of floating-point range", Denominator: "the interval of the denominator holds 0",
 }
 
 // String returns the code's name in words.

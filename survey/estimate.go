@@ -44,18 +44,11 @@ func Mean(strata []Sample, confidence float64) (Estimate, error) {
 	if err != nil {
 		return Estimate{}, err
 	}
-	var size, value float64 // N̂_d, ȳ_d
+	value, size := hajek(kept) // ȳ_d, N̂_d
 	members := int64(0)
-	for _, s := range kept {
-		part := s.weight() * float64(s.Domain.Count)
-		if part > 0 {
-			size += part
-			value += (s.Domain.Mean - value) * (part / size)
-		}
-		members += s.Domain.Count
-	}
 	var p parts
 	for _, s := range kept {
+		members += s.Domain.Count
 		a := s.weight() / size
 		p.design += s.variance(a, value)
 		p.noise += a * a * s.Domain.Noise
@@ -142,14 +135,19 @@ func (e Estimate) checked() (Estimate, error) {
 // simpleMean returns the variance that the domain's mean would have in a simple random sample with as many reports in the
 // domain: (1−f)S²/n + f·σ̄²/n, with S² of the noisy scores estimated by the weights, f = n/N̂_d.
 func simpleMean(strata []Sample, value, size float64, members int64) float64 {
-	var squares, noise float64 // Σ w (y − ȳ)² / Σ w, and the mean of σ²
+	squares, noise := weighted(strata, value, size)
+	return simple(squares, noise, float64(members), size)
+}
+
+// weighted returns Σ w (y − ȳ)² / Σ w, and the mean of σ² by the same weights.
+func weighted(strata []Sample, value, size float64) (squares, noise float64) {
 	for _, s := range strata {
 		w := s.weight() / size
 		shift := s.Domain.Mean - value
 		squares += w * (s.Domain.M2 + float64(s.Domain.Count)*shift*shift)
 		noise += w * s.Domain.Noise
 	}
-	return simple(squares, noise, float64(members), size)
+	return squares, noise
 }
 
 // simpleTotal returns the variance that the total would have in a simple random sample with as many responses, scores
