@@ -25,6 +25,9 @@ func (k *kappa) estimate(w *window, responseFloor float64) []*quadratv1.Result {
 	domains := len(w.layout.cells) + 1
 	out := make([]*quadratv1.Result, 0, len(w.plan.statistics)*domains)
 	for s := range w.plan.statistics {
+		if w.plan.statistics[s].part == denominator {
+			continue // stands in the result of its numerator
+		}
 		for d := range domains {
 			domain := d - 1
 			r := w.frameOf(s, domain)
@@ -34,7 +37,8 @@ func (k *kappa) estimate(w *window, responseFloor float64) []*quadratv1.Result {
 			if domain != allCells {
 				name.cell = w.layout.cells[domain].text
 			}
-			if !w.plan.repeats { // else their sampling errors don't average out
+			// Where devices answer again and again, sampling errors don't average out; neither does the bias of a ratio.
+			if !w.plan.repeats && w.plan.statistics[s].kind != kindRatio {
 				r.Running = k.run(name, &w.told[s*domains+d], estimate, err == nil, w.plan.confidence)
 			}
 			out = append(out, r)
@@ -49,7 +53,7 @@ func (w *window) frameOf(statistic, domain int) *quadratv1.Result {
 	s := &w.plan.statistics[statistic]
 	r := &quadratv1.Result{
 		Kappa: w.plan.name, Ref: w.plan.ref, WindowStart: timestamppb.New(time.UnixMilli(start)),
-		WindowEnd: timestamppb.New(time.UnixMilli(end)), Revision: w.revision, Final: true, Statistic: s.name,
+		WindowEnd: timestamppb.New(time.UnixMilli(end)), Revision: w.revision, Final: true, Statistic: s.result,
 		Confidence: w.plan.confidence, PlanRevision: w.plan.revision, Frame: w.layout.fingerprint,
 		Privacy: proto.Clone(w.plan.privacy).(*quadratv1.Privacy), Population: uint32(w.layout.size),
 	}
@@ -59,10 +63,13 @@ func (w *window) frameOf(statistic, domain int) *quadratv1.Result {
 		r.Population = uint32(w.layout.cellSize[domain])
 	}
 	groups := len(w.layout.groups)
-	for i, g := range w.layout.groups {
-		if domain == allCells || domain == g.cell {
-			r.Panel += uint32(w.due[statistic*groups+i])
-			r.Reports += uint32(w.moments[statistic*groups+i].Count)
+	first, last := w.slots(statistic)
+	for slot := first; slot <= last; slot++ {
+		for i, g := range w.layout.groups {
+			if domain == allCells || domain == g.cell {
+				r.Panel += uint32(w.due[slot*groups+i])
+				r.Reports += uint32(w.moments[slot*groups+i].Count)
+			}
 		}
 	}
 	if r.GetPanel() > 0 {
@@ -88,25 +95,37 @@ func (w *window) samples(statistic, domain int) []survey.Sample {
 	return out
 }
 
-// solve estimates a statistic in a domain. Strata that had too few devices due, or too few responses, are collapsed;
-// notes name them. A stratum in which enough were due and nobody answered stands for nobody else: a domain that has
-// members there gets no estimate, and for the others it is left out.
+// solve estimates a statistic in a domain; notes name the strata that were collapsed for it.
 func (w *window) solve(statistic, domain int) (survey.Estimate, []string, error) {
-	samples := w.samples(statistic, domain)
-	for _, s := range samples {
-		if s.Responses == 0 && s.Panel >= leastResponses && w.holds(s.Stratum, domain) {
-			return survey.Estimate{}, nil, &survey.Error{
-				Code: survey.NoReports, Stratum: s.Stratum, Detail: fmt.Sprintf("%d devices, %d due", s.Population, s.Panel),
-			}
-		}
+	if w.plan.statistics[statistic].kind == kindRatio {
+		return w.solveRatio(statistic, domain)
 	}
-	samples = slices.DeleteFunc(samples, func(s survey.Sample) bool { return s.Responses == 0 && s.Panel >= leastResponses })
-	merged, _, notes := survey.Collapse(samples, leastResponses)
+	merged, notes, err := w.strataFor(statistic, domain)
+	if err != nil {
+		return survey.Estimate{}, nil, err
+	}
 	estimators := map[string]func([]survey.Sample, float64) (survey.Estimate, error){
 		"mean": survey.Mean, "total": survey.Total, "proportion": survey.Proportion, "count": survey.Count,
 	}
 	estimate, err := estimators[w.plan.statistics[statistic].kind](merged, w.plan.confidence)
 	return estimate, notes, err
+}
+
+// strataFor gives the strata that an estimate rests on. Those that had too few devices due, or too few responses, are
+// collapsed; notes name them. A stratum in which enough were due and nobody answered stands for nobody else: a domain
+// that has members there gets no estimate, and for the others it is left out.
+func (w *window) strataFor(statistic, domain int) (merged []survey.Sample, notes []string, err error) {
+	samples := w.samples(statistic, domain)
+	for _, s := range samples {
+		if s.Responses == 0 && s.Panel >= leastResponses && w.holds(s.Stratum, domain) {
+			return nil, nil, &survey.Error{
+				Code: survey.NoReports, Stratum: s.Stratum, Detail: fmt.Sprintf("%d devices, %d due", s.Population, s.Panel),
+			}
+		}
+	}
+	samples = slices.DeleteFunc(samples, func(s survey.Sample) bool { return s.Responses == 0 && s.Panel >= leastResponses })
+	merged, _, notes = survey.Collapse(samples, leastResponses)
+	return merged, notes, nil
 }
 
 // holds tells whether a stratum has devices of a domain.

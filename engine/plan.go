@@ -46,8 +46,10 @@ type plan struct {
 
 // statistic is what one statistic's codes mean.
 type statistic struct {
-	name      string
+	name      string // in the stored rows; for a part of a ratio with the part's name behind it
+	result    string // in results
 	kind      string
+	part      string // of a ratio
 	mechanism string
 	noise     float64   // variance of a score's noise
 	exact     bool      // noise is the variance itself and not a bound
@@ -189,13 +191,15 @@ func (p *plan) compileStatistics(d *quadratv1.DevicePlan) error {
 		}
 		p.statistics = append(p.statistics, compiled)
 	}
-	return nil
+	return p.pairRatios()
 }
 
 func newStatistic(s *quadratv1.StatisticPlan, e privacy.Epsilon) (statistic, error) {
-	out := statistic{name: s.GetName(), kind: s.GetKind(), mechanism: s.GetMechanism()}
+	out := statistic{
+		name: s.GetName(), result: s.GetName(), kind: s.GetKind(), part: s.GetPart(), mechanism: s.GetMechanism(),
+	}
 	switch out.kind {
-	case "mean", "total":
+	case "mean", "total", kindRatio:
 	case "proportion", "count":
 		out.bit = true
 	default:

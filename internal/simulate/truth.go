@@ -31,6 +31,16 @@ func (f *Fleet) TruthOf(ref string) (*Truth, bool) {
 
 // At is the truth of a statistic in a cell of a window; false when the cell holds no place or the statistic is unknown.
 func (t *Truth) At(windowStart time.Time, statistic string, cell map[string]string) (float64, bool) {
+	above, okAbove := t.at(windowStart, statistic+" numerator", cell)
+	below, okBelow := t.at(windowStart, statistic+" denominator", cell)
+	if okAbove && okBelow {
+		return above / below, below != 0
+	}
+	return t.at(windowStart, statistic, cell)
+}
+
+// at is the truth of a statistic of the plan, which may be a part of a ratio.
+func (t *Truth) at(windowStart time.Time, statistic string, cell map[string]string) (float64, bool) {
 	members := t.cell(cell)
 	length := int64(t.plan.WindowMs)
 	position := t.fleet.Position(length, windowStart.UnixMilli()/length)
@@ -43,7 +53,7 @@ func (t *Truth) At(windowStart time.Time, statistic string, cell map[string]stri
 		for _, m := range members {
 			sum += score(s, t.fleet.config.Places[m].Reading(position))
 		}
-		if s.Kind == "mean" || s.Kind == "proportion" {
+		if s.Kind == "mean" || s.Kind == "proportion" || s.Kind == "ratio" {
 			sum /= float64(len(members))
 		}
 		return sum, true

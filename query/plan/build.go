@@ -82,7 +82,7 @@ func fits(d *design) error {
 func tooLarge(d *design, size int) error {
 	return &Infeasible{
 		Reason: fmt.Sprintf("the plan takes %d KB and may take %d: %d strata, %s in a lap, %s",
-			size>>10, planBytesMax>>10, len(d.strata), plural(int(d.lap), "window"), plural(len(d.q.asked), "statistic")),
+			size>>10, planBytesMax>>10, len(d.strata), plural(int(d.lap), "window"), d.q.slotsText()),
 		BestPanel: d.panel(),
 		Options:   []string{"a longer window", "a shorter period", "fewer strata", "fewer statistics"},
 	}

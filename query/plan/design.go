@@ -66,7 +66,7 @@ func (d *design) tooSmall(floor int) error {
 	e := &Infeasible{
 		Reason: fmt.Sprintf("%s in the frame and %d are needed: %s with two reports each "+
 			"in every window, and each device reports once in %s",
-			plural(d.size, "device"), floor, plural(d.q.slots(), "statistic"), plural(int(d.lap), "window")),
+			plural(d.size, "device"), floor, d.q.slotsText(), plural(int(d.lap), "window")),
 		BestPanel: int(int64(d.size) / d.lap),
 		Options:   []string{fmt.Sprintf("%d devices in the frame", floor)},
 	}
@@ -77,7 +77,7 @@ func (d *design) tooSmall(floor int) error {
 			break
 		}
 	}
-	if d.q.slots() > 1 {
+	if len(d.q.script.Select) > 1 {
 		e.Options = append(e.Options, "fewer statistics")
 	}
 	return e

@@ -33,8 +33,8 @@ func (d *design) device(opt Options) (*quadratv1.DevicePlan, error) {
 	if d.q.local() {
 		out.Model = "local"
 	}
-	for i, stat := range s.Select {
-		p, err := d.statistic(i, stat)
+	for i := range d.q.asked {
+		p, err := d.statistic(i)
 		if err != nil {
 			return nil, err
 		}
@@ -50,9 +50,11 @@ func (d *design) device(opt Options) (*quadratv1.DevicePlan, error) {
 	return out, nil
 }
 
-func (d *design) statistic(i int, stat *script.Statistic) (*quadratv1.StatisticPlan, error) {
+func (d *design) statistic(i int) (*quadratv1.StatisticPlan, error) {
+	a := &d.q.asked[i]
+	stat := a.stat
 	out := &quadratv1.StatisticPlan{
-		Name: stat.Name(), Kind: stat.Kind, Reading: stat.Args[0].Reading.Text, Summary: stat.Args[0].SummaryName(),
+		Name: a.name, Kind: stat.Kind, Part: a.part, Reading: a.arg.Reading.Text, Summary: a.arg.SummaryName(),
 		Comparison: stat.Comparison, Mechanism: d.answers[i].mechanism,
 	}
 	switch {

@@ -9,22 +9,53 @@ import (
 // whole stands for the cell {}, all devices.
 const whole = -1
 
-// margin predicts the half-width of the interval of a statistic in a cell when n[h] devices of stratum h answer it in a
-// window; reports is the number of answers to expect from the cell. The margin is 0 when there will be too few for an
-// interval or nothing is known of the spread.
+// margin predicts the half-width of the interval of a statistic in a cell when n[h] devices of stratum h answer each of its
+// questions in a window; i is its first one, reports is the number of answers to expect from the cell. The margin is 0
+// when there will be too few for an interval or nothing is known of the spread.
+//
+// A ratio is predicted as survey.Ratio estimates it, t·√(V_a + V_b)/|b| without finite-population correction, supposing that
+// the means a and b both lie in the middle of the bounds; its margin is 0 when the denominator's interval would then hold 0.
+// It takes the smaller of the two parts' degrees of freedom.
+func (d *design) margin(i, c int, n []float64) (margin, reports float64) {
+	a := d.variance(i, c, n)
+	if d.q.asked[i].part == "" {
+		if !a.known {
+			return 0, a.reports
+		}
+		return d.q.quantile(a.degrees) * math.Sqrt(a.variance), a.reports
+	}
+	b := d.variance(i+1, c, n)
+	reports = a.reports + b.reports
+	if !a.known || !b.known {
+		return 0, reports
+	}
+	middle := math.Abs(d.answers[i+1].middle)
+	if d.q.quantile(b.degrees)*math.Sqrt(b.variance) >= middle {
+		return 0, reports
+	}
+	return d.q.quantile(min(a.degrees, b.degrees)) * math.Sqrt(a.variance+b.variance) / middle, reports
+}
+
+// predicted is what one question's answers in a cell will tell.
+type predicted struct {
+	variance, degrees, reports float64
+	known                      bool // false when too few answers are expected or nothing is known of the spread
+}
+
+// variance predicts that of a mean or total in a cell.
 //
 // Of the n_h answers of a stratum the share p = N_hc/N_h is expected from the cell. A mean or proportion has the variance
 // Σ (N_hc/N_c)² ((1−f_h)S² + σ²)/(n_h p), a total or count, whose scores outside the cell are 0, the variance
 // Σ N_h² ((1−f_h)p(S² + (1−p)ȳ²) + pσ²)/n_h, with f_h = n_h/N_h: the finite-population correction shrinks the sampling,
-// never the noise (Särndal, Swensson and Wretman 1992, §5.8 and §10.3). Degrees of freedom are the expected answers less
-// the strata that have any, as the estimator counts them.
-func (d *design) margin(i, c int, n []float64) (margin, reports float64) {
-	a, total := d.answers[i], d.q.asked[i].sum
+// never the noise (Särndal, Swensson and Wretman 1992, §5.8 and §10.3); for a part of a ratio f_h is 0. Degrees of freedom
+// are the expected answers less the strata that have any, as the estimator counts them.
+func (d *design) variance(i, c int, n []float64) predicted {
+	a, total, part := d.answers[i], d.q.asked[i].sum, d.q.asked[i].part != ""
 	population := 0.0
 	for _, s := range d.strata {
 		population += float64(s.inCell(c))
 	}
-	variance, degrees := 0.0, 0.0
+	var out predicted
 	for h, s := range d.strata {
 		size := float64(s.size)
 		p := float64(s.inCell(c)) / size
@@ -32,21 +63,22 @@ func (d *design) margin(i, c int, n []float64) (margin, reports float64) {
 			continue
 		}
 		expected := n[h] * p
-		reports += expected
-		degrees += max(0, expected-1)
+		out.reports += expected
+		out.degrees += max(0, expected-1)
 		spread := d.spread(i, h)
 		square, rest := spread*spread, max(0, 1-n[h]/size)
+		if part {
+			rest = 1
+		}
 		if total {
-			variance += size * size * (rest*p*(square+(1-p)*a.middle*a.middle) + p*a.noise) / n[h]
+			out.variance += size * size * (rest*p*(square+(1-p)*a.middle*a.middle) + p*a.noise) / n[h]
 			continue
 		}
 		share := size * p / population
-		variance += share * share * (rest*square + a.noise) / expected
+		out.variance += share * share * (rest*square + a.noise) / expected
 	}
-	if !a.known || degrees < 1 {
-		return 0, reports
-	}
-	return d.q.quantile(degrees) * math.Sqrt(variance), reports
+	out.known = a.known && out.degrees >= 1
+	return out
 }
 
 // expected is how many answers to one statistic come from a cell in a window.
@@ -128,6 +160,9 @@ func (d *design) each(panels []float64) []float64 {
 func (d *design) worst(wish float64, perCell bool, panels []float64) (ratio, margin float64) {
 	n := d.each(panels)
 	for i := range d.q.asked {
+		if !d.q.asked[i].leads() {
+			continue
+		}
 		for c := whole; c < len(d.cells); c++ {
 			if c > whole && !perCell {
 				break

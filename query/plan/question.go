@@ -29,11 +29,36 @@ type question struct {
 	quantiles  map[int]float64  // of t by degrees of freedom; filled as needed
 }
 
-// asked is one statistic.
+// denominator is the part of a ratio that stands right behind its numerator.
+const denominator = "denominator"
+
+// asked is one question to a device: a statistic, or one of the two parts of a ratio.
 type asked struct {
+	stat *script.Statistic
+	arg  script.Argument
 	name string
-	bit  bool // proportion and count: a bit is randomised
-	sum  bool // total and count: scaled by the population
+	part string // "numerator" or, right behind it, "denominator"; empty for other statistics
+	bit  bool   // proportion and count: a bit is randomised
+	sum  bool   // total and count: scaled by the population
+}
+
+// leads tells whether the question stands for its statistic: all but the denominators do.
+func (a *asked) leads() bool { return a.part != denominator }
+
+// ask lists the questions of a statistic.
+func ask(stat *script.Statistic) []asked {
+	if parts := stat.Parts(); parts != nil {
+		var out []asked
+		for i, p := range parts {
+			out = append(out, asked{stat: stat, arg: stat.Args[i], name: p.Name, part: p.Word})
+		}
+		return out
+	}
+	return []asked{{
+		stat: stat, arg: stat.Args[0], name: stat.Name(),
+		bit: stat.Kind == "proportion" || stat.Kind == "count",
+		sum: stat.Kind == "total" || stat.Kind == "count",
+	}}
 }
 
 // units are the noise variances of one report on the unit scale, and the mechanisms' names.
@@ -80,11 +105,7 @@ func read(s *script.Script, opt Options) (*question, error) {
 		q.bounds, q.bounded = bounds, true
 	}
 	for _, stat := range s.Select {
-		q.asked = append(q.asked, asked{
-			name: stat.Name(),
-			bit:  stat.Kind == "proportion" || stat.Kind == "count",
-			sum:  stat.Kind == "total" || stat.Kind == "count",
-		})
+		q.asked = append(q.asked, ask(stat)...)
 	}
 	if s.Sample.Size == script.Margin && !q.bounded && !q.allBits() {
 		n := s.Sample.Number
@@ -113,8 +134,16 @@ func (q *question) fixed() bool { return q.script.Sample.Rotation == script.Fixe
 // windows is how many windows make a period; the checker has seen to it that it is whole.
 func (q *question) windows() int64 { return q.periodMs / q.windowMs }
 
-// slots is the number of statistics.
+// slots is the number of questions, of which a device answers one.
 func (q *question) slots() int { return len(q.asked) }
+
+// slotsText counts the slots in words: a ratio takes two.
+func (q *question) slotsText() string {
+	if q.slots() > len(q.script.Select) {
+		return plural(q.slots(), "statistic") + " (a ratio counts twice)"
+	}
+	return plural(q.slots(), "statistic")
+}
 
 // unitNoise gives the noise of a report with so much epsilon.
 func (q *question) unitNoise(epsilonMicro uint64) (units, error) {

@@ -23,7 +23,7 @@ func (q *question) counted(f *frame, list []int64) (*design, error) {
 	if least := answersLeast * q.slots(); n < least {
 		return nil, &Infeasible{
 			Reason: fmt.Sprintf("a panel of %s can't give two reports to each of %s",
-				plural(n, "device"), plural(q.slots(), "statistic")),
+				plural(n, "device"), q.slotsText()),
 			BestPanel: f.size,
 			Options:   []string{fmt.Sprintf("SAMPLE %d DEVICES", least)},
 		}

@@ -45,7 +45,9 @@ func (d *design) view(device *quadratv1.DevicePlan, opt Options) *quadratv1.Plan
 		})
 	}
 	for i := range d.q.asked {
-		out.Statistics = append(out.Statistics, d.statisticView(i, panels))
+		if d.q.asked[i].leads() {
+			out.Statistics = append(out.Statistics, d.statisticView(i, panels))
+		}
 	}
 	out.Warnings = d.warn(panels)
 	return out
@@ -86,7 +88,7 @@ func (d *design) statisticView(i int, panels []float64) *quadratv1.StatisticView
 	a := d.answers[i]
 	margin, reports := d.margin(i, whole, n)
 	out := &quadratv1.StatisticView{
-		Name: d.q.asked[i].name, Mechanism: a.mechanism, Panel: reports, Margin: margin,
+		Name: d.q.asked[i].stat.Name(), Mechanism: a.mechanism, Panel: reports, Margin: margin,
 		AssumedStdDev: d.overallSpread(i), NoiseStdDev: math.Sqrt(a.noise),
 	}
 	for _, c := range d.shown() {
@@ -141,12 +143,17 @@ func (d *design) warn(panels []float64) []string {
 	if blind && allocate == script.Power {
 		out = append(out, "no standard deviations are known yet, so POWER allocates by the strata's sizes alone")
 	}
+	n := d.each(panels)
 	for i, a := range d.answers {
-		if !a.known {
-			out = append(out, d.q.asked[i].name+" has no bounds, so no margin is predicted; add BETWEEN lo AND hi")
+		name := d.q.asked[i].stat.Name()
+		switch {
+		case !d.q.asked[i].leads():
+		case !a.known:
+			out = append(out, name+" has no bounds, so no margin is predicted; add BETWEEN lo AND hi")
+		case d.q.asked[i].part != "":
+			out = append(out, d.supposed(i, n))
 		}
 	}
-	n := d.each(panels)
 	rare := 0
 	for c := range d.cells {
 		if d.expected(c, n) < answersLeast {
@@ -160,6 +167,17 @@ func (d *design) warn(panels []float64) []string {
 		out = append(out, fmt.Sprintf("the plan shows the %d largest of %d cells", cellsShown, len(d.cells)))
 	}
 	return out
+}
+
+// supposed says on what the margin of a ratio rests.
+func (d *design) supposed(i int, n []float64) string {
+	text := fmt.Sprintf("both means of %s are supposed to lie in the middle of the bounds, at %g",
+		d.q.asked[i].stat.Name(), d.answers[i].middle)
+	if m, _ := d.margin(i, whole, n); m == 0 && d.variance(i, whole, n).known && d.variance(i+1, whole, n).known {
+		return text + ", which the noise doesn't tell from 0, so no margin is predicted; " +
+			"a window whose denominator can't be told from 0 has no value"
+	}
+	return text
 }
 
 // reportBytes is the size of one encoded request with a report, an identity of average length and the largest code.

@@ -175,3 +175,18 @@ func (s *Statistic) Name() string {
 	}
 	return s.call()
 }
+
+// Parts gives the names of the two parts of a ratio, in the order of its arguments, each with its word; nothing for other
+// statistics. Devices and stored reports know the parts, results the ratio.
+func (s *Statistic) Parts() []Part {
+	if s.Kind != wordRatio {
+		return nil
+	}
+	return []Part{{s.Name() + " numerator", "numerator"}, {s.Name() + " denominator", "denominator"}}
+}
+
+// Part is one of the two means of a ratio.
+type Part struct {
+	Name string // of the ratio, a space, and the word
+	Word string // numerator or denominator
+}

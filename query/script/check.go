@@ -65,6 +65,12 @@ func checkSelect(s *Script) *Error {
 			return errorAt(pos, "give one of them another name with AS", "two statistics have the name %s", name)
 		}
 		seen[name] = true
+		for _, part := range stat.Parts() {
+			if seen[part.Name] {
+				return errorAt(stat.Pos, "give one of them another name with AS", "two statistics have the name %s", part.Name)
+			}
+			seen[part.Name] = true
+		}
 		if err := checkStatistic(stat); err != nil {
 			return err
 		}

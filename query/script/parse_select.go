@@ -8,7 +8,7 @@ import (
 // Statistics are the statistics of the language.
 func statistics() []string {
 	return []string{
-		"mean", "total", "ratio", "variance", wordQuantile, "median", wordHistogram, "frequency", wordProportion, wordCount,
+		"mean", "total", wordRatio, "variance", wordQuantile, "median", wordHistogram, "frequency", wordProportion, wordCount,
 	}
 }
 
@@ -114,7 +114,7 @@ func (p *parser) arguments(s *Statistic) *Error {
 	switch s.Kind {
 	case wordProportion, wordCount:
 		return p.condition(s)
-	case "ratio":
+	case wordRatio:
 		if err := p.expectSymbol(",", "ratio takes two readings, ratio(a, b)"); err != nil {
 			return err
 		}

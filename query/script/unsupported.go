@@ -5,9 +5,9 @@ package script
 func Unsupported(s *Script) error {
 	for _, stat := range s.Select {
 		switch stat.Kind {
-		case "mean", "total", wordProportion, wordCount:
+		case "mean", "total", wordRatio, wordProportion, wordCount:
 		default:
-			return unsupportedAt(stat.Pos, stat.Kind, "mean, total, proportion and count can")
+			return unsupportedAt(stat.Pos, stat.Kind, "mean, total, ratio, proportion and count can")
 		}
 	}
 	if a := s.Sample; a != nil {

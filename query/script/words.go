@@ -9,6 +9,7 @@ const (
 	wordHistogram  = "histogram"
 	wordQuantile   = "quantile"
 	wordProportion = "proportion"
+	wordRatio      = "ratio"
 	opNot          = "not"
 	opNotNull      = "not null"
 )

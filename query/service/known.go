@@ -32,12 +32,16 @@ func (s *Service) known() []Known {
 		device := revision.GetDevice()
 		length := time.Duration(device.GetWindowMs()) * time.Millisecond
 		entries, _ := s.results.since(Span{Ref: ref, Since: s.cfg.Clock.Now().Add(-(knownWindows + 2) * length)})
-		for i, statistic := range device.GetStatistics() {
-			if i >= len(revision.GetPlan().GetStatistics()) {
-				break
+		noise := map[string]float64{}
+		for _, view := range revision.GetPlan().GetStatistics() {
+			noise[view.GetName()] = view.GetNoiseStdDev()
+		}
+		for _, statistic := range device.GetStatistics() {
+			sigma, told := noise[statistic.GetName()]
+			if !told {
+				continue // a part of a ratio has no result of its own
 			}
-			noise := revision.GetPlan().GetStatistics()[i].GetNoiseStdDev()
-			if sd, ok := spreadOf(entries, statistic, device.GetRevision(), noise); ok {
+			if sd, ok := spreadOf(entries, statistic, device.GetRevision(), sigma); ok {
 				out = append(out, Known{Capability: device.GetCapability(), Statistic: statistic, StdDev: sd})
 			}
 		}

@@ -47,7 +47,15 @@ func TestPilotTakesOnlyWhatFits(t *testing.T) {
 		{Name: "other", Kind: "count", Reading: "temperature", Summary: "avg", Comparison: ">", ThresholdMicro: 6},
 		{Name: "narrow", Kind: "mean", Reading: "temperature", Summary: "avg", LoMicro: 1, HiMicro: 8},
 	}}
+	asked.Statistics = append(asked.Statistics, &quadratv1.StatisticPlan{
+		Name: "r denominator", Kind: "ratio", Part: "denominator", Reading: "temperature", Summary: "avg", LoMicro: 1, HiMicro: 9,
+	})
 	got := pilot(known, asked)
+	if len(got) != 2 || got["r denominator"][plan.AnyStratum] != 3 {
+		t.Errorf("with a ratio: %v", got)
+	}
+	asked.Statistics = asked.Statistics[:3]
+	got = pilot(known, asked)
 	if len(got) != 1 || got["hot"][plan.AnyStratum] != 0.4 {
 		t.Errorf("%v", got)
 	}

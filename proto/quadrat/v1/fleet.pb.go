@@ -791,9 +791,11 @@ func (x *AttributeValues) GetValues() []string {
 // StatisticPlan is what is asked for, and how it is randomised.
 type StatisticPlan struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// As written in the script or by AS, e.g. "mean(temperature)".
+	// As written in the script or by AS, e.g. "mean(temperature)"; for a part of a ratio the ratio's name, a space and the
+	// part, e.g. "ratio(a, b) numerator". No two statistics of a plan have one name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// "mean", "total", "proportion" or "count".
+	// "mean", "total", "proportion", "count" or "ratio". A ratio takes two statistics, its numerator and right behind it its
+	// denominator; a device answers one of them, as it answers a mean.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Reading of the capability, e.g. "temperature".
 	Reading string `protobuf:"bytes,3,opt,name=reading,proto3" json:"reading,omitempty"`
@@ -805,10 +807,12 @@ type StatisticPlan struct {
 	ThresholdMicro int64 `protobuf:"zigzag64,6,opt,name=threshold_micro,json=thresholdMicro,proto3" json:"threshold_micro,omitempty"`
 	// Mechanism: "hybrid", "duchi", "warner" or "none".
 	Mechanism string `protobuf:"bytes,7,opt,name=mechanism,proto3" json:"mechanism,omitempty"`
-	// Lower bound that summaries are clipped to, in millionths of the reading's unit; for mean and total.
+	// Lower bound that summaries are clipped to, in millionths of the reading's unit; for mean, total and ratio.
 	LoMicro int64 `protobuf:"zigzag64,8,opt,name=lo_micro,json=loMicro,proto3" json:"lo_micro,omitempty"`
 	// Upper bound, in millionths.
-	HiMicro       int64 `protobuf:"zigzag64,9,opt,name=hi_micro,json=hiMicro,proto3" json:"hi_micro,omitempty"`
+	HiMicro int64 `protobuf:"zigzag64,9,opt,name=hi_micro,json=hiMicro,proto3" json:"hi_micro,omitempty"`
+	// Of a ratio "numerator" or "denominator", empty otherwise. Devices pass it over.
+	Part          string `protobuf:"bytes,10,opt,name=part,proto3" json:"part,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -904,6 +908,13 @@ func (x *StatisticPlan) GetHiMicro() int64 {
 		return x.HiMicro
 	}
 	return 0
+}
+
+func (x *StatisticPlan) GetPart() string {
+	if x != nil {
+		return x.Part
+	}
+	return ""
 }
 
 // Predicate is a condition on public attributes, with SQL's three truth values.
@@ -1384,7 +1395,7 @@ const file_quadrat_v1_fleet_proto_rawDesc = "" +
 	"\x06origin\x18\x03 \x01(\x06R\x06origin\x12\x12\n" +
 	"\x04last\x18\x04 \x03(\x06R\x04last\")\n" +
 	"\x0fAttributeValues\x12\x16\n" +
-	"\x06values\x18\x01 \x03(\tR\x06values\"\x88\x02\n" +
+	"\x06values\x18\x01 \x03(\tR\x06values\"\x9c\x02\n" +
 	"\rStatisticPlan\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x18\n" +
@@ -1396,7 +1407,9 @@ const file_quadrat_v1_fleet_proto_rawDesc = "" +
 	"\x0fthreshold_micro\x18\x06 \x01(\x12R\x0ethresholdMicro\x12\x1c\n" +
 	"\tmechanism\x18\a \x01(\tR\tmechanism\x12\x19\n" +
 	"\blo_micro\x18\b \x01(\x12R\aloMicro\x12\x19\n" +
-	"\bhi_micro\x18\t \x01(\x12R\ahiMicro\"\x91\x01\n" +
+	"\bhi_micro\x18\t \x01(\x12R\ahiMicro\x12\x12\n" +
+	"\x04part\x18\n" +
+	" \x01(\tR\x04part\"\x91\x01\n" +
 	"\tPredicate\x12\x0e\n" +
 	"\x02op\x18\x01 \x01(\tR\x02op\x12)\n" +
 	"\x04args\x18\x02 \x03(\v2\x15.quadrat.v1.PredicateR\x04args\x12\x1c\n" +
