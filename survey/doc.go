@@ -1,4 +1,4 @@
-// Package survey is design-based inference for samples of devices: stratified means, totals, proportions and counts of
+// Package survey is design-based inference for samples of devices: stratified means, totals, ratios, proportions and counts of
 // a finite population and of its domains, with variances that keep sampling and privacy noise apart, sample sizes and
 // allocation for planning, and a confidence sequence for a number that is looked at again and again.
 //
