@@ -11,8 +11,10 @@ import (
 // EXPLAIN tells how many devices will stay silent because their owners allow less than a report costs.
 func TestWarnOfLimits(t *testing.T) {
 	rows := []*fleet.Row{
-		{Limits: &fleet.Limits{EpsilonMicro: 1_000_000}}, {Limits: &fleet.Limits{EpsilonMicro: 4_000_000}},
-		{Limits: &fleet.Limits{EpsilonMicro: 9_000_000, LifetimeMicro: 3_000_000}}, {},
+		{Limits: &fleet.Limits{EpsilonMicro: 1_000_000}},
+		{Limits: &fleet.Limits{EpsilonMicro: 4_000_000}},
+		{Limits: &fleet.Limits{EpsilonMicro: 9_000_000, LifetimeMicro: 3_000_000}},
+		{},
 	}
 	revision := &quadratv1.PlanRevision{Device: &quadratv1.DevicePlan{EpsilonMicro: 4_000_000}, Plan: &quadratv1.Plan{}}
 	warnOfLimits(revision, rows)
