@@ -58,6 +58,11 @@ func (e *Estimate) score(strata []Sample, reports func(Sample) int64, size, scal
 		kish += w * w * rest * float64(reports(s))
 		noise += w * w * s.Domain.Noise
 	}
+	e.scoreFrom(kish, noise, scale)
+}
+
+// scoreFrom replaces the interval by the score interval, given Σ a²(1−π) and Σ a²σ² of the share.
+func (e *Estimate) scoreFrom(kish, noise, scale float64) {
 	p, total := e.Value/scale, e.StdError*e.StdError/(scale*scale)
 	a, bits := kish, max(0, p*(1-p))
 	if bits > 0 {
