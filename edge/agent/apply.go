@@ -26,6 +26,7 @@ type revision struct {
 	version  uint64
 	place    uint32 // window of the lap
 	stratum  int32
+	point    panel.Number // permanent random number of the device, or of its cluster
 	standing Standing
 }
 
@@ -165,7 +166,8 @@ func (a *Agent) stand(r *revision) {
 		return
 	}
 	rotation := p.rotations[r.stratum]
-	place, _, ok := rotation.Place(panel.NumberOf(p.salt, a.config.Device))
+	r.point = p.number(r.stratum, a.config.Device, a.config.Attributes)
+	place, _, ok := rotation.Place(r.point)
 	r.place = place
 	limits := a.config.Policy.Limits
 	switch {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/quadrat-dev/quadrat/edge/summary"
 	"github.com/quadrat-dev/quadrat/internal/wire"
-	"github.com/quadrat-dev/quadrat/survey/panel"
 )
 
 // Held is one revision of a kappa that a device holds.
@@ -68,7 +67,7 @@ func (h *held) inForce(window int64) *revision {
 }
 
 // arc says whether the panel rule asks the device in this window, whatever its policy says.
-func (r *revision) arc(device string, window int64) (statistic uint32, due bool) {
+func (r *revision) arc(window int64) (statistic uint32, due bool) {
 	if r == nil || r.plan == nil || r.standing == OutOfFrame || r.standing == Rests || !r.plan.inTime(window) {
 		return 0, false
 	}
@@ -76,7 +75,7 @@ func (r *revision) arc(device string, window int64) (statistic uint32, due bool)
 	if window%lap != int64(r.place) {
 		return 0, false
 	}
-	return r.plan.rotations[r.stratum].Due(panel.NumberOf(r.plan.salt, device), window)
+	return r.plan.rotations[r.stratum].Due(r.point, window)
 }
 
 // DueAt says whether the panel rule asks this device in this window, and which statistic it is to answer. It is cheap:
@@ -90,7 +89,7 @@ func (a *Agent) DueAt(ref string, window int64) (statistic uint32, due bool) {
 	if r != nil && r.plan != nil && r.plan.wire.Paused {
 		return 0, false
 	}
-	return r.arc(a.config.Device, window)
+	return r.arc(window)
 }
 
 // NextDue returns the first window after the given one in which the device is due, under the revisions that it holds
@@ -107,7 +106,7 @@ func (a *Agent) NextDue(ref string, after int64) (window int64, ok bool) {
 			continue
 		}
 		w := r.next(max(after+1, r.plan.wire.FromWindow))
-		if _, due := r.arc(a.config.Device, w); due && h.inForce(w) == r {
+		if _, due := r.arc(w); due && h.inForce(w) == r {
 			window = min(window, w)
 		}
 	}

@@ -113,6 +113,15 @@ func (p *Plan) stratum(attributes map[string]string) (int32, bool) {
 	return i, ok
 }
 
+// number returns the permanent random number that decides when a device of a stratum is due: its cluster's, or its own when
+// devices are drawn.
+func (p *Plan) number(stratum int32, device string, attributes map[string]string) panel.Number {
+	if p.wire.ClusteredBy == "" {
+		return panel.NumberOf(p.salt, device)
+	}
+	return panel.NumberOfCluster(p.salt, p.wire.Strata[stratum].Name, attributes[p.wire.ClusteredBy], device)
+}
+
 // key joins attribute values so that different combinations differ: each one is preceded by its length.
 func key(values []string) string {
 	var b strings.Builder

@@ -20,7 +20,7 @@ func (a *Agent) report(b []byte, ref string, window int64) ([]byte, Outcome, err
 		return b, Unknown, nil
 	}
 	r := h.inForce(window)
-	index, due := r.arc(a.config.Device, window)
+	index, due := r.arc(window)
 	switch {
 	case !due:
 		return b, NotDue, nil

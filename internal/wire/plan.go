@@ -36,6 +36,7 @@ type DevicePlan struct {
 	PeriodMs           uint64
 	GroupBy            []string
 	Confidence         float64
+	ClusteredBy        string // empty for a sample of devices
 }
 
 // StratumPlan is the message quadrat.v1.StratumPlan.
@@ -124,5 +125,6 @@ func (p *DevicePlan) Append(b []byte) []byte {
 	b = appendVarint(b, 18, p.EpsilonPeriodMicro)
 	b = appendVarint(b, 19, p.PeriodMs)
 	b = appendTexts(b, 20, p.GroupBy)
-	return appendFixed64(b, 21, math.Float64bits(p.Confidence))
+	b = appendFixed64(b, 21, math.Float64bits(p.Confidence))
+	return appendText(b, 22, p.ClusteredBy)
 }

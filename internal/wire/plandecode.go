@@ -56,7 +56,7 @@ func (p *DevicePlan) head(f *fields) {
 	}
 }
 
-// body takes fields 11 to 21.
+// body takes fields 11 to 22.
 func (p *DevicePlan) body(f *fields) {
 	switch f.num {
 	case 11:
@@ -81,6 +81,8 @@ func (p *DevicePlan) body(f *fields) {
 		f.texts(&p.GroupBy)
 	case 21:
 		f.double(&p.Confidence)
+	case 22:
+		f.text(&p.ClusteredBy)
 	}
 }
 

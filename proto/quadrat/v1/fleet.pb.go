@@ -487,7 +487,10 @@ type DevicePlan struct {
 	// Attributes whose values make the cells; the device does not need them.
 	GroupBy []string `protobuf:"bytes,20,rep,name=group_by,json=groupBy,proto3" json:"group_by,omitempty"`
 	// Confidence of the intervals, between 0 and 1.
-	Confidence    float64 `protobuf:"fixed64,21,opt,name=confidence,proto3" json:"confidence,omitempty"`
+	Confidence float64 `protobuf:"fixed64,21,opt,name=confidence,proto3" json:"confidence,omitempty"`
+	// Attribute whose values make the clusters, which are drawn in place of devices: all devices of a stratum with one value
+	// share a place in the lap. Empty for a sample of devices. A device without a value is a cluster of its own.
+	ClusteredBy   string `protobuf:"bytes,22,opt,name=clustered_by,json=clusteredBy,proto3" json:"clustered_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -667,6 +670,13 @@ func (x *DevicePlan) GetConfidence() float64 {
 		return x.Confidence
 	}
 	return 0
+}
+
+func (x *DevicePlan) GetClusteredBy() string {
+	if x != nil {
+		return x.ClusteredBy
+	}
+	return ""
 }
 
 // StratumPlan is a stratum with its arcs for one lap.
@@ -1356,7 +1366,7 @@ const file_quadrat_v1_fleet_proto_rawDesc = "" +
 	"\x10plan_set_version\x18\x01 \x01(\x04R\x0eplanSetVersion\x12)\n" +
 	"\x10previous_version\x18\x02 \x01(\x04R\x0fpreviousVersion\x12*\n" +
 	"\x04plan\x18\x03 \x01(\v2\x16.quadrat.v1.DevicePlanR\x04plan\x12\x18\n" +
-	"\adeleted\x18\x04 \x01(\tR\adeleted\"\xc1\x05\n" +
+	"\adeleted\x18\x04 \x01(\tR\adeleted\"\xe4\x05\n" +
 	"\n" +
 	"DevicePlan\x12\x10\n" +
 	"\x03ref\x18\x01 \x01(\tR\x03ref\x12\x12\n" +
@@ -1388,7 +1398,8 @@ const file_quadrat_v1_fleet_proto_rawDesc = "" +
 	"\bgroup_by\x18\x14 \x03(\tR\agroupBy\x12\x1e\n" +
 	"\n" +
 	"confidence\x18\x15 \x01(\x01R\n" +
-	"confidence\"\x84\x01\n" +
+	"confidence\x12!\n" +
+	"\fclustered_by\x18\x16 \x01(\tR\vclusteredBy\"\x84\x01\n" +
 	"\vStratumPlan\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x125\n" +
 	"\amembers\x18\x02 \x03(\v2\x1b.quadrat.v1.AttributeValuesR\amembers\x12\x16\n" +
