@@ -115,6 +115,9 @@ func (e *Engine) adopt(kept *keptKappa) {
 // fits tells whether a kept window has the shape that its plan and layout ask for.
 func (w *window) fits() bool {
 	statistics := len(w.plan.statistics)
-	return len(w.due) == statistics*len(w.layout.groups) && len(w.told) == statistics*(len(w.layout.cells)+1) &&
+	if w.plan.clusteredBy != "" {
+		return w.fitsClusters() && len(w.told) == statistics*(len(w.layout.cells)+1) && len(w.heard) == w.words()
+	}
+	return len(w.layout.clusters) == 0 && len(w.due) == statistics*len(w.layout.groups) && len(w.told) == statistics*(len(w.layout.cells)+1) &&
 		len(w.heard) == w.words()
 }

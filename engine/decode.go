@@ -36,13 +36,14 @@ type keptWindow struct {
 
 // decoder takes the parts of a checkpoint off; after the first fault it gives zeros.
 type decoder struct {
-	b   []byte
-	bad bool
+	b       []byte
+	bad     bool
+	version byte
 }
 
 // decodeCheckpoint reads a checkpoint. It never panics and takes no more memory than a small multiple of b.
 func decodeCheckpoint(b []byte) (*snapshot, error) {
-	const least = len(checkpointMagic) + crc32.Size
+	const least = len(checkpointMagic) + 1 + crc32.Size
 	if len(b) < least || string(b[:len(checkpointMagic)]) != checkpointMagic {
 		return nil, errCheckpoint
 	}
@@ -50,7 +51,10 @@ func decodeCheckpoint(b []byte) (*snapshot, error) {
 	if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(sum) {
 		return nil, errCheckpoint
 	}
-	r := &decoder{b: body[len(checkpointMagic):]}
+	r := &decoder{b: body[len(checkpointMagic)+1:], version: body[len(checkpointMagic)]}
+	if r.version < checkpointDevices || r.version > checkpointClusters {
+		return nil, errCheckpoint
+	}
 	s := &snapshot{sequence: r.uint(), markMs: r.int(), levelMs: r.int()}
 	for range partitions {
 		s.newest = append(s.newest, r.int())
@@ -156,13 +160,25 @@ func (r *decoder) layout() *layout {
 		l.cells = append(l.cells, cell{values: values, text: column.Cell(values)})
 	}
 	l.stratumSize, l.cellSize = make([]int64, len(l.strata)), make([]int64, len(l.cells))
+	l.stratumClusters = make([]int64, len(l.strata))
+	r.clusters(l)
 	for range r.count() {
 		stratum, at, size := r.uint(), r.int(), r.int()
 		if stratum >= uint64(len(l.strata)) || at < -1 || at >= int64(len(l.cells)) || size < 0 {
 			r.fail()
 			return l
 		}
-		l.groups = append(l.groups, group{stratum: int(stratum), cell: int(at), size: size})
+		g := group{stratum: int(stratum), cell: int(at), size: size}
+		if len(l.clusters) > 0 {
+			number := r.uint()
+			if number >= uint64(len(l.clusters)) || l.clusters[number].stratum != g.stratum {
+				r.fail()
+				return l
+			}
+			g.cluster = int(number)
+			l.clusters[number].size += size
+		}
+		l.groups = append(l.groups, g)
 		l.stratumSize[stratum] += size
 		l.size += size
 		if at >= 0 {
@@ -172,11 +188,44 @@ func (r *decoder) layout() *layout {
 	return l
 }
 
+// clusters reads the clusters of a layout; version 1 has none.
+func (r *decoder) clusters(l *layout) {
+	if r.version < checkpointClusters {
+		return
+	}
+	for range r.count() {
+		stratum, name := r.uint(), r.text()
+		if stratum >= uint64(len(l.strata)) {
+			r.fail()
+			return
+		}
+		l.clusters = append(l.clusters, cluster{stratum: int(stratum), name: name})
+		l.stratumClusters[stratum]++
+	}
+}
+
+// slots reads which groups of a clustered layout are due in a window.
+func (r *decoder) slots() []slot {
+	var out []slot
+	for range r.count() {
+		group, statistic := r.uint(), r.uint()
+		if group > math.MaxUint32 || statistic > math.MaxUint32 {
+			r.fail()
+			return out
+		}
+		out = append(out, slot{group: uint32(group), statistic: uint32(statistic)})
+	}
+	return out
+}
+
 func (r *decoder) window(l *layout) keptWindow {
 	w := keptWindow{window: window{index: r.int(), layout: l}}
 	w.planRevision, w.revision = uint32(r.uint()), uint32(r.uint())
 	flags := r.uint()
 	w.dirty, w.damaged = flags&flagDirty != 0, flags&flagDamaged != 0
+	if len(l.clusters) > 0 {
+		w.dueGroups = r.slots()
+	}
 	for range r.count() {
 		w.due = append(w.due, r.int())
 		m := survey.Moments{Count: r.int()}

@@ -9,13 +9,22 @@ import (
 	"slices"
 )
 
-// checkpointMagic opens a checkpoint; the last byte is the version. See docs/format/checkpoint.md.
-const checkpointMagic = "QDRCKPT\x01"
+// checkpointMagic opens a checkpoint; behind it stands the version, one byte. See docs/format/checkpoint.md.
+const checkpointMagic = "QDRCKPT"
+
+// The versions of a checkpoint.
+const (
+	checkpointDevices  = 1 // devices are drawn in all windows
+	checkpointClusters = 2 // a window's layout may have clusters
+)
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // encoder appends the parts of a checkpoint.
-type encoder struct{ b []byte }
+type encoder struct {
+	b       []byte
+	version byte
+}
 
 func (w *encoder) uint(n uint64)   { w.b = binary.AppendUvarint(w.b, n) }
 func (w *encoder) int(n int64)     { w.b = binary.AppendVarint(w.b, n) }
@@ -24,7 +33,8 @@ func (w *encoder) text(s string)   { w.uint(uint64(len(s))); w.b = append(w.b, s
 
 // encode makes the checkpoint. The caller holds mu.
 func (e *Engine) encode() []byte {
-	w := &encoder{b: []byte(checkpointMagic)}
+	w := &encoder{version: e.checkpointVersion()}
+	w.b = append([]byte(checkpointMagic), w.version)
 	w.uint(e.sequence)
 	w.int(e.markMs)
 	w.int(e.levelMs)
@@ -36,6 +46,18 @@ func (e *Engine) encode() []byte {
 		w.kappa(e.kappas[ref])
 	}
 	return binary.LittleEndian.AppendUint32(w.b, crc32.Checksum(w.b, castagnoli))
+}
+
+// checkpointVersion is the oldest version that can hold the state, so that an older engine reads what it can.
+func (e *Engine) checkpointVersion() byte {
+	for _, k := range e.kappas {
+		for _, w := range k.windows {
+			if len(w.layout.clusters) > 0 {
+				return checkpointClusters
+			}
+		}
+	}
+	return checkpointDevices
 }
 
 func (w *encoder) kappa(k *kappa) {
@@ -86,11 +108,21 @@ func (w *encoder) layout(l *layout) {
 			w.text(c.values[name])
 		}
 	}
+	if w.version >= checkpointClusters {
+		w.uint(uint64(len(l.clusters)))
+		for _, c := range l.clusters {
+			w.uint(uint64(c.stratum))
+			w.text(c.name)
+		}
+	}
 	w.uint(uint64(len(l.groups)))
 	for _, g := range l.groups {
 		w.uint(uint64(g.stratum))
 		w.int(int64(g.cell))
 		w.int(g.size)
+		if len(l.clusters) > 0 {
+			w.uint(uint64(g.cluster))
+		}
 	}
 }
 
@@ -112,6 +144,13 @@ func (w *encoder) window(each *window) {
 		flags |= flagDamaged
 	}
 	w.uint(flags)
+	if len(each.layout.clusters) > 0 {
+		w.uint(uint64(len(each.dueGroups)))
+		for _, s := range each.dueGroups {
+			w.uint(uint64(s.group))
+			w.uint(uint64(s.statistic))
+		}
+	}
 	w.uint(uint64(len(each.due)))
 	for i, n := range each.due {
 		w.int(n)

@@ -62,13 +62,12 @@ func (w *window) frameOf(statistic, domain int) *quadratv1.Result {
 		r.Cell = maps.Clone(w.layout.cells[domain].values)
 		r.Population = uint32(w.layout.cellSize[domain])
 	}
-	groups := len(w.layout.groups)
 	first, last := w.slots(statistic)
 	for slot := first; slot <= last; slot++ {
-		for i, g := range w.layout.groups {
+		for i, g := range w.each(slot) {
 			if domain == allCells || domain == g.cell {
-				r.Panel += uint32(w.due[slot*groups+i])
-				r.Reports += uint32(w.moments[slot*groups+i].Count)
+				r.Panel += uint32(w.due[i])
+				r.Reports += uint32(w.moments[i].Count)
 			}
 		}
 	}
@@ -80,13 +79,13 @@ func (w *window) frameOf(statistic, domain int) *quadratv1.Result {
 
 // samples gives what each stratum brings to a statistic in a domain.
 func (w *window) samples(statistic, domain int) []survey.Sample {
-	out, groups := make([]survey.Sample, len(w.layout.strata)), len(w.layout.groups)
+	out := make([]survey.Sample, len(w.layout.strata))
 	for h, name := range w.layout.strata {
 		out[h] = survey.Sample{Stratum: name, Population: w.layout.stratumSize[h]}
 	}
-	for i, g := range w.layout.groups {
-		m, h := w.moments[statistic*groups+i], &out[g.stratum]
-		h.Panel += w.due[statistic*groups+i]
+	for i, g := range w.each(statistic) {
+		m, h := w.moments[i], &out[g.stratum]
+		h.Panel += w.due[i]
 		h.Responses += m.Count
 		if domain == allCells || domain == g.cell {
 			h.Domain.Merge(m)
@@ -97,6 +96,9 @@ func (w *window) samples(statistic, domain int) []survey.Sample {
 
 // solve estimates a statistic in a domain; notes name the strata that were collapsed for it.
 func (w *window) solve(statistic, domain int) (survey.Estimate, []string, error) {
+	if w.plan.clusteredBy != "" {
+		return w.solveClusters(statistic, domain)
+	}
 	if w.plan.statistics[statistic].kind == kindRatio {
 		return w.solveRatio(statistic, domain)
 	}

@@ -26,6 +26,9 @@ type layout struct {
 	stratumSize []int64 // devices by stratum
 	cellSize    []int64 // devices by cell
 	size        int64
+
+	clusters        []cluster // of a clustered plan; empty otherwise
+	stratumClusters []int64   // clusters by stratum
 }
 
 // cell is one combination of GROUP BY values.
@@ -34,10 +37,11 @@ type cell struct {
 	text   string // JSON
 }
 
-// group is a combination of stratum and cell that devices of the frame have.
+// group is a combination of stratum, cell and, in a clustered plan, cluster that devices of the frame have.
 type group struct {
 	stratum, cell int // cell is −1 without GROUP BY
 	size          int64
+	cluster       int // 0 when devices are drawn
 }
 
 // frame is the devices of one window's frame, compiled for one plan. It never changes and
@@ -50,6 +54,11 @@ type frame struct {
 	shift   uint
 	byLap   []uint32 // devices in the order of their window of the lap, then of their key
 	lapFrom []uint32 // byLap[lapFrom[w]:lapFrom[w+1]] are due in window w of the lap
+
+	// Of a clustered plan, whose groups are due as a whole:
+	groupLap   [][]uint32 // the groups that are due in each window of the lap
+	groupRank  []uint32   // number of a group among those
+	groupPlace []uint32   // arc of a group
 }
 
 // device is what counting needs to know of a device, together in one line of the cache.
@@ -62,36 +71,39 @@ type device struct {
 
 // newFrame compiles the rows for a plan. Rows whose values stand in no stratum are left out.
 func newFrame(p *plan, rows []*fleet.Row) *frame {
-	b := frameBuilder{plan: p, frame: &frame{rows: rows, layout: &layout{strata: p.strata}}, cells: map[string]int{}}
-	b.frame.stratumSize = make([]int64, len(p.strata))
-	combined := map[[2]int]uint32{}
+	b := frameBuilder{plan: p, frame: &frame{rows: rows, layout: &layout{strata: p.strata}}, cells: map[string]int{}, clusters: map[clusterKey]int{}}
+	b.frame.stratumSize, b.frame.stratumClusters = make([]int64, len(p.strata)), make([]int64, len(p.strata))
+	combined := map[[3]int]uint32{}
 	scratch := make([]string, 0, max(len(p.by), len(p.groupBy)))
 	for _, row := range rows {
 		stratum := p.stratumOf(row.Attributes, scratch)
 		if stratum < 0 {
 			continue
 		}
-		key := [2]int{stratum, b.cell(valuesOf(row.Attributes, p.groupBy, scratch))}
+		key := [3]int{stratum, b.cell(valuesOf(row.Attributes, p.groupBy, scratch)), b.clusterOf(stratum, row.ID, row.Attributes)}
 		id, known := combined[key]
 		if !known {
 			id = uint32(len(b.frame.groups))
 			combined[key] = id
-			b.frame.groups = append(b.frame.groups, group{stratum: key[0], cell: key[1]})
+			b.frame.groups = append(b.frame.groups, group{stratum: key[0], cell: key[1], cluster: key[2]})
 		}
 		b.add(row, id)
 	}
 	b.sortCells()
 	b.index()
 	b.order()
+	b.orderGroups()
 	b.fingerprint()
 	return b.frame
 }
 
 // frameBuilder holds what is needed only while a frame is compiled.
 type frameBuilder struct {
-	plan  *plan
-	frame *frame
-	cells map[string]int
+	plan     *plan
+	frame    *frame
+	cells    map[string]int
+	clusters map[clusterKey]int
+	places   []uint32 // of the clusters
 }
 
 // cell gives the number of a cell, −1 without GROUP BY.
@@ -113,15 +125,25 @@ func (b *frameBuilder) cell(values []string) int {
 func (b *frameBuilder) add(row *fleet.Row, id uint32) {
 	f := b.frame
 	g := &f.groups[id]
-	rotation := b.plan.rotations[g.stratum]
-	place := nowhere
-	if window, slot, ok := rotation.Place(panel.NumberOf(b.plan.salt, row.ID)); ok {
-		place = window*rotation.Slots + slot
+	var at uint32
+	if b.plan.clusteredBy == "" {
+		at = place(b.plan.rotations[g.stratum], panel.NumberOf(b.plan.salt, row.ID))
+	} else {
+		at = b.places[g.cluster]
+		f.clusters[g.cluster].size++
 	}
-	f.devices = append(f.devices, device{key: uint64(row.Key), group: id, place: place})
+	f.devices = append(f.devices, device{key: uint64(row.Key), group: id, place: at})
 	g.size++
 	f.stratumSize[g.stratum]++
 	f.size++
+}
+
+// place gives the arc that holds a number: window of the lap · statistics + slot, or nowhere.
+func place(r panel.Rotation, n panel.Number) uint32 {
+	if window, slot, ok := r.Place(n); ok {
+		return window*r.Slots + slot
+	}
+	return nowhere
 }
 
 // sortCells puts the cells in the order of their text, whatever the order of the devices.
@@ -198,7 +220,7 @@ func (b *frameBuilder) order() {
 	}
 }
 
-// fingerprint hashes who is in the frame, in which stratum and in which cell.
+// fingerprint hashes who is in the frame, in which stratum, cell and cluster.
 func (b *frameBuilder) fingerprint() {
 	f, h := b.frame, sha256.New()
 	labels := make([]uint64, len(f.groups))
@@ -206,6 +228,9 @@ func (b *frameBuilder) fingerprint() {
 		text := f.strata[g.stratum] + "\x00"
 		if g.cell >= 0 {
 			text += f.cells[g.cell].text
+		}
+		if len(f.clusters) > 0 {
+			text += "\x00" + f.clusters[g.cluster].name
 		}
 		sum := sha256.Sum256([]byte(text))
 		labels[i] = binary.BigEndian.Uint64(sum[:])

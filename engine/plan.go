@@ -23,25 +23,26 @@ const scoresMost = 1 << 18
 
 // plan is one revision of a kappa's plan, ready to be applied. It never changes.
 type plan struct {
-	ref, name  string
-	revision   uint32
-	from       int64 // first window
-	windowMs   int64
-	graceMs    int64
-	paused     bool
-	repeats    bool // the same devices answer again before others have had their turn
-	salt       panel.Salt
-	query      fleet.Query
-	by         []string       // attributes of the strata
-	members    map[string]int // joined values of by → stratum
-	strata     []string
-	rotations  []panel.Rotation
-	lapWindows int64
-	statistics []statistic
-	groupBy    []string
-	confidence float64
-	epsilon    float64
-	privacy    *quadratv1.Privacy
+	ref, name   string
+	revision    uint32
+	from        int64 // first window
+	windowMs    int64
+	graceMs     int64
+	paused      bool
+	repeats     bool // the same devices answer again before others have had their turn
+	salt        panel.Salt
+	query       fleet.Query
+	by          []string       // attributes of the strata
+	clusteredBy string         // attribute of the clusters; empty when devices are drawn
+	members     map[string]int // joined values of by → stratum
+	strata      []string
+	rotations   []panel.Rotation
+	lapWindows  int64
+	statistics  []statistic
+	groupBy     []string
+	confidence  float64
+	epsilon     float64
+	privacy     *quadratv1.Privacy
 }
 
 // statistic is what one statistic's codes mean.
@@ -94,7 +95,7 @@ func newPlan(r *quadratv1.PlanRevision) (*plan, error) {
 		ref: d.GetRef(), name: d.GetName(), revision: d.GetRevision(), from: d.GetFromWindow(),
 		windowMs: int64(d.GetWindowMs()), graceMs: int64(d.GetGraceMs()), paused: d.GetPaused(),
 		repeats: r.GetPlan().GetRotation() == "fixed", salt: panel.Salt(d.GetSalt()), by: d.GetStratifiedBy(),
-		lapWindows: int64(d.GetLapWindows()), groupBy: d.GetGroupBy(), confidence: d.GetConfidence(),
+		clusteredBy: d.GetClusteredBy(), lapWindows: int64(d.GetLapWindows()), groupBy: d.GetGroupBy(), confidence: d.GetConfidence(),
 		epsilon: privacy.Micro(d.GetEpsilonMicro()).Float64(), members: map[string]int{},
 	}
 	p.privacy = privacyOf(d, r.GetPlan().GetPrivacy())
@@ -188,6 +189,9 @@ func (p *plan) compileStatistics(d *quadratv1.DevicePlan) error {
 		compiled, err := newStatistic(s, privacy.Epsilon(d.GetEpsilonMicro()))
 		if err != nil {
 			return fmt.Errorf("plan: statistic %q: %w", s.GetName(), err)
+		}
+		if compiled.kind == kindRatio && p.clusteredBy != "" {
+			return fmt.Errorf("plan: statistic %q: a ratio can't be run with clusters", s.GetName())
 		}
 		p.statistics = append(p.statistics, compiled)
 	}

@@ -7,18 +7,19 @@ import (
 
 // window is the state of one kappa's window: who was due, who was heard, and the moments of what they said.
 type window struct {
-	index    int64
-	plan     *plan
-	layout   *layout
-	frame    *frame           // nil when nobody has asked for it since a restart or since the window closed
-	due      []int64          // devices due, [statistic·groups + group]
-	pi       []float64        // inclusion probability, [statistic·strata + stratum]
-	moments  []survey.Moments // [statistic·groups + group]
-	heard    []uint64         // a bit for each device that is due, by rank
-	revision uint32           // of its results; 0 while it is open
-	dirty    bool             // closed, and late reports came since its newest results
-	damaged  bool             // the frame could not be made again, so that nothing more is counted
-	told     []told           // what its newest results said, [statistic·(cells+1) + domain]
+	index     int64
+	plan      *plan
+	layout    *layout
+	frame     *frame           // nil when nobody has asked for it since a restart or since the window closed
+	dueGroups []slot           // of a clustered plan: the groups that are due; due and moments are in their order
+	due       []int64          // devices due, [statistic·groups + group]
+	pi        []float64        // inclusion probability, [statistic·strata + stratum]
+	moments   []survey.Moments // [statistic·groups + group]
+	heard     []uint64         // a bit for each device that is due, by rank
+	revision  uint32           // of its results; 0 while it is open
+	dirty     bool             // closed, and late reports came since its newest results
+	damaged   bool             // the frame could not be made again, so that nothing more is counted
+	told      []told           // what its newest results said, [statistic·(cells+1) + domain]
 }
 
 // told is an estimate that stands in a running mean.
@@ -30,10 +31,14 @@ type told struct {
 // newWindow opens a window over its frame.
 func newWindow(index int64, p *plan, f *frame) *window {
 	w := &window{
-		index: index, plan: p, layout: f.layout, frame: f, due: f.due(p, index),
-		moments: make([]survey.Moments, len(p.statistics)*len(f.groups)),
-		told:    make([]told, len(p.statistics)*(len(f.cells)+1)),
+		index: index, plan: p, layout: f.layout, frame: f, told: make([]told, len(p.statistics)*(len(f.cells)+1)),
 	}
+	if p.clusteredBy == "" {
+		w.due = f.due(p, index)
+	} else {
+		w.dueGroups, w.due = f.dueSlots(p, index)
+	}
+	w.moments = make([]survey.Moments, len(w.due))
 	w.heard = make([]uint64, w.words())
 	w.inclusion()
 	return w
@@ -51,6 +56,10 @@ func (w *window) words() int {
 
 // inclusion computes the inclusion probabilities from who was due.
 func (w *window) inclusion() {
+	if w.plan.clusteredBy != "" {
+		w.clusterInclusion()
+		return
+	}
 	strata, groups := len(w.layout.strata), len(w.layout.groups)
 	w.pi = make([]float64, len(w.plan.statistics)*strata)
 	for s := range w.plan.statistics {
@@ -93,7 +102,7 @@ func (v *verdict) refuseAll(c cause, n int) {
 func (w *window) count(r *reports, v *verdict, rows *column.Reports, sequence uint64) {
 	p, f := w.plan, w.frame
 	r.find(f)
-	statistics, groups := uint64(len(p.statistics)), len(f.groups)
+	statistics, groups, clustered := uint64(len(p.statistics)), len(f.groups), p.clusteredBy != ""
 	lapWindow, lap := uint64(w.index%p.lapWindows), uint64(w.index/p.lapWindows)%statistics
 	for i, row := range r.row {
 		if row < 0 {
@@ -118,7 +127,11 @@ func (w *window) count(r *reports, v *verdict, rows *column.Reports, sequence ui
 			continue
 		}
 		*word |= bit
-		w.moments[int(statistic)*groups+int(d.group)].Add(score, s.noise)
+		at := int(statistic)*groups + int(d.group)
+		if clustered {
+			at = int(f.groupRank[d.group])
+		}
+		w.moments[at].Add(score, s.noise)
 		v.counted++
 		if rows != nil {
 			w.store(rows, d, int(statistic), score, sequence)
@@ -134,9 +147,13 @@ func (w *window) store(rows *column.Reports, d *device, statistic int, score flo
 	if g.cell >= 0 {
 		text = w.layout.cells[g.cell].text
 	}
+	named := ""
+	if w.plan.clusteredBy != "" {
+		named = w.layout.clusters[g.cluster].name
+	}
 	rows.Append(&column.Report{
 		WindowStartMs: start, WindowEndMs: end, Device: d.key, Statistic: s.name,
-		Stratum: w.layout.strata[g.stratum], Cell: text, Pi: w.pi[statistic*len(w.layout.strata)+g.stratum],
+		Stratum: w.layout.strata[g.stratum], Cluster: named, Cell: text, Pi: w.pi[statistic*len(w.layout.strata)+g.stratum],
 		StratumPopulation: w.layout.stratumSize[g.stratum], Score: score, NoiseVariance: s.noise, Mechanism: s.mechanism,
 		Epsilon: w.plan.epsilon, PlanRevision: w.plan.revision, Sequence: sequence,
 	})
