@@ -50,7 +50,7 @@ func (d *design) share(n int) ([]int, error) {
 // it is as important as N^a; nothing is known of the strata's means, so they are supposed to be the same.
 func (d *design) allocStratum(h, most int) survey.AllocStratum {
 	s := survey.AllocStratum{
-		Population: int64(d.strata[h].size), StdDev: d.spread(0, h), Noise: d.answers[0].noise, Most: int64(most),
+		Population: int64(d.strata[h].units), StdDev: d.spread(0, h), Noise: d.answers[0].noise, Most: int64(most),
 	}
 	if d.method() != survey.Power {
 		return s

@@ -48,21 +48,24 @@ func (q *question) with(f *frame, reports int64) (*design, error) {
 	}
 	d.strata = f.strata
 	if floor := d.floor(); f.size > 0 {
-		d.strata = collapse(f.strata, floor)
-		if d.size < floor {
+		d.strata = collapseAll(f.strata, floor)
+		if d.units() < floor {
 			return nil, d.tooSmall(floor)
 		}
 	}
 	return d, nil
 }
 
-// floor is how many devices a stratum needs for two answers to each statistic in each window of the lap.
+// floor is how many devices, or clusters, a stratum needs for two answers to each statistic in each window of the lap.
 func (d *design) floor() int {
 	return int(min(int64(answersLeast*d.q.slots())*d.lap, math.MaxInt32))
 }
 
 // tooSmall is the error that even one stratum can't give two answers to each statistic.
 func (d *design) tooSmall(floor int) error {
+	if d.q.clustered() != "" {
+		return d.tooFewClusters(floor)
+	}
 	e := &Infeasible{
 		Reason: fmt.Sprintf("%s in the frame and %d are needed: %s with two reports each "+
 			"in every window, and each device reports once in %s",
@@ -99,7 +102,7 @@ func (q *question) design(f *frame) (*design, error) {
 	if f.size == 0 {
 		return q.empty(f, list[len(list)-1])
 	}
-	if sample.Size == script.All {
+	if sample.Size == script.All && sample.Clusters == nil {
 		return q.with(f, list[len(list)-1])
 	}
 	if sample.Size == script.Margin {
@@ -124,16 +127,16 @@ func (q *question) empty(f *frame, reports int64) (*design, error) {
 	return d, nil
 }
 
-// most is how many devices of each stratum can be due in one window.
+// most is how many devices, or clusters, of each stratum can be due in one window.
 func (d *design) most() []int {
 	out := make([]int, len(d.strata))
 	for h, s := range d.strata {
-		out[h] = int(int64(s.size) / d.lap)
+		out[h] = int(int64(s.units) / d.lap)
 	}
 	return out
 }
 
-// panels is how many devices of each stratum are due in one window, on average over the lap.
+// panels is how many devices, or clusters, of each stratum are due in one window, on average over the lap.
 func (d *design) panels() []float64 {
 	out := make([]float64, len(d.strata))
 	for h, s := range d.strata {
@@ -141,7 +144,7 @@ func (d *design) panels() []float64 {
 			out[h] = float64(d.exact[h])
 			continue
 		}
-		out[h] = float64(s.size) / float64(d.lap)
+		out[h] = float64(s.units) / float64(d.lap)
 	}
 	return out
 }
@@ -149,8 +152,8 @@ func (d *design) panels() []float64 {
 // panel is how many devices are due in one window.
 func (d *design) panel() int {
 	sum := 0.0
-	for _, n := range d.panels() {
-		sum += n
+	for h, n := range d.panels() {
+		sum += d.strata[h].devices(n)
 	}
 	return int(math.Round(sum))
 }

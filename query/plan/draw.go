@@ -29,6 +29,7 @@ func (d *design) device(opt Options) (*quadratv1.DevicePlan, error) {
 		Salt: opt.Salt[:], Capability: s.From.Name(), Where: where, StratifiedBy: texts(s.Sample.Stratified),
 		LapWindows: uint32(d.lap), Model: none, EpsilonMicro: d.epsilon, EpsilonPeriodMicro: d.q.epsilon,
 		PeriodMs: uint64(d.q.periodMs), GroupBy: texts(s.GroupBy), Confidence: d.q.confidence,
+		ClusteredBy: d.q.clustered(),
 	}
 	if d.q.local() {
 		out.Model = "local"
@@ -75,7 +76,10 @@ func (d *design) statistic(i int) (*quadratv1.StatisticPlan, error) {
 // draw cuts the arcs of one stratum.
 func (d *design) draw(h int, opt Options) (*quadratv1.StratumPlan, error) {
 	s := &d.strata[h]
-	numbers := make([]panel.Number, 0, s.size)
+	numbers := make([]panel.Number, 0, s.units)
+	for value := range s.clusters {
+		numbers = append(numbers, panel.NumberOfCluster(panel.Salt(opt.Salt), s.name, value, ""))
+	}
 	for _, list := range s.members {
 		for _, id := range list {
 			numbers = append(numbers, panel.NumberOf(panel.Salt(opt.Salt), id))
@@ -83,7 +87,7 @@ func (d *design) draw(h int, opt Options) (*quadratv1.StratumPlan, error) {
 	}
 	slices.Sort(numbers)
 	slots := d.q.slots()
-	taking := s.size // all take turns
+	taking := s.units // all take turns
 	if d.exact != nil {
 		taking = d.exact[h] * int(d.lap)
 	}

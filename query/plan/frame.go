@@ -25,8 +25,11 @@ type stratum struct {
 	values  [][]string // one list for each combination; "" for a missing value
 	parts   []string   // names of the strata that were collapsed; empty when none were
 	size    int
-	members [][]string // identities, in one list or more
+	units   int        // what is drawn: devices, or clusters
+	members [][]string // identities, in one list or more; of a clustered question, of the devices without a cluster
 	cells   []int      // devices of each cell
+
+	clusters map[string]int // of a clustered question: the devices of each value
 }
 
 // cell is one combination of GROUP BY values.
@@ -58,8 +61,7 @@ func gather(q *question, members []Member) (*frame, error) {
 				name: unique(names, stratumName(values)), values: [][]string{values}, members: [][]string{nil},
 			})
 		}
-		f.strata[h].size++
-		f.strata[h].members[0] = append(f.strata[h].members[0], m.ID)
+		f.strata[h].take(m, q.clustered())
 		places[i] = place{h, -1}
 		if len(q.script.GroupBy) > 0 {
 			places[i].cell = f.cellOf(cells, m, q.script.GroupBy)
@@ -166,7 +168,7 @@ func (f *frame) sort() {
 func collapse(strata []stratum, floor int) []stratum {
 	samples := make([]survey.Sample, len(strata))
 	for i, s := range strata {
-		n := int64(s.size)
+		n := int64(s.units)
 		samples[i] = survey.Sample{Stratum: s.name, Population: n, Panel: n, Responses: n}
 	}
 	merged, mapping, _ := survey.Collapse(samples, int64(floor))
@@ -175,6 +177,8 @@ func collapse(strata []stratum, floor int) []stratum {
 		into := &out[mapping[i]]
 		into.name = merged[mapping[i]].Stratum
 		into.size += s.size
+		into.units += s.units
+		into.join(s.clusters)
 		into.values = append(into.values, s.values...)
 		into.members = append(slices.Clip(into.members), s.members...)
 		into.parts = append(into.parts, parts(s)...)
@@ -213,6 +217,7 @@ func (f *frame) times(factor float64) *frame {
 	}
 	for _, s := range f.strata {
 		s.size = scale(s.size)
+		s.units = s.size
 		s.members = nil
 		counts := make([]int, len(s.cells))
 		for i, n := range s.cells {

@@ -50,6 +50,9 @@ type predicted struct {
 // never the noise (Särndal, Swensson and Wretman 1992, §5.8 and §10.3); for a part of a ratio f_h is 0. Degrees of freedom
 // are the expected answers less the strata that have any, as the estimator counts them.
 func (d *design) variance(i, c int, n []float64) predicted {
+	if d.q.clustered() != "" {
+		return d.clusterVariance(i, c, n)
+	}
 	a, total, part := d.answers[i], d.q.asked[i].sum, d.q.asked[i].part != ""
 	population := 0.0
 	for _, s := range d.strata {
@@ -85,7 +88,7 @@ func (d *design) variance(i, c int, n []float64) predicted {
 func (d *design) expected(c int, n []float64) float64 {
 	sum := 0.0
 	for h, s := range d.strata {
-		sum += n[h] * float64(s.inCell(c)) / float64(s.size)
+		sum += n[h] * float64(s.inCell(c)) / float64(s.units)
 	}
 	return sum
 }
@@ -185,7 +188,7 @@ func (d *design) worst(wish float64, perCell bool, panels []float64) (ratio, mar
 // census tells whether every device answers every window, so that without noise nothing is uncertain.
 func (d *design) census(panels []float64) bool {
 	for h, n := range panels {
-		if n/float64(d.q.slots()) < float64(d.strata[h].size) {
+		if n/float64(d.q.slots()) < float64(d.strata[h].units) {
 			return false
 		}
 	}

@@ -15,6 +15,9 @@ const lapMost = 1440
 // counted plans n DEVICES and x PERCENT: with the fewest reports per period, hence the most epsilon for each, that give so
 // many devices a window.
 func (q *question) counted(f *frame, list []int64) (*design, error) {
+	if q.clustered() != "" {
+		return q.countedClusters(f, list)
+	}
 	number := q.script.Sample.Number.Value
 	n := int(min(number, math.MaxInt32))
 	if q.script.Sample.Size == script.Percent {
@@ -28,7 +31,16 @@ func (q *question) counted(f *frame, list []int64) (*design, error) {
 			Options:   []string{fmt.Sprintf("SAMPLE %d DEVICES", least)},
 		}
 	}
-	var last *design
+	d, last, err := q.first(f, list, n)
+	if d == nil && err == nil {
+		return nil, last.tooMany(n)
+	}
+	return d, err
+}
+
+// first is the design with the fewest reports per device and period that draws n devices, or clusters, a window; nil when
+// none does, and last is then the one that came nearest.
+func (q *question) first(f *frame, list []int64, n int) (found, last *design, err error) {
 	for _, reports := range list {
 		d, err := q.with(f, reports)
 		if err != nil {
@@ -36,7 +48,7 @@ func (q *question) counted(f *frame, list []int64) (*design, error) {
 			if errors.As(err, &small) && reports != list[len(list)-1] {
 				continue
 			}
-			return nil, err
+			return nil, nil, err
 		}
 		d.narrow(n)
 		last = d
@@ -45,19 +57,19 @@ func (q *question) counted(f *frame, list []int64) (*design, error) {
 		}
 		d.exact, err = d.share(n)
 		if err != nil {
-			return nil, fmt.Errorf("plan: %w", err)
+			return nil, nil, fmt.Errorf("plan: %w", err)
 		}
 		d.rotate()
-		return d, nil
+		return d, nil, nil
 	}
-	return nil, last.tooMany(n)
+	return nil, last, nil
 }
 
 // narrow collapses strata until n devices give two answers to each statistic in each.
 func (d *design) narrow(n int) {
 	for len(d.strata) > 1 && len(d.strata)*answersLeast*d.q.slots() > n {
-		smallest := slices.MinFunc(d.strata, func(a, b stratum) int { return a.size - b.size })
-		d.strata = collapse(d.strata, smallest.size+1)
+		smallest := slices.MinFunc(d.strata, func(a, b stratum) int { return a.units - b.units })
+		d.strata = collapseAll(d.strata, smallest.units+1)
 	}
 }
 
@@ -68,7 +80,7 @@ func (d *design) rotate() {
 	}
 	d.lap = lapMost
 	for h, n := range d.exact {
-		d.lap = min(d.lap, int64(d.strata[h].size/n))
+		d.lap = min(d.lap, int64(d.strata[h].units/n))
 	}
 }
 

@@ -41,7 +41,7 @@ func (d *design) view(device *quadratv1.DevicePlan, opt Options) *quadratv1.Plan
 	panels := d.panels()
 	for h, st := range d.strata {
 		out.Strata = append(out.Strata, &quadratv1.StratumView{
-			Name: st.name, Population: uint32(st.size), Panel: panels[h], Collapsed: st.parts,
+			Name: st.name, Population: uint32(st.size), Panel: st.devices(panels[h]), Collapsed: st.parts,
 		})
 	}
 	for i := range d.q.asked {
@@ -130,10 +130,11 @@ func (d *design) shown() []int {
 // warn gathers what the analyst should know.
 func (d *design) warn(panels []float64) []string {
 	out := slices.Clone(d.warnings)
+	out = append(out, d.warnClusters(panels)...)
 	for _, s := range d.strata {
 		if len(s.parts) > 0 {
-			out = append(out, fmt.Sprintf("strata %s are one stratum: apart they can't give two reports to each statistic "+
-				"in a window", strings.Join(s.parts, ", ")))
+			out = append(out, fmt.Sprintf("strata %s are one stratum: apart they can't give two %s to each statistic "+
+				"in a window", strings.Join(s.parts, ", "), d.word()))
 		}
 	}
 	allocate, blind := d.q.script.Sample.Allocate, len(d.q.pilot[d.q.asked[0].name]) == 0

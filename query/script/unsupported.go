@@ -11,8 +11,8 @@ func Unsupported(s *Script) error {
 		}
 	}
 	if a := s.Sample; a != nil {
-		if a.Clustered.Text != "" {
-			return unsupportedAt(a.Clustered.Pos, "CLUSTERED BY", "STRATIFIED BY can")
+		if err := unsupportedClusters(s, a); err != nil {
+			return err
 		}
 	}
 	if w := s.Window; w.Every != nil && w.Every.Value != w.Length.Value {
@@ -20,6 +20,29 @@ func Unsupported(s *Script) error {
 	}
 	if p := s.Privacy; p != nil && p.Model == Gateway {
 		return unsupportedAt(p.Pos, "PRIVACY GATEWAY", "LOCAL and NONE can")
+	}
+	return nil
+}
+
+// unsupportedClusters is about what a sample of clusters can't be asked for: a ratio, for whose two sub-panels of clusters there
+// is no estimator, a margin, whose promise would rest on a correlation that nobody has measured, two sizes at once, and an
+// allocation by the spread of devices.
+func unsupportedClusters(s *Script, a *Sample) error {
+	if a.Clustered.Text == "" {
+		return nil
+	}
+	for _, stat := range s.Select {
+		if stat.Kind == wordRatio {
+			return unsupportedAt(stat.Pos, "ratio with CLUSTERED BY", "mean, total, proportion and count can")
+		}
+	}
+	switch {
+	case a.Size == Margin:
+		return unsupportedAt(a.Clustered.Pos, "MARGIN with CLUSTERED BY", "SAMPLE ALL CLUSTERED BY … k CLUSTERS can")
+	case a.Clusters != nil && a.Size != All:
+		return unsupportedAt(a.Clusters.Pos, "k CLUSTERS with n DEVICES or x PERCENT", "one of them can; k CLUSTERS goes with SAMPLE ALL")
+	case a.Allocate == Neyman || a.Allocate == Power:
+		return unsupportedAt(a.AllocatePos, "ALLOCATE "+string(a.Allocate)+" with CLUSTERED BY", "PROPORTIONAL and EQUAL can")
 	}
 	return nil
 }
