@@ -378,3 +378,28 @@ func TestExportSeesOneCommit(t *testing.T) {
 		}
 	}
 }
+
+// Reports of a cluster sample keep the design's weight and their stratum, beside others that are weighed anew.
+func TestClustersKeepTheirWeights(t *testing.T) {
+	rows := makeReports(rand.New(rand.NewPCG(5, 5)), 1, 6)
+	for i := range rows {
+		rows[i].Statistic, rows[i].WindowStartMs, rows[i].Stratum, rows[i].Pi, rows[i].StratumPopulation = "m", baseMs, "a", 0.25, 60
+		rows[i].Cluster = []string{"", "house", "(missing)"}[i%3]
+	}
+	rec := recordOf(t, rows)
+	defer rec.Release()
+	w := NewWeights(LeastResponses)
+	must(t, w.CountReports(rec))
+	out, err := w.Apply(rec, memory.NewGoAllocator())
+	must(t, err)
+	defer out.Release()
+	for i := range rows {
+		want := 4.0
+		if rows[i].Cluster == "" {
+			want = 60.0 / 6
+		}
+		if got := out.Column(column.ReportWeight).(interface{ Value(int) float64 }).Value(i); got != want {
+			t.Errorf("row %d of cluster %q: weight %v, want %v", i, rows[i].Cluster, got, want)
+		}
+	}
+}

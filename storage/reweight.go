@@ -71,12 +71,7 @@ type stratumColumns struct {
 
 func stratumColumnsOf(rec arrow.Record) (c stratumColumns, err error) {
 	var ok [4]bool
-	get := func(name string) arrow.Array {
-		if at := rec.Schema().FieldIndices(name); len(at) == 1 {
-			return rec.Column(at[0])
-		}
-		return nil
-	}
+	get := func(name string) arrow.Array { return columnOf(rec, name) }
 	c.starts, ok[0] = get(colWindowStart).(*array.Timestamp)
 	c.statistics, ok[1] = get(colStatistic).(*array.String)
 	c.strata, ok[2] = get(colStratum).(*array.String)
@@ -85,6 +80,14 @@ func stratumColumnsOf(rec arrow.Record) (c stratumColumns, err error) {
 		return c, &Error{Code: Malformed, Detail: "the records lack the columns of strata"}
 	}
 	return c, nil
+}
+
+// columnOf is a column of a record, nil when it has none or several of that name.
+func columnOf(rec arrow.Record, name string) arrow.Array {
+	if at := rec.Schema().FieldIndices(name); len(at) == 1 {
+		return rec.Column(at[0])
+	}
+	return nil
 }
 
 // CountReports counts the responses of a record of reports.
@@ -153,12 +156,15 @@ func (w *Weights) collapse(q question) map[string]answer {
 }
 
 // Apply is a record of reports with stratum, stratum_population and weight as the estimate used them: strata that were
-// estimated as one have one name. The caller releases it. Count everything first.
+// estimated as one have one name. Reports of a cluster sample keep their own stratum and the design's weight 1/pi: what
+// silence does to it depends on the sizes of clusters, which aren't stored. The caller releases it. Count everything first.
 func (w *Weights) Apply(rec arrow.Record, alloc memory.Allocator) (arrow.Record, error) {
 	c, err := stratumColumnsOf(rec)
 	if err != nil {
 		return nil, err
 	}
+	clusters, _ := columnOf(rec, colCluster).(*array.String)
+	designed, _ := columnOf(rec, colWeight).(*array.Float64)
 	strata, populations, weights := array.NewStringBuilder(alloc), array.NewInt64Builder(alloc), array.NewFloat64Builder(alloc)
 	defer strata.Release()
 	defer populations.Release()
@@ -169,6 +175,12 @@ func (w *Weights) Apply(rec arrow.Record, alloc memory.Allocator) (arrow.Record,
 		q := question{startMs: int64(c.starts.Value(i)), statistic: c.statistics.Value(i)}
 		if answers == nil || q != last {
 			last, answers = q, w.collapse(q)
+		}
+		if clusters != nil && designed != nil && clusters.Value(i) != "" {
+			strata.Append(c.strata.Value(i))
+			populations.Append(c.populations.Value(i))
+			weights.Append(designed.Value(i))
+			continue
 		}
 		a, ok := answers[c.strata.Value(i)]
 		if !ok {

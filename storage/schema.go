@@ -28,6 +28,7 @@ const (
 	colDevice      = "device"
 	colStatistic   = "statistic"
 	colStratum     = "stratum"
+	colCluster     = "cluster"
 	colCell        = "cell"
 	colWeight      = "weight"
 	colPopulation  = "stratum_population"
