@@ -174,14 +174,19 @@ func (c *Collector) ApplyBroadcast(b *wire.PlanBroadcast) (gap bool) {
 	return gap
 }
 
-// replan makes the buffer listen to what the plans ask for; the caller holds the lock.
+// replan makes the buffer listen to what the plans ask for; the caller holds the lock. A new plan begins with the window
+// in which it came.
 func (c *Collector) replan() {
-	c.buffer.Want(c.parts.Clock.Now().UnixMilli(), c.agent.Wanted())
+	now := c.parts.Clock.Now().UnixMilli()
+	c.buffer.Want(now, c.agent.Wanted())
 	live := make(map[string]int64)
 	for h := range c.agent.Plans() {
-		if at, ok := c.cursors[h.Plan.Ref]; ok {
-			live[h.Plan.Ref] = at
+		at, known := c.cursors[h.Plan.Ref]
+		if !known {
+			length := int64(h.Plan.WindowMs)
+			at = max(now, 0) / length * length
 		}
+		live[h.Plan.Ref] = at
 	}
 	c.cursors = live
 	select {

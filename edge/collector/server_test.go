@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"io"
 	"net"
 	"slices"
 	"sync"
@@ -30,12 +31,12 @@ func eventually(t *testing.T, what string, ok func() bool) {
 // fake is a server with an intake and a registry that know one plan.
 type fake struct {
 	t    *testing.T
-	nats *server.Server
+	door net.Listener // open from the first start to the end of the test, so that nobody else takes its port meanwhile
 	conn *nats.Conn
-	port int
 	plan *wire.DevicePlan
 
-	mu      sync.Mutex // guards all below
+	mu      sync.Mutex     // guards all below
+	nats    *server.Server // nil while the server is away
 	arrived []wire.Report
 	bytes   map[int64][]byte // by window
 	hellos  []wire.Hello
@@ -46,18 +47,53 @@ type fake struct {
 
 func newFake(t *testing.T, plan *wire.DevicePlan) *fake {
 	t.Helper()
-	f := &fake{t: t, port: -1, plan: plan, bytes: map[int64][]byte{}, answer: func(int) wire.Status { return wire.Stored }}
+	f := &fake{t: t, plan: plan, bytes: map[int64][]byte{}, answer: func(int) wire.Status { return wire.Stored }}
+	door, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.door = door
+	go f.admit()
+	t.Cleanup(func() { _ = door.Close() })
 	f.start()
 	t.Cleanup(f.stop)
 	return f
 }
 
-func (f *fake) url() string { return f.nats.ClientURL() }
+func (f *fake) url() string { return "nats://" + f.door.Addr().String() }
 
-// start begins, the second time on the same port.
+// admit leads each caller to the server, or hangs up while there is none.
+func (f *fake) admit() {
+	for {
+		caller, err := f.door.Accept()
+		if err != nil {
+			return
+		}
+		f.mu.Lock()
+		s := f.nats
+		f.mu.Unlock()
+		if s == nil {
+			_ = caller.Close()
+			continue
+		}
+		inside, err := s.InProcessConn()
+		if err != nil {
+			_ = caller.Close()
+			continue
+		}
+		for _, way := range [2][2]net.Conn{{caller, inside}, {inside, caller}} {
+			go func() {
+				_, _ = io.Copy(way[0], way[1])
+				_ = way[0].Close()
+				_ = way[1].Close()
+			}()
+		}
+	}
+}
+
 func (f *fake) start() {
 	f.t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: f.port, NoLog: true, NoSigs: true})
+	s, err := server.NewServer(&server.Options{DontListen: true, NoLog: true, NoSigs: true})
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -65,9 +101,7 @@ func (f *fake) start() {
 	if !s.ReadyForConnections(patienceMost) {
 		f.t.Fatal("server isn't ready")
 	}
-	f.nats = s
-	f.port = s.Addr().(*net.TCPAddr).Port
-	f.conn, err = nats.Connect(s.ClientURL())
+	f.conn, err = nats.Connect("", nats.InProcessServer(s))
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -81,12 +115,22 @@ func (f *fake) start() {
 	if err := f.conn.Flush(); err != nil {
 		f.t.Fatal(err)
 	}
+	f.mu.Lock()
+	f.nats = s
+	f.mu.Unlock()
 }
 
 func (f *fake) stop() {
+	f.mu.Lock()
+	s := f.nats
+	f.nats = nil
+	f.mu.Unlock()
+	if s == nil {
+		return
+	}
 	f.conn.Close()
-	f.nats.Shutdown()
-	f.nats.WaitForShutdown()
+	s.Shutdown()
+	s.WaitForShutdown()
 }
 
 func (f *fake) hello(m *nats.Msg) {

@@ -95,12 +95,7 @@ func (c *Collector) next() (best task, ok bool) {
 		p := h.Plan
 		length := int64(p.WindowMs)
 		current := max(now, 0) / length
-		last, seen := c.cursors[p.Ref]
-		if !seen {
-			last = current * length
-			c.cursors[p.Ref] = last
-		}
-		after := max(last/length-1, current-lookBack)
+		after := max(c.cursors[p.Ref]/length-1, current-lookBack)
 		window, due := c.agent.NextDue(p.Ref, after)
 		if !due {
 			continue
