@@ -11,6 +11,8 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/parquet-go/parquet-go"
+
+	"github.com/quadrat-dev/quadrat/internal/parquetcheck"
 )
 
 // span is a half-open span of window starts, in milliseconds.
@@ -21,6 +23,8 @@ func (s span) overlaps(least, most int64) bool { return least < s.until && most 
 
 // tableFile is an open Parquet file.
 type tableFile struct {
+	in      io.ReaderAt
+	size    int64
 	file    *parquet.File
 	schema  *arrow.Schema
 	kappa   string
@@ -30,6 +34,9 @@ type tableFile struct {
 // openTable opens a Parquet file of a kind, for some of its columns, or all when names is empty.
 func openTable(in io.ReaderAt, size int64, k Kind, names []string) (t *tableFile, err error) {
 	defer recovered(&err)
+	if err := parquetcheck.Footer(in, size); err != nil {
+		return nil, fmt.Errorf("%w: %w", &Error{Code: Damaged, Detail: "a Parquet file can't be opened"}, err)
+	}
 	file, err := parquet.OpenFile(in, size, parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", &Error{Code: Damaged, Detail: "a Parquet file can't be opened"}, err)
@@ -39,7 +46,7 @@ func openTable(in io.ReaderAt, size int64, k Kind, names []string) (t *tableFile
 	}
 	kappa, _ := file.Lookup(metaKappa)
 	ref, _ := file.Lookup(metaRef)
-	t = &tableFile{file: file, kappa: kappa, schema: Schema(k, kappa, ref)}
+	t = &tableFile{in: in, size: size, file: file, kappa: kappa, schema: Schema(k, kappa, ref)}
 	if len(names) > 0 {
 		t.schema = project(t.schema, names)
 	}
@@ -80,10 +87,10 @@ func recovered(err *error) {
 }
 
 // groups is the row groups that may hold a window of the span, told by their statistics.
-func (t *tableFile) groups(windows span) []parquet.RowGroup {
-	var out []parquet.RowGroup
+func (t *tableFile) groups(windows span) []int {
+	var out []int
 	leaf, ok := t.file.Schema().Lookup(colWindowStart)
-	for i, group := range t.file.RowGroups() {
+	for i := range t.file.RowGroups() {
 		if ok {
 			stats := t.file.Metadata().RowGroups[i].Columns[leaf.ColumnIndex].MetaData.Statistics
 			if len(stats.MinValue) == 8 && len(stats.MaxValue) == 8 && !windows.overlaps(
@@ -91,14 +98,15 @@ func (t *tableFile) groups(windows span) []parquet.RowGroup {
 				continue
 			}
 		}
-		out = append(out, group)
+		out = append(out, i)
 	}
 	return out
 }
 
 // read is one row group as a record, which the caller releases.
-func (t *tableFile) read(group parquet.RowGroup, alloc memory.Allocator) (rec arrow.Record, err error) {
+func (t *tableFile) read(at int, alloc memory.Allocator) (rec arrow.Record, err error) {
 	defer recovered(&err)
+	group := t.file.RowGroups()[at]
 	if n := group.NumRows(); n < 0 || n > rowGroupRows {
 		return nil, &Error{Code: Damaged, Detail: "a row group has more rows than any that was written"}
 	}
@@ -111,6 +119,10 @@ func (t *tableFile) read(group parquet.RowGroup, alloc memory.Allocator) (rec ar
 				b.Field(i).(*array.StringBuilder).Append(t.kappa)
 			}
 			continue
+		}
+		if err := parquetcheck.Pages(t.in, t.size, t.file.Metadata(), at, leaf); err != nil {
+			return nil, fmt.Errorf("%w: column %s: %w",
+				&Error{Code: Damaged, Detail: "a Parquet file can't be decoded"}, t.schema.Field(i).Name, err)
 		}
 		if err := readColumn(group.ColumnChunks()[leaf], b.Field(i), int(group.NumRows())); err != nil {
 			return nil, fmt.Errorf("column %s: %w", t.schema.Field(i).Name, err)

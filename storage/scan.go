@@ -94,7 +94,7 @@ func (s *Store) scanSegment(ctx context.Context, seg *Segment, windows span, nam
 	}
 	table, err := openTable(file, size, seg.Kind, names)
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("%s: %w", seg.Name, err)
 	}
 	for _, group := range table.groups(windows) {
 		if err := ctx.Err(); err != nil {
@@ -102,7 +102,7 @@ func (s *Store) scanSegment(ctx context.Context, seg *Segment, windows span, nam
 		}
 		rec, err := table.read(group, s.cfg.Allocator)
 		if err != nil {
-			return false, err
+			return false, fmt.Errorf("%s: %w", seg.Name, err)
 		}
 		cut := cutWindows(rec, windows)
 		rec.Release()

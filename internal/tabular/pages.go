@@ -8,6 +8,8 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
+
+	"github.com/quadrat-dev/quadrat/internal/parquetcheck"
 )
 
 // roomAtOnce bounds the rows for which room is made on a file's word alone.
@@ -15,7 +17,10 @@ const roomAtOnce = 1 << 24
 
 // each visits the pages of a column.
 func (p *parquetFile) each(c *parquet.Column, visit func(parquet.Page) error) error {
-	for _, group := range p.file.RowGroups() {
+	for i, group := range p.file.RowGroups() {
+		if err := parquetcheck.Pages(p.in, p.size, p.file.Metadata(), i, c.Index()); err != nil {
+			return &Error{Column: c.Name(), Cause: "it can't be read: " + err.Error()}
+		}
 		pages := group.ColumnChunks()[c.Index()].Pages()
 		err := eachOf(pages, visit)
 		_ = pages.Close() // nothing was written

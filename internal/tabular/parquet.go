@@ -10,10 +10,14 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
+
+	"github.com/quadrat-dev/quadrat/internal/parquetcheck"
 )
 
 // parquetFile is an open Parquet file; only flat columns count.
 type parquetFile struct {
+	in      *os.File
+	size    int64
 	file    *parquet.File
 	columns []*parquet.Column
 }
@@ -27,11 +31,14 @@ func openParquet(in *os.File) (p *parquetFile, err error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // it names the file
 	}
+	if err := parquetcheck.Footer(in, info.Size()); err != nil {
+		return nil, &Error{Cause: "it can't be opened as Parquet: " + err.Error()}
+	}
 	file, err := parquet.OpenFile(in, info.Size(), parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true))
 	if err != nil {
 		return nil, &Error{Cause: "it can't be opened as Parquet: " + err.Error()}
 	}
-	p = &parquetFile{file: file}
+	p = &parquetFile{in: in, size: info.Size(), file: file}
 	for _, c := range file.Root().Columns() {
 		if c.Leaf() && !c.Repeated() {
 			p.columns = append(p.columns, c)
