@@ -69,6 +69,7 @@ func (g *group) absorb(o group) {
 	g.sample.Population += o.sample.Population
 	g.sample.Panel += o.sample.Panel
 	g.sample.Responses += o.sample.Responses
+	g.sample.Tails.Merge(g.sample.Domain, o.sample.Tails, o.sample.Domain)
 	g.sample.Domain.Merge(o.sample.Domain)
 }
 

@@ -11,6 +11,7 @@ type Sample struct {
 	Panel      int64   // n_h, units that were due (for this statistic's sub-panel)
 	Responses  int64   // m_h, units that reported, in every cell
 	Domain     Moments // scores of those of the m_h that lie in the domain (the whole stratum when there is no domain)
+	Tails      Tails   // of the same scores, for [Variance] only
 }
 
 // weight returns N_h/m_h: the design weight N_h/n_h times the stratum's nonresponse adjustment n_h/m_h.

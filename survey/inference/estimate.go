@@ -17,6 +17,9 @@ const fewRows = 10
 // Estimate answers a statistic for the domain in (nil for all rows). Errors are *[design.Error]; with replicates they may
 // also be *[calibrate.Error].
 func (a *Analysis) Estimate(q Statistic, in []bool) (Estimate, error) {
+	if a.Interval == interval.Log && q.Kind != Variance {
+		return Estimate{}, &design.Error{Code: design.Unsupported, Detail: "the interval log is for variances"}
+	}
 	if q.Kind == Quantile {
 		return a.quantile(q, in)
 	}
@@ -50,7 +53,7 @@ type Term struct {
 // Contrast returns Σ Factor · statistic with the variance of the sum: the scores add up, and so the covariances are in
 // it. Noise is taken as one draw for each row and variable: terms with the same Y share it, others have their own.
 func (a *Analysis) Contrast(terms []Term) (Estimate, error) {
-	if len(terms) == 0 || a.Interval.Proportion() {
+	if len(terms) == 0 || a.Interval > interval.Z {
 		return Estimate{}, &design.Error{Code: design.Invalid, Detail: "a contrast needs a term, and an interval t or z"}
 	}
 	sum := &linear{in: make([]bool, a.Design.Rows()), score: make([]float64, a.Design.Rows()), whole: true}
@@ -182,7 +185,7 @@ func (a *Analysis) conclude(l *linear, again func([]float64) (float64, error)) (
 	e.VarianceSampling = v - e.VariancePrivacy
 	e.StdError = math.Sqrt(v)
 	e.DesignEffect, e.DesignEffectWR = a.designEffect(l, v)
-	in := interval.Input{Value: e.Value, Variance: v, Degrees: e.DegreesOfFreedom, Rows: e.Rows, Confidence: a.Confidence, Noise: noise}
+	in := interval.Input{Value: e.Value, Variance: v, Degrees: e.DegreesOfFreedom, Rows: e.Rows, Confidence: a.Confidence, Noise: noise, Taken: l.taken}
 	if noise > 0 {
 		in.Kish = a.kish(l)
 	}

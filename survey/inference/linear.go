@@ -16,7 +16,7 @@ const (
 	Total                      // Σ w y (Horvitz and Thompson 1952)
 	Ratio                      // Σ w y / Σ w x
 	Proportion                 // Mean of bits
-	Variance                   // Σ w (y − ȳ)² / Σ w · n/(n−1)
+	Variance                   // n/(n−1) · (Σ w (y − ȳ)² − Σ w σ² (1 − w/Σ w)) / Σ w
 	Quantile                   // F̂⁻¹(p), with Woodruff's interval (1952)
 )
 
@@ -41,6 +41,7 @@ type linear struct {
 	whole bool      // the design effect compares with a sample of all rows, not of the domain
 	noise []float64 // variance of the noise in the score, c² σ²; nil for none
 	bound bool      // noise bounds the variance, and is no estimate of it
+	taken float64   // Variance: the variance of the noise, which was taken out of the value
 }
 
 // domain returns the rows that a statistic looks at.
@@ -111,7 +112,7 @@ func (a *Analysis) linearise(q Statistic, in []bool) (*linear, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.value, l.size = s.value, s.size
+	l.value, l.size, l.taken = s.value, s.size, s.taken
 	slope := 1.0
 	switch q.Kind {
 	case Mean, Proportion, Variance:
@@ -134,7 +135,7 @@ func (a *Analysis) linearise(q Statistic, in []bool) (*linear, error) {
 		l.score[k] = q.score(s, k) * slope
 		if l.noise != nil {
 			l.noise[k] = q.noise(s, k) * slope * slope
-			if l.bound {
+			if l.bound && l.noise[k] > 0 {
 				l.noise[k] = l.score[k] * l.score[k]
 			}
 		}
@@ -145,6 +146,7 @@ func (a *Analysis) linearise(q Statistic, in []bool) (*linear, error) {
 // sums is what scores need to know of all rows.
 type sums struct {
 	value, size, mean, denominator, factor float64
+	taken, share                           float64 // Variance: the noise that is taken out, and by what it multiplies σ²
 }
 
 // score returns the row's part of the estimating equation.
@@ -158,7 +160,7 @@ func (q *Statistic) score(s sums, k int) float64 {
 		deviation := q.Y[k] - s.mean
 		square := deviation * deviation * s.factor
 		if q.Noise != nil {
-			square -= q.Noise[k]
+			square -= s.share * q.Noise[k]
 		}
 		return square - s.value
 	default:
@@ -215,7 +217,7 @@ func (q *Statistic) sums(in []bool, weight []float64) (sums, error) {
 			return s, &design.Error{Code: design.NoFreedom, Detail: "a variance needs two rows"}
 		}
 		s.factor = float64(rows) / float64(rows-1)
-		s.value = q.spread(in, weight, s)
+		q.spread(in, weight, &s)
 	case Total, Quantile:
 	default:
 		return s, &design.Error{Code: design.Invalid, Detail: fmt.Sprintf("unknown kind of statistic %d", q.Kind)}
@@ -233,20 +235,24 @@ func (s sums) check(rows int) error {
 	return nil
 }
 
-// spread returns Σ w ((y − ȳ)² n/(n−1) − σ²)/Σ w: noise is taken out, so that the result is one of the true values, and can
-// come out negative.
-func (q *Statistic) spread(in []bool, weight []float64, s sums) float64 {
-	sum := 0.0
+// spread computes n/(n−1)·(Σ w (y − ȳ)² − Σ w σ² (1 − w/Σ w))/Σ w. What is taken out is what the noise adds to the first sum
+// on average, so that the result is one of the true values; it can come out negative.
+func (q *Statistic) spread(in []bool, weight []float64, s *sums) {
+	square, noise, own := 0.0, 0.0, 0.0
 	for k, ok := range in {
 		if !ok || weight[k] == 0 {
 			continue
 		}
-		deviation := q.Y[k] - s.mean
-		square := deviation * deviation * s.factor
+		w := weight[k] / s.size
+		square += w * (q.Y[k] - s.mean) * (q.Y[k] - s.mean)
 		if q.Noise != nil {
-			square -= q.Noise[k]
+			noise += w * q.Noise[k]
+			own += w * w * q.Noise[k]
 		}
-		sum += weight[k] * square
 	}
-	return sum / s.size
+	s.taken = s.factor * (noise - own)
+	if noise > 0 {
+		s.share = s.taken / noise
+	}
+	s.value = s.factor*square - s.taken
 }

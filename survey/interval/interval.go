@@ -11,7 +11,7 @@ import (
 // Method is a kind of interval.
 type Method uint8
 
-// The methods. All but T and Z are for proportions.
+// The methods. T and Z are for everything, Log is for variances, the others are for proportions.
 const (
 	T      Method = iota // value ± t_df · SE
 	Z                    // value ± z · SE
@@ -19,9 +19,10 @@ const (
 	Logit                // symmetric on the logit scale (Rust and Rao 1996)
 	Asin                 // symmetric on the arcsine-square-root scale
 	Beta                 // Clopper and Pearson with the effective sample size (Korn and Graubard 1998)
+	Log                  // symmetric for the logarithm of value + noise that was taken out
 )
 
-var names = [...]string{T: "t", Z: "z", Wilson: "wilson", Logit: "logit", Asin: "asin", Beta: "beta"}
+var names = [...]string{T: "t", Z: "z", Wilson: "wilson", Logit: "logit", Asin: "asin", Beta: "beta", Log: "log"}
 
 // String returns the name as in ParseMethod.
 func (m Method) String() string {
@@ -31,7 +32,7 @@ func (m Method) String() string {
 	return fmt.Sprintf("method %d", uint8(m))
 }
 
-// ParseMethod returns the method with a name: t, z, wilson, logit, asin, beta.
+// ParseMethod returns the method with a name: t, z, wilson, logit, asin, beta, log.
 func ParseMethod(name string) (Method, error) {
 	for m, n := range names {
 		if n == name {
@@ -42,7 +43,7 @@ func ParseMethod(name string) (Method, error) {
 }
 
 // Proportion says whether the method is for proportions only.
-func (m Method) Proportion() bool { return m > Z }
+func (m Method) Proportion() bool { return m > Z && m < Log }
 
 // Input is what an interval needs.
 type Input struct {
@@ -54,6 +55,8 @@ type Input struct {
 	// Wilson only: the part of Variance that is noise and doesn't move with p, and the most that p(1−p) can be multiplied
 	// by, Σ a²(1−π). Both 0 without noise.
 	Noise, Kish float64
+	// Log only: the variance of the noise that was taken out of Value, 0 without noise.
+	Taken float64
 }
 
 // Of returns the interval. note says when another one had to take the method's place: without variance (all rows agree)
@@ -69,6 +72,9 @@ func Of(m Method, in Input) (low, high float64, note string, err error) {
 	case Z:
 		z := ZQuantile(in.Confidence)
 		return in.Value - z*se, in.Value + z*se, "", nil
+	case Log:
+		low, high = logarithmic(in, t*se)
+		return low, high, "", nil
 	case Wilson, Logit, Asin, Beta:
 	default:
 		return 0, 0, "", fmt.Errorf("interval: unknown method %d", m)
@@ -171,4 +177,15 @@ func noisyWilson(in Input, t float64) (low, high float64) {
 		high = min(high, 1)
 	}
 	return low, high
+}
+
+// logarithmic is for variances, whose sampling distribution is skewed. The variance with its noise is positive even where
+// what is left without isn't; where nothing spreads at all the interval is that of T.
+func logarithmic(in Input, half float64) (low, high float64) {
+	whole := in.Value + in.Taken
+	if !(whole > 0) {
+		return in.Value - half, in.Value + half
+	}
+	reach := math.Exp(half / whole)
+	return whole/reach - in.Taken, whole*reach - in.Taken
 }
