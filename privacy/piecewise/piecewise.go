@@ -56,10 +56,22 @@ func NewOnGrid(e privacy.Epsilon, levels uint32) (*Mechanism, error) {
 	if err := e.Validate(); err != nil {
 		return nil, err
 	}
-	if levels > Levels || bits.OnesCount32(levels) != 1 {
+	if levels > Levels {
 		return nil, privacy.ErrInput
 	}
-	window := threshold.Window(e.Micro(), levels)
+	return NewWindow(e, levels, threshold.Window(e.Micro(), levels))
+}
+
+// NewWindow is NewOnGrid with a window of another width, 1…levels. Every width
+// is private and unbiased; the square wave has one of its own. It fails with
+// privacy.ErrEpsilon or privacy.ErrInput.
+func NewWindow(e privacy.Epsilon, levels, window uint32) (*Mechanism, error) {
+	if err := e.Validate(); err != nil {
+		return nil, err
+	}
+	if levels > Levels || bits.OnesCount32(levels) != 1 || window == 0 || window > levels {
+		return nil, privacy.ErrInput
+	}
 	return &Mechanism{
 		epsilon: e, levels: levels, window: window,
 		split: threshold.Split(e.Micro(), window, levels),
@@ -74,6 +86,10 @@ func (m *Mechanism) Epsilon() privacy.Epsilon { return m.epsilon }
 
 // Levels returns 65536.
 func (m *Mechanism) Levels() uint32 { return m.levels }
+
+// Window returns the number of cells inside the window: those of input v are
+// v…v+Window-1.
+func (m *Mechanism) Window() uint32 { return m.window }
 
 // Codes returns the number of cells: those of the window and as many others as
 // there are levels.

@@ -2,6 +2,7 @@ package threshold_test
 
 import (
 	"fmt"
+	"math"
 	"math/big"
 	"math/rand/v2"
 	"strings"
@@ -108,6 +109,29 @@ func TestWindowIsRounded(t *testing.T) {
 	}
 }
 
+// TestWaveIsRounded compares with the formula of Li et al. at 400 bits, which
+// keeps 270 of them at ε = 10⁻⁶, where three terms cancel.
+func TestWaveIsRounded(t *testing.T) {
+	number := func(r *big.Rat) *big.Float { return new(big.Float).SetPrec(400).SetRat(r) }
+	for _, micro := range sample() {
+		e, _ := exp(micro)
+		eps := big.NewRat(int64(micro), 1_000_000)
+		above := new(big.Rat).Mul(eps, e)
+		above.Sub(above, e).Add(above, one)
+		below := new(big.Rat).Sub(e, one)
+		below.Sub(below, eps).Mul(below, e)
+		width := new(big.Float).Quo(number(above), number(below))
+		for _, m := range []uint32{1, 2, 16, levels} {
+			window := threshold.Wave(micro, m)
+			want, _ := new(big.Float).Mul(width, number(big.NewRat(int64(m), 1))).Float64()
+			// The fixed point is short by 2⁻²⁰ of the width at most.
+			if off := math.Abs(float64(window) - max(1, want)); off > 0.5+1e-5*want {
+				t.Errorf("ε=%d, %d levels: window %d for %v", micro, m, window, want)
+			}
+		}
+	}
+}
+
 func half(window uint32, sign int64) *big.Rat { return big.NewRat(2*int64(window)+sign, 2) }
 
 func TestCompareAndChoose(t *testing.T) {
@@ -130,8 +154,8 @@ func TestGolden(t *testing.T) {
 	var out strings.Builder
 	for _, micro := range []uint64{1, 100_000, 610_000, 1_000_000, 4_000_000, 20_000_000} {
 		window := threshold.Window(micro, levels)
-		fmt.Fprintf(&out, "%d %016x %016x %d %016x\n", micro, threshold.Flip(micro),
-			threshold.FlipEven(micro), window, threshold.Split(micro, window, levels))
+		fmt.Fprintf(&out, "%d %016x %016x %d %016x %d\n", micro, threshold.Flip(micro),
+			threshold.FlipEven(micro), window, threshold.Split(micro, window, levels), threshold.Wave(micro, levels))
 	}
 	vectors.File(t, "testdata/thresholds.txt", out.String())
 }

@@ -1,0 +1,232 @@
+package squarewave
+
+import (
+	"math"
+
+	"github.com/quadrat-dev/quadrat/privacy"
+)
+
+// BinsMax bounds the bins of a Tally: the time of a round grows with its square.
+const BinsMax = 1024
+
+// Tally counts codes in bins of neighbours, with weights. It is what a shape is
+// made from: the same bins whatever the number of reports. Not safe for
+// concurrent use.
+type Tally struct {
+	m      *Mechanism
+	counts []float64
+}
+
+// NewTally returns an empty tally whose shapes have so many bins, 2…BinsMax;
+// 256 show any detail that there is. Anything else gives privacy.ErrInput.
+func (m *Mechanism) NewTally(bins int) (*Tally, error) {
+	if bins < 2 || bins > BinsMax {
+		return nil, privacy.ErrInput
+	}
+	return &Tally{m: m, counts: make([]float64, bins)}, nil
+}
+
+// Add counts a code with a weight: 1, or the survey weight of its device. It
+// fails with privacy.ErrCode; a weight that is no positive number gives
+// privacy.ErrInput.
+func (t *Tally) Add(code uint32, weight float64) error {
+	if code >= t.m.Codes() {
+		return privacy.ErrCode
+	}
+	if !(weight > 0) || math.IsInf(weight, 1) {
+		return privacy.ErrInput
+	}
+	t.counts[uint64(code)*uint64(len(t.counts))/uint64(t.m.Codes())] += weight
+	return nil
+}
+
+// Method says how a shape is made from a tally.
+type Method int
+
+// The two methods. Both are biased toward what is smooth or likely, and neither
+// has an interval: for display only.
+const (
+	// Smoothed is expectation maximisation with a [1 2 1]/4 filter after each
+	// round (Li et al. 2020, EMS): the one to draw.
+	Smoothed Method = iota
+	// Likelihood is expectation maximisation alone. It approaches the shape under
+	// which the codes are likeliest, which is spiky.
+	Likelihood
+)
+
+// Shape is a distribution over [0, 1] that explains a tally, FOR DISPLAY ONLY:
+// its mean and quantiles are biased, and no valid interval follows from it. Its
+// bins are equally wide.
+type Shape struct {
+	// Share is the probability of each bin; the sum is 1.
+	Share []float64
+	// LogLikelihood is that of the tally, up to a constant.
+	LogLikelihood float64
+	// Rounds is how many rounds of expectation maximisation it took.
+	Rounds int
+	// Converged says that the last round changed the likelihood no more.
+	Converged bool
+}
+
+const (
+	// settled is the change of the log-likelihood that ends the rounds (Li et
+	// al. 2020); likelihood alone is slower by e^ε.
+	settled = 1e-3
+	// roundsMax bounds the rounds.
+	roundsMax = 10_000
+)
+
+// Shape reconstructs the distribution. An empty tally gives privacy.ErrInput.
+func (t *Tally) Shape(how Method) (Shape, error) {
+	total := 0.0
+	for _, n := range t.counts {
+		total += n
+	}
+	if total == 0 {
+		return Shape{}, privacy.ErrInput
+	}
+	bins := len(t.counts)
+	s := Shape{Share: make([]float64, bins), LogLikelihood: math.Inf(-1)}
+	for j := range s.Share {
+		s.Share[j] = 1 / float64(bins)
+	}
+	limit := settled
+	if how == Likelihood {
+		limit *= math.Exp(t.m.Epsilon().Float64())
+	}
+	e := newRounds(t)
+	for !s.Converged && s.Rounds < roundsMax {
+		now := e.round(s.Share)
+		if how == Smoothed {
+			e.smooth(s.Share)
+		}
+		s.Converged = math.Abs(now-s.LogLikelihood) < limit
+		s.LogLikelihood = now
+		s.Rounds++
+	}
+	return s, nil
+}
+
+// rounds holds what the rounds of expectation maximisation need.
+type rounds struct {
+	counts   []float64
+	matrix   []float64 // P(output bin i | input bin j), row by row
+	gain     []float64
+	smoothed []float64
+}
+
+func newRounds(t *Tally) *rounds {
+	bins := len(t.counts)
+	return &rounds{counts: t.counts, matrix: t.m.transitions(bins), gain: make([]float64, bins), smoothed: make([]float64, bins)}
+}
+
+// round updates the shares in place and returns the log-likelihood of those
+// before.
+func (e *rounds) round(share []float64) (logLikelihood float64) {
+	clear(e.gain)
+	bins := len(share)
+	for i, n := range e.counts {
+		if n == 0 {
+			continue
+		}
+		row := e.matrix[i*bins : (i+1)*bins]
+		p := 0.0
+		for j, w := range row {
+			p += w * share[j]
+		}
+		logLikelihood += n * math.Log(p)
+		for j, w := range row {
+			e.gain[j] += n / p * w
+		}
+	}
+	for j := range share {
+		share[j] *= e.gain[j]
+	}
+	normalise(share)
+	return logLikelihood
+}
+
+// smooth applies the filter [1 2 1]/4, at the ends [2 1]/3.
+func (e *rounds) smooth(share []float64) {
+	last := len(share) - 1
+	for j := range share {
+		sum, weight := 2*share[j], 2.0
+		if j > 0 {
+			sum, weight = sum+share[j-1], weight+1
+		}
+		if j < last {
+			sum, weight = sum+share[j+1], weight+1
+		}
+		e.smoothed[j] = sum / weight
+	}
+	copy(share, e.smoothed)
+	normalise(share)
+}
+
+func normalise(share []float64) {
+	sum := 0.0
+	for _, s := range share {
+		sum += s
+	}
+	for j := range share {
+		share[j] /= sum
+	}
+}
+
+// transitions returns the probability of each output bin given each input bin,
+// for inputs spread evenly over their bin.
+func (m *Mechanism) transitions(bins int) []float64 {
+	levels, width, codes := float64(m.Levels()), float64(m.Window()), float64(m.Codes())
+	inside, _ := m.Probability(0, 0).Float64() // the window of input 0 begins with code 0
+	outside, _ := m.Probability(m.Codes()-1, 0).Float64()
+	in, out := levels/float64(bins), codes/float64(bins)
+	matrix := make([]float64, bins*bins)
+	for i := range bins {
+		for j := range bins {
+			// Mean length of the window's part that lies in the output bin.
+			from, to := float64(j)*in, float64(j+1)*in
+			part := (covered(float64(i+1)*out, from, to, width) - covered(float64(i)*out, from, to, width)) / in
+			matrix[i*bins+j] = outside*out + (inside-outside)*part
+		}
+	}
+	return matrix
+}
+
+// covered returns the integral over u from from to to of the length of
+// [u, u+width] below a place.
+func covered(place, from, to, width float64) float64 {
+	ramp := func(x float64) float64 { return math.Max(0, x) * math.Max(0, x) / 2 }
+	return ramp(place-from) - ramp(place-to) - ramp(place-width-from) + ramp(place-width-to)
+}
+
+// Mean returns the mean of the shape, bins counted at their middles. Biased; the
+// mean of the scores is not.
+func (s Shape) Mean() float64 {
+	mean := 0.0
+	for j, share := range s.Share {
+		mean += share * (float64(j) + 0.5) / float64(len(s.Share))
+	}
+	return mean
+}
+
+// Below returns the share of the shape below x, for x on the unit scale.
+func (s Shape) Below(x float64) float64 {
+	place, sum := x*float64(len(s.Share)), 0.0
+	for j, share := range s.Share {
+		sum += share * math.Max(0, math.Min(1, place-float64(j)))
+	}
+	return sum
+}
+
+// Quantile returns the place below which the share p of the shape lies, p in
+// [0, 1]: an x with Below(x) = p.
+func (s Shape) Quantile(p float64) float64 {
+	sum := 0.0
+	for j, share := range s.Share {
+		if share > 0 && sum+share >= p {
+			return (float64(j) + math.Max(0, p-sum)/share) / float64(len(s.Share))
+		}
+		sum += share
+	}
+	return 1
+}

@@ -1,0 +1,235 @@
+package squarewave
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/quadrat-dev/quadrat/privacy"
+)
+
+// secondOfSix draws from Beta(5, 2), which is the second largest of six uniform
+// numbers.
+func secondOfSix(rng *rand.Rand) float64 {
+	six := []float64{rng.Float64(), rng.Float64(), rng.Float64(), rng.Float64(), rng.Float64(), rng.Float64()}
+	slices.Sort(six)
+	return six[4]
+}
+
+// below is the distribution function of Beta(5, 2).
+func below(x float64) float64 { return math.Pow(x, 5) * (6 - 5*x) }
+
+// quantile inverts it by bisection.
+func quantile(p float64) float64 {
+	lo, hi := 0.0, 1.0
+	for hi-lo > 1e-12 {
+		if middle := (lo + hi) / 2; below(middle) < p {
+			lo = middle
+		} else {
+			hi = middle
+		}
+	}
+	return lo
+}
+
+// errorsOf returns the Wasserstein and Kolmogorov distances of a shape from
+// Beta(5, 2), and the errors of its median and 95th percentile.
+func errorsOf(s Shape) (out [4]float64) {
+	const places = 1024
+	for i := range places {
+		x := (float64(i) + 0.5) / places
+		d := math.Abs(s.Below(x) - below(x))
+		out[0] += d / places
+		out[1] = math.Max(out[1], d)
+	}
+	out[2] = math.Abs(s.Quantile(0.5) - quantile(0.5))
+	out[3] = math.Abs(s.Quantile(0.95) - quantile(0.95))
+	return out
+}
+
+func sample(t *testing.T, e privacy.Epsilon, n int, seed uint64) *Tally {
+	t.Helper()
+	m, err := New(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tally, err := m.NewTally(256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng, src := rand.New(rand.NewPCG(seed, 3)), privacy.NewSeeded(seed)
+	for range n {
+		code, err := m.Randomise(uint32(math.Round(secondOfSix(rng)*Levels)), src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tally.Add(code, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return tally
+}
+
+// TestNoWorseThanTheReference compares the errors over ten samples of Beta(5, 2)
+// with another implementation's over ten samples of its own. Both means vary: a
+// cell fails when ours is larger by 4.75 standard errors of their difference,
+// the spread taken from our samples, which equally good reconstructions do once
+// in 10⁶ times. The Wasserstein errors, relative to the reference's and averaged
+// over the cells, must not be larger at all.
+func TestNoWorseThanTheReference(t *testing.T) {
+	const samples, far = 10, 4.75
+	relative := 0.0
+	reference := []struct {
+		reports int
+		epsilon privacy.Epsilon
+		errors  [4]float64
+	}{
+		{1_000, 1_000_000, [4]float64{0.0365, 0.117, 0.035, 0.025}},
+		{10_000, 1_000_000, [4]float64{0.0102, 0.033, 0.005, 0.0075}},
+		{100_000, 500_000, [4]float64{0.0105, 0.025, 0.005, 0.016}},
+		{100_000, 1_000_000, [4]float64{0.0054, 0.016, 0.0035, 0.0096}},
+		{100_000, 2_000_000, [4]float64{0.0026, 0.008, 0.0017, 0.0017}},
+	}
+	for _, c := range reference {
+		var sum, squares [4]float64
+		for seed := range uint64(samples) {
+			shape, err := sample(t, c.epsilon, c.reports, seed).Shape(Smoothed)
+			if err != nil || !shape.Converged {
+				t.Fatalf("%d reports at ε=%v: %v after %d rounds", c.reports, c.epsilon, err, shape.Rounds)
+			}
+			for k, e := range errorsOf(shape) {
+				sum[k] += e
+				squares[k] += e * e
+			}
+		}
+		for k, name := range []string{"Wasserstein", "Kolmogorov", "median", "95th percentile"} {
+			mean := sum[k] / samples
+			spread := math.Sqrt((squares[k] - samples*mean*mean) / (samples - 1))
+			if limit := c.errors[k] + far*spread*math.Sqrt(2.0/samples); mean > limit {
+				t.Errorf("%d reports at ε=%v: %s error %.4f, reference %.4f, limit %.4f", c.reports, c.epsilon, name, mean, c.errors[k], limit)
+			}
+			t.Logf("%d reports at ε=%v: %s error %.4f, reference %.4f", c.reports, c.epsilon, name, mean, c.errors[k])
+		}
+		relative += sum[0] / samples / c.errors[0] / float64(len(reference))
+	}
+	if relative > 1 {
+		t.Errorf("the Wasserstein error is %.3f of the reference's", relative)
+	}
+}
+
+// TestTransitions compares the closed form with the sum over inputs and codes.
+func TestTransitions(t *testing.T) {
+	for _, e := range []privacy.Epsilon{100_000, 1_000_000, 4_000_000} {
+		m, err := newOnGrid(e, 1<<10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const bins = 8
+		matrix := m.transitions(bins)
+		inside, _ := m.Probability(0, 0).Float64()
+		outside, _ := m.Probability(m.Codes()-1, 0).Float64()
+		want, column := make([]float64, bins*bins), make([]float64, bins)
+		inputs := m.Levels() / bins
+		for input := range m.Levels() {
+			for code := range m.Codes() {
+				p := outside
+				if code >= input && code < input+m.Window() {
+					p = inside
+				}
+				i := code * bins / m.Codes()
+				want[i*bins+input/inputs] += p / float64(inputs)
+			}
+		}
+		for i := range bins {
+			for j := range bins {
+				column[j] += matrix[i*bins+j]
+				// A code on the border of bins is counted whole in one of them.
+				if off := math.Abs(matrix[i*bins+j] - want[i*bins+j]); off > 2*inside {
+					t.Errorf("ε=%v: bin %d of input %d has %v, want %v", e, i, j, matrix[i*bins+j], want[i*bins+j])
+				}
+			}
+		}
+		for j, sum := range column {
+			if math.Abs(sum-1) > 1e-12 {
+				t.Errorf("ε=%v: input bin %d has %v in all", e, j, sum)
+			}
+		}
+	}
+}
+
+// TestShape looks at what a shape promises.
+func TestShape(t *testing.T) {
+	tally := sample(t, 2_000_000, 20_000, 1)
+	smooth, err := tally.Shape(Smoothed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	likely, err := tally.Shape(Likelihood)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if likely.LogLikelihood <= smooth.LogLikelihood {
+		t.Errorf("likelihood %v is below that of the smoothed shape, %v", likely.LogLikelihood, smooth.LogLikelihood)
+	}
+	for _, s := range []Shape{smooth, likely} {
+		if got := s.Below(1); math.Abs(got-1) > 1e-9 || s.Below(0) != 0 {
+			t.Errorf("all of the shape is %v", got)
+		}
+		for _, p := range []float64{0.01, 0.3, 0.5, 0.95} {
+			if got := s.Below(s.Quantile(p)); math.Abs(got-p) > 1e-9 {
+				t.Errorf("below the quantile %v lies %v", p, got)
+			}
+		}
+	}
+	// The mean of Beta(5, 2) is 5/7; a standard error of 20,000 scores is 0.01.
+	if got := smooth.Mean(); math.Abs(got-5.0/7) > 0.05 {
+		t.Errorf("mean %v", got)
+	}
+}
+
+// TestWeights counts a code of weight 3 as three codes.
+func TestWeights(t *testing.T) {
+	one, three := sample(t, 1_000_000, 500, 1), sample(t, 1_000_000, 500, 1)
+	for range 2 {
+		if err := one.Add(17, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := three.Add(17, 2); err != nil {
+		t.Fatal(err)
+	}
+	a, errA := one.Shape(Smoothed)
+	b, errB := three.Shape(Smoothed)
+	if errA != nil || errB != nil || !slices.Equal(a.Share, b.Share) {
+		t.Errorf("a weight of 2 is not two codes: %v, %v", errA, errB)
+	}
+}
+
+func TestTallyRefuses(t *testing.T) {
+	m, err := New(1_000_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bins := range []int{-1, 0, 1, BinsMax + 1} {
+		if _, err := m.NewTally(bins); !errors.Is(err, privacy.ErrInput) {
+			t.Errorf("%d bins: %v", bins, err)
+		}
+	}
+	tally, err := m.NewTally(16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tally.Shape(Smoothed); !errors.Is(err, privacy.ErrInput) {
+		t.Errorf("an empty tally: %v", err)
+	}
+	if err := tally.Add(m.Codes(), 1); !errors.Is(err, privacy.ErrCode) {
+		t.Errorf("a code out of range: %v", err)
+	}
+	for _, weight := range []float64{0, -1, math.NaN(), math.Inf(1)} {
+		if err := tally.Add(0, weight); !errors.Is(err, privacy.ErrInput) {
+			t.Errorf("weight %v: %v", weight, err)
+		}
+	}
+}
