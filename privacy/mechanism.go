@@ -8,7 +8,7 @@ import "math/big"
 // that it is given is not.
 type Mechanism interface {
 	// Name is the name in plans, results and on the command line: "hybrid",
-	// "duchi", "piecewise", "warner".
+	// "duchi", "piecewise", "square-wave", "warner", ….
 	Name() string
 	// Epsilon is the ε that one code costs.
 	Epsilon() Epsilon

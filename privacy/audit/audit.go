@@ -87,6 +87,16 @@ func bernstein(shift, variance, widest, n float64) Result {
 	}
 }
 
+// ChiSquare tests counts in bins against the expected ones, which must add up to
+// as much and should be at least 100 each: smaller bins are joined with the next.
+func ChiSquare(observed, expected []float64) Result {
+	var b bins
+	for i, n := range observed {
+		b.add(n, expected[i])
+	}
+	return b.result()
+}
+
 // bins collects neighbouring codes until a bin is large enough.
 type bins struct {
 	observed, expected []float64

@@ -12,17 +12,19 @@ import (
 	"github.com/quadrat-dev/quadrat/privacy"
 	"github.com/quadrat-dev/quadrat/privacy/duchi"
 	"github.com/quadrat-dev/quadrat/privacy/hybrid"
+	"github.com/quadrat-dev/quadrat/privacy/laplace"
 	"github.com/quadrat-dev/quadrat/privacy/piecewise"
+	"github.com/quadrat-dev/quadrat/privacy/squarewave"
 	"github.com/quadrat-dev/quadrat/privacy/warner"
 )
 
 // Names returns the names that ByName knows, in alphabetical order.
 func Names() []string {
-	return []string{duchi.Name, hybrid.Name, piecewise.Name, warner.Name}
+	return []string{duchi.Name, hybrid.Name, piecewise.Name, squarewave.Name, warner.Name}
 }
 
 // ByName returns the mechanism with that name. It fails with
-// privacy.ErrMechanism or privacy.ErrEpsilon.
+// privacy.ErrMechanism, privacy.ErrDraft or privacy.ErrEpsilon.
 func ByName(name string, e privacy.Epsilon) (privacy.Mechanism, error) {
 	switch name {
 	case duchi.Name:
@@ -31,11 +33,31 @@ func ByName(name string, e privacy.Epsilon) (privacy.Mechanism, error) {
 		return orNil(hybrid.New(e))
 	case piecewise.Name:
 		return orNil(piecewise.New(e))
+	case squarewave.Name:
+		return orNil(squarewave.New(e))
 	case warner.Name:
 		return orNil(warner.New(e))
+	case laplace.Name:
+		return nil, privacy.ErrDraft
 	default:
 		return nil, privacy.ErrMechanism
 	}
+}
+
+// Drafts returns the names of the mechanisms whose proof is a draft: its PROOF.md
+// says so in its first lines. ByName refuses them.
+func Drafts() []string { return []string{laplace.Name} }
+
+// Draft returns a mechanism whose proof is a draft. Calling it is the explicit
+// opt-in: what it returns has a certificate, but nobody else has checked the
+// argument behind it. A device never calls it. It fails with
+// privacy.ErrMechanism, also for a mechanism that is none of Drafts, or with
+// privacy.ErrEpsilon.
+func Draft(name string, e privacy.Epsilon) (privacy.Mechanism, error) {
+	if name != laplace.Name {
+		return nil, privacy.ErrMechanism
+	}
+	return orNil(laplace.New(e))
 }
 
 // ForMean returns the mechanism of least worst-case variance for a bounded

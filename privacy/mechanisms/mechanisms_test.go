@@ -3,6 +3,9 @@ package mechanisms_test
 import (
 	"errors"
 	"math"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/quadrat-dev/quadrat/privacy"
@@ -161,6 +164,112 @@ func TestChoice(t *testing.T) {
 		if err != nil || bit.Name() != "warner" {
 			t.Errorf("ForBit(%v) is %v, %v", c.epsilon, bit, err)
 		}
+	}
+}
+
+// folder is where a mechanism's proof stands.
+func folder(name string) string {
+	switch name {
+	case "square-wave":
+		return "squarewave"
+	case "discrete-laplace":
+		return "laplace"
+	default:
+		return name
+	}
+}
+
+// TestDraftsNeedAnOptIn checks that the status in a mechanism's proof says how it
+// can be reached.
+func TestDraftsNeedAnOptIn(t *testing.T) {
+	status := func(name string) string {
+		text, err := os.ReadFile(filepath.Join("..", folder(name), "PROOF.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case strings.Contains(string(text), "\nStatus: complete."):
+			return "complete"
+		case strings.Contains(string(text), "\nStatus: draft."):
+			return "draft"
+		default:
+			return ""
+		}
+	}
+	for _, name := range mechanisms.Names() {
+		if got := status(name); got != "complete" {
+			t.Errorf("%s is given by name, and its proof is %q", name, got)
+		}
+		if m, err := mechanisms.Draft(name, 1_000_000); !errors.Is(err, privacy.ErrMechanism) || m != nil {
+			t.Errorf("%s is no draft, and Draft gave %v, %v", name, m, err)
+		}
+	}
+	for _, name := range mechanisms.Drafts() {
+		if got := status(name); got != "draft" {
+			t.Errorf("%s needs an opt-in, and its proof is %q", name, got)
+		}
+		if m, err := mechanisms.ByName(name, 1_000_000); !errors.Is(err, privacy.ErrDraft) || m != nil {
+			t.Errorf("the draft %s is given by name: %v, %v", name, m, err)
+		}
+		if m, err := mechanisms.Draft(name, 1_000_000); err != nil || m.Name() != name {
+			t.Errorf("the draft %s: %v, %v", name, m, err)
+		}
+		if m, err := mechanisms.Draft(name, 0); !errors.Is(err, privacy.ErrEpsilon) || m != nil {
+			t.Errorf("the draft %s at ε = 0: %v, %v", name, m, err)
+		}
+	}
+}
+
+// TestNothingAllocates draws and scores with every mechanism, drafts too.
+func TestNothingAllocates(t *testing.T) {
+	check := func(m privacy.Mechanism, err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		src := privacy.NewSeeded(1)
+		if n := testing.AllocsPerRun(200, func() {
+			code, err := m.Randomise(m.Levels()/2, src)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := m.Score(code); err != nil {
+				t.Fatal(err)
+			}
+		}); n != 0 {
+			t.Errorf("%s: %v allocations per report", m.Name(), n)
+		}
+	}
+	for _, e := range []privacy.Epsilon{100_000, 1_000_000, 4_000_000} {
+		for _, name := range mechanisms.Names() {
+			check(mechanisms.ByName(name, e))
+		}
+		for _, name := range mechanisms.Drafts() {
+			check(mechanisms.Draft(name, e))
+		}
+	}
+}
+
+// BenchmarkReport is the time of one report, the secure source apart.
+func BenchmarkReport(b *testing.B) {
+	report := func(m privacy.Mechanism, err error) {
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(m.Name(), func(b *testing.B) {
+			b.ReportAllocs()
+			src := privacy.NewSeeded(1)
+			for b.Loop() {
+				if _, err := m.Randomise(m.Levels()/2, src); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	for _, name := range mechanisms.Names() {
+		report(mechanisms.ByName(name, 1_000_000))
+	}
+	for _, name := range mechanisms.Drafts() {
+		report(mechanisms.Draft(name, 1_000_000))
 	}
 }
 
