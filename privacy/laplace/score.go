@@ -65,12 +65,11 @@ func (m *Mechanism) Below(code, input uint32) float64 {
 	case code >= m.Codes():
 		return 1
 	}
-	// The noise is below code-reach-input.
-	if steps := m.place(code) - float64(input); steps > 0 {
+	steps := m.place(code) - float64(input)
+	if steps > 0 {
 		return 1 - m.tail(steps)
-	} else {
-		return m.tail(1 - steps)
 	}
+	return m.tail(1 - steps)
 }
 
 // Probability returns the probability of the code given the input. It is
