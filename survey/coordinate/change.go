@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 
-	"gonum.org/v1/gonum/stat/distuv"
-
 	"github.com/quadrat-dev/quadrat/survey"
 )
 
@@ -123,14 +121,7 @@ func MeanChange(strata []Stratum, confidence float64) (Change, error) {
 		return Change{}, &survey.Error{Code: survey.NoFreedom, Detail: "coordination: change"}
 	}
 	c.VariancePrivacy = min(c.VariancePrivacy, variance)
-	c.VarianceSampling = variance - c.VariancePrivacy
-	c.StdError = math.Sqrt(variance)
-	half := c.StdError * distuv.StudentsT{Sigma: 1, Nu: c.DegreesOfFreedom}.Quantile((1+confidence)/2)
-	c.Low, c.High = c.Value-half, c.Value+half
-	if math.IsInf(c.High-c.Low, 0) || math.IsNaN(c.High-c.Low) {
-		return Change{}, &survey.Error{Code: survey.Range, Detail: "coordination: change"}
-	}
-	return c, nil
+	return c.finish(variance, confidence)
 }
 
 // meanVariance returns (1−f)s²/n + f·σ̄²/n.

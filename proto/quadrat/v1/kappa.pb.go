@@ -1697,6 +1697,116 @@ func (x *Running) GetHigh() float64 {
 	return 0
 }
 
+// Change is how far an estimate is from that of an earlier window in which the same devices were due, with what is known about
+// its error: less than that of two independent panels, as the devices are the same.
+type Change struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The estimate less that of the window since.
+	Value float64 `protobuf:"fixed64,1,opt,name=value,proto3" json:"value,omitempty"`
+	// Standard error of the difference, sampling and privacy together.
+	StdError float64 `protobuf:"fixed64,2,opt,name=std_error,json=stdError,proto3" json:"std_error,omitempty"`
+	// Lower end of its interval, at the result's confidence.
+	CiLow float64 `protobuf:"fixed64,3,opt,name=ci_low,json=ciLow,proto3" json:"ci_low,omitempty"`
+	// Upper end of its interval.
+	CiHigh float64 `protobuf:"fixed64,4,opt,name=ci_high,json=ciHigh,proto3" json:"ci_high,omitempty"`
+	// Part of its variance that is due to sampling.
+	VarianceSampling float64 `protobuf:"fixed64,5,opt,name=variance_sampling,json=varianceSampling,proto3" json:"variance_sampling,omitempty"`
+	// Part of its variance that is due to privacy noise, which is drawn anew in each window.
+	VariancePrivacy float64 `protobuf:"fixed64,6,opt,name=variance_privacy,json=variancePrivacy,proto3" json:"variance_privacy,omitempty"`
+	// Start of the earlier window.
+	Since *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=since,proto3" json:"since,omitempty"`
+	// Devices of the cell that answered in both windows.
+	Matched       uint32 `protobuf:"varint,8,opt,name=matched,proto3" json:"matched,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Change) Reset() {
+	*x = Change{}
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Change) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Change) ProtoMessage() {}
+
+func (x *Change) ProtoReflect() protoreflect.Message {
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Change.ProtoReflect.Descriptor instead.
+func (*Change) Descriptor() ([]byte, []int) {
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Change) GetValue() float64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *Change) GetStdError() float64 {
+	if x != nil {
+		return x.StdError
+	}
+	return 0
+}
+
+func (x *Change) GetCiLow() float64 {
+	if x != nil {
+		return x.CiLow
+	}
+	return 0
+}
+
+func (x *Change) GetCiHigh() float64 {
+	if x != nil {
+		return x.CiHigh
+	}
+	return 0
+}
+
+func (x *Change) GetVarianceSampling() float64 {
+	if x != nil {
+		return x.VarianceSampling
+	}
+	return 0
+}
+
+func (x *Change) GetVariancePrivacy() float64 {
+	if x != nil {
+		return x.VariancePrivacy
+	}
+	return 0
+}
+
+func (x *Change) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Change) GetMatched() uint32 {
+	if x != nil {
+		return x.Matched
+	}
+	return 0
+}
+
 // Result is one estimate: a statistic in one cell and one window.
 type Result struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1751,14 +1861,16 @@ type Result struct {
 	// Revision of the plan that the window used.
 	PlanRevision uint32 `protobuf:"varint,25,opt,name=plan_revision,json=planRevision,proto3" json:"plan_revision,omitempty"`
 	// Fingerprint of the frame that the window used.
-	Frame         string `protobuf:"bytes,26,opt,name=frame,proto3" json:"frame,omitempty"`
+	Frame string `protobuf:"bytes,26,opt,name=frame,proto3" json:"frame,omitempty"`
+	// Change since an earlier window; only for FIXED panels.
+	Change        *Change `protobuf:"bytes,27,opt,name=change,proto3" json:"change,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[25]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1770,7 +1882,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[25]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1783,7 +1895,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{25}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Result) GetKappa() string {
@@ -1968,6 +2080,13 @@ func (x *Result) GetFrame() string {
 	return ""
 }
 
+func (x *Result) GetChange() *Change {
+	if x != nil {
+		return x.Change
+	}
+	return nil
+}
+
 // ExportKappaRequest asks for stored rows.
 type ExportKappaRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1985,7 +2104,7 @@ type ExportKappaRequest struct {
 
 func (x *ExportKappaRequest) Reset() {
 	*x = ExportKappaRequest{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[26]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1997,7 +2116,7 @@ func (x *ExportKappaRequest) String() string {
 func (*ExportKappaRequest) ProtoMessage() {}
 
 func (x *ExportKappaRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[26]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2010,7 +2129,7 @@ func (x *ExportKappaRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportKappaRequest.ProtoReflect.Descriptor instead.
 func (*ExportKappaRequest) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{26}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ExportKappaRequest) GetRef() string {
@@ -2052,7 +2171,7 @@ type ExportChunk struct {
 
 func (x *ExportChunk) Reset() {
 	*x = ExportChunk{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[27]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2064,7 +2183,7 @@ func (x *ExportChunk) String() string {
 func (*ExportChunk) ProtoMessage() {}
 
 func (x *ExportChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[27]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2077,7 +2196,7 @@ func (x *ExportChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportChunk.ProtoReflect.Descriptor instead.
 func (*ExportChunk) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{27}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ExportChunk) GetData() []byte {
@@ -2104,7 +2223,7 @@ type ScriptError struct {
 
 func (x *ScriptError) Reset() {
 	*x = ScriptError{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[28]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2116,7 +2235,7 @@ func (x *ScriptError) String() string {
 func (*ScriptError) ProtoMessage() {}
 
 func (x *ScriptError) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[28]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2129,7 +2248,7 @@ func (x *ScriptError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScriptError.ProtoReflect.Descriptor instead.
 func (*ScriptError) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{28}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ScriptError) GetLine() uint32 {
@@ -2177,7 +2296,7 @@ type Infeasible struct {
 
 func (x *Infeasible) Reset() {
 	*x = Infeasible{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[29]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2189,7 +2308,7 @@ func (x *Infeasible) String() string {
 func (*Infeasible) ProtoMessage() {}
 
 func (x *Infeasible) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[29]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2202,7 +2321,7 @@ func (x *Infeasible) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Infeasible.ProtoReflect.Descriptor instead.
 func (*Infeasible) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{29}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Infeasible) GetReason() string {
@@ -2250,7 +2369,7 @@ type KappaRecord struct {
 
 func (x *KappaRecord) Reset() {
 	*x = KappaRecord{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[30]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2262,7 +2381,7 @@ func (x *KappaRecord) String() string {
 func (*KappaRecord) ProtoMessage() {}
 
 func (x *KappaRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[30]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2275,7 +2394,7 @@ func (x *KappaRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KappaRecord.ProtoReflect.Descriptor instead.
 func (*KappaRecord) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{30}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *KappaRecord) GetVersion() uint32 {
@@ -2319,7 +2438,7 @@ type PlanRevision struct {
 
 func (x *PlanRevision) Reset() {
 	*x = PlanRevision{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[31]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2331,7 +2450,7 @@ func (x *PlanRevision) String() string {
 func (*PlanRevision) ProtoMessage() {}
 
 func (x *PlanRevision) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[31]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2344,7 +2463,7 @@ func (x *PlanRevision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRevision.ProtoReflect.Descriptor instead.
 func (*PlanRevision) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{31}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *PlanRevision) GetDevice() *DevicePlan {
@@ -2504,7 +2623,16 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\awindows\x18\x01 \x01(\rR\awindows\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value\x12\x10\n" +
 	"\x03low\x18\x03 \x01(\x01R\x03low\x12\x12\n" +
-	"\x04high\x18\x04 \x01(\x01R\x04high\"\xe8\b\n" +
+	"\x04high\x18\x04 \x01(\x01R\x04high\"\x8f\x02\n" +
+	"\x06Change\x12\x14\n" +
+	"\x05value\x18\x01 \x01(\x01R\x05value\x12\x1b\n" +
+	"\tstd_error\x18\x02 \x01(\x01R\bstdError\x12\x15\n" +
+	"\x06ci_low\x18\x03 \x01(\x01R\x05ciLow\x12\x17\n" +
+	"\aci_high\x18\x04 \x01(\x01R\x06ciHigh\x12+\n" +
+	"\x11variance_sampling\x18\x05 \x01(\x01R\x10varianceSampling\x12)\n" +
+	"\x10variance_privacy\x18\x06 \x01(\x01R\x0fvariancePrivacy\x120\n" +
+	"\x05since\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x18\n" +
+	"\amatched\x18\b \x01(\rR\amatched\"\x94\t\n" +
 	"\x06Result\x12\x14\n" +
 	"\x05kappa\x18\x01 \x01(\tR\x05kappa\x12\x10\n" +
 	"\x03ref\x18\x02 \x01(\tR\x03ref\x12=\n" +
@@ -2537,7 +2665,8 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\arunning\x18\x17 \x01(\v2\x13.quadrat.v1.RunningR\arunning\x12\x1a\n" +
 	"\bwarnings\x18\x18 \x03(\tR\bwarnings\x12#\n" +
 	"\rplan_revision\x18\x19 \x01(\rR\fplanRevision\x12\x14\n" +
-	"\x05frame\x18\x1a \x01(\tR\x05frame\x1a7\n" +
+	"\x05frame\x18\x1a \x01(\tR\x05frame\x12*\n" +
+	"\x06change\x18\x1b \x01(\v2\x12.quadrat.v1.ChangeR\x06change\x1a7\n" +
 	"\tCellEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\b\n" +
@@ -2608,7 +2737,7 @@ func file_quadrat_v1_kappa_proto_rawDescGZIP() []byte {
 	return file_quadrat_v1_kappa_proto_rawDescData
 }
 
-var file_quadrat_v1_kappa_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_quadrat_v1_kappa_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_quadrat_v1_kappa_proto_goTypes = []any{
 	(*PutKappaRequest)(nil),       // 0: quadrat.v1.PutKappaRequest
 	(*PutKappaResponse)(nil),      // 1: quadrat.v1.PutKappaResponse
@@ -2635,86 +2764,89 @@ var file_quadrat_v1_kappa_proto_goTypes = []any{
 	(*CellView)(nil),              // 22: quadrat.v1.CellView
 	(*Privacy)(nil),               // 23: quadrat.v1.Privacy
 	(*Running)(nil),               // 24: quadrat.v1.Running
-	(*Result)(nil),                // 25: quadrat.v1.Result
-	(*ExportKappaRequest)(nil),    // 26: quadrat.v1.ExportKappaRequest
-	(*ExportChunk)(nil),           // 27: quadrat.v1.ExportChunk
-	(*ScriptError)(nil),           // 28: quadrat.v1.ScriptError
-	(*Infeasible)(nil),            // 29: quadrat.v1.Infeasible
-	(*KappaRecord)(nil),           // 30: quadrat.v1.KappaRecord
-	(*PlanRevision)(nil),          // 31: quadrat.v1.PlanRevision
-	nil,                           // 32: quadrat.v1.PutKappaRequest.ParamsEntry
-	nil,                           // 33: quadrat.v1.Kappa.ParamsEntry
-	nil,                           // 34: quadrat.v1.UpdateKappaRequest.ParamsEntry
-	nil,                           // 35: quadrat.v1.ExplainRequest.ParamsEntry
-	nil,                           // 36: quadrat.v1.CellView.CellEntry
-	nil,                           // 37: quadrat.v1.Result.CellEntry
-	(*timestamppb.Timestamp)(nil), // 38: google.protobuf.Timestamp
-	(*Device)(nil),                // 39: quadrat.v1.Device
-	(*DevicePlan)(nil),            // 40: quadrat.v1.DevicePlan
+	(*Change)(nil),                // 25: quadrat.v1.Change
+	(*Result)(nil),                // 26: quadrat.v1.Result
+	(*ExportKappaRequest)(nil),    // 27: quadrat.v1.ExportKappaRequest
+	(*ExportChunk)(nil),           // 28: quadrat.v1.ExportChunk
+	(*ScriptError)(nil),           // 29: quadrat.v1.ScriptError
+	(*Infeasible)(nil),            // 30: quadrat.v1.Infeasible
+	(*KappaRecord)(nil),           // 31: quadrat.v1.KappaRecord
+	(*PlanRevision)(nil),          // 32: quadrat.v1.PlanRevision
+	nil,                           // 33: quadrat.v1.PutKappaRequest.ParamsEntry
+	nil,                           // 34: quadrat.v1.Kappa.ParamsEntry
+	nil,                           // 35: quadrat.v1.UpdateKappaRequest.ParamsEntry
+	nil,                           // 36: quadrat.v1.ExplainRequest.ParamsEntry
+	nil,                           // 37: quadrat.v1.CellView.CellEntry
+	nil,                           // 38: quadrat.v1.Result.CellEntry
+	(*timestamppb.Timestamp)(nil), // 39: google.protobuf.Timestamp
+	(*Device)(nil),                // 40: quadrat.v1.Device
+	(*DevicePlan)(nil),            // 41: quadrat.v1.DevicePlan
 }
 var file_quadrat_v1_kappa_proto_depIdxs = []int32{
-	32, // 0: quadrat.v1.PutKappaRequest.params:type_name -> quadrat.v1.PutKappaRequest.ParamsEntry
+	33, // 0: quadrat.v1.PutKappaRequest.params:type_name -> quadrat.v1.PutKappaRequest.ParamsEntry
 	19, // 1: quadrat.v1.PutKappaResponse.plan:type_name -> quadrat.v1.Plan
 	4,  // 2: quadrat.v1.ListKappasResponse.kappas:type_name -> quadrat.v1.Kappa
-	33, // 3: quadrat.v1.Kappa.params:type_name -> quadrat.v1.Kappa.ParamsEntry
-	38, // 4: quadrat.v1.Kappa.created:type_name -> google.protobuf.Timestamp
-	38, // 5: quadrat.v1.GetResultsRequest.since:type_name -> google.protobuf.Timestamp
-	38, // 6: quadrat.v1.GetResultsRequest.until:type_name -> google.protobuf.Timestamp
-	25, // 7: quadrat.v1.GetResultsResponse.results:type_name -> quadrat.v1.Result
-	38, // 8: quadrat.v1.WatchKappaRequest.since:type_name -> google.protobuf.Timestamp
+	34, // 3: quadrat.v1.Kappa.params:type_name -> quadrat.v1.Kappa.ParamsEntry
+	39, // 4: quadrat.v1.Kappa.created:type_name -> google.protobuf.Timestamp
+	39, // 5: quadrat.v1.GetResultsRequest.since:type_name -> google.protobuf.Timestamp
+	39, // 6: quadrat.v1.GetResultsRequest.until:type_name -> google.protobuf.Timestamp
+	26, // 7: quadrat.v1.GetResultsResponse.results:type_name -> quadrat.v1.Result
+	39, // 8: quadrat.v1.WatchKappaRequest.since:type_name -> google.protobuf.Timestamp
 	4,  // 9: quadrat.v1.GetPlanResponse.kappa:type_name -> quadrat.v1.Kappa
 	19, // 10: quadrat.v1.GetPlanResponse.plan:type_name -> quadrat.v1.Plan
-	34, // 11: quadrat.v1.UpdateKappaRequest.params:type_name -> quadrat.v1.UpdateKappaRequest.ParamsEntry
+	35, // 11: quadrat.v1.UpdateKappaRequest.params:type_name -> quadrat.v1.UpdateKappaRequest.ParamsEntry
 	4,  // 12: quadrat.v1.UpdateKappaResponse.kappa:type_name -> quadrat.v1.Kappa
 	19, // 13: quadrat.v1.UpdateKappaResponse.plan:type_name -> quadrat.v1.Plan
-	35, // 14: quadrat.v1.ExplainRequest.params:type_name -> quadrat.v1.ExplainRequest.ParamsEntry
+	36, // 14: quadrat.v1.ExplainRequest.params:type_name -> quadrat.v1.ExplainRequest.ParamsEntry
 	19, // 15: quadrat.v1.ExplainResponse.plan:type_name -> quadrat.v1.Plan
-	39, // 16: quadrat.v1.ListDevicesResponse.devices:type_name -> quadrat.v1.Device
-	38, // 17: quadrat.v1.Plan.from:type_name -> google.protobuf.Timestamp
+	40, // 16: quadrat.v1.ListDevicesResponse.devices:type_name -> quadrat.v1.Device
+	39, // 17: quadrat.v1.Plan.from:type_name -> google.protobuf.Timestamp
 	20, // 18: quadrat.v1.Plan.strata:type_name -> quadrat.v1.StratumView
 	21, // 19: quadrat.v1.Plan.statistics:type_name -> quadrat.v1.StatisticView
 	23, // 20: quadrat.v1.Plan.privacy:type_name -> quadrat.v1.Privacy
 	22, // 21: quadrat.v1.StatisticView.cells:type_name -> quadrat.v1.CellView
-	36, // 22: quadrat.v1.CellView.cell:type_name -> quadrat.v1.CellView.CellEntry
-	38, // 23: quadrat.v1.Result.window_start:type_name -> google.protobuf.Timestamp
-	38, // 24: quadrat.v1.Result.window_end:type_name -> google.protobuf.Timestamp
-	37, // 25: quadrat.v1.Result.cell:type_name -> quadrat.v1.Result.CellEntry
-	23, // 26: quadrat.v1.Result.privacy:type_name -> quadrat.v1.Privacy
-	24, // 27: quadrat.v1.Result.running:type_name -> quadrat.v1.Running
-	38, // 28: quadrat.v1.ExportKappaRequest.since:type_name -> google.protobuf.Timestamp
-	38, // 29: quadrat.v1.ExportKappaRequest.until:type_name -> google.protobuf.Timestamp
-	4,  // 30: quadrat.v1.KappaRecord.kappa:type_name -> quadrat.v1.Kappa
-	31, // 31: quadrat.v1.KappaRecord.revisions:type_name -> quadrat.v1.PlanRevision
-	38, // 32: quadrat.v1.KappaRecord.deleted:type_name -> google.protobuf.Timestamp
-	40, // 33: quadrat.v1.PlanRevision.device:type_name -> quadrat.v1.DevicePlan
-	19, // 34: quadrat.v1.PlanRevision.plan:type_name -> quadrat.v1.Plan
-	0,  // 35: quadrat.v1.KappaService.PutKappa:input_type -> quadrat.v1.PutKappaRequest
-	2,  // 36: quadrat.v1.KappaService.ListKappas:input_type -> quadrat.v1.ListKappasRequest
-	5,  // 37: quadrat.v1.KappaService.GetResults:input_type -> quadrat.v1.GetResultsRequest
-	7,  // 38: quadrat.v1.KappaService.WatchKappa:input_type -> quadrat.v1.WatchKappaRequest
-	8,  // 39: quadrat.v1.KappaService.GetPlan:input_type -> quadrat.v1.GetPlanRequest
-	10, // 40: quadrat.v1.KappaService.UpdateKappa:input_type -> quadrat.v1.UpdateKappaRequest
-	12, // 41: quadrat.v1.KappaService.DeleteKappa:input_type -> quadrat.v1.DeleteKappaRequest
-	14, // 42: quadrat.v1.KappaService.Explain:input_type -> quadrat.v1.ExplainRequest
-	16, // 43: quadrat.v1.KappaService.ListDevices:input_type -> quadrat.v1.ListDevicesRequest
-	18, // 44: quadrat.v1.KappaService.GetDevice:input_type -> quadrat.v1.GetDeviceRequest
-	26, // 45: quadrat.v1.KappaService.ExportKappa:input_type -> quadrat.v1.ExportKappaRequest
-	1,  // 46: quadrat.v1.KappaService.PutKappa:output_type -> quadrat.v1.PutKappaResponse
-	3,  // 47: quadrat.v1.KappaService.ListKappas:output_type -> quadrat.v1.ListKappasResponse
-	6,  // 48: quadrat.v1.KappaService.GetResults:output_type -> quadrat.v1.GetResultsResponse
-	25, // 49: quadrat.v1.KappaService.WatchKappa:output_type -> quadrat.v1.Result
-	9,  // 50: quadrat.v1.KappaService.GetPlan:output_type -> quadrat.v1.GetPlanResponse
-	11, // 51: quadrat.v1.KappaService.UpdateKappa:output_type -> quadrat.v1.UpdateKappaResponse
-	13, // 52: quadrat.v1.KappaService.DeleteKappa:output_type -> quadrat.v1.DeleteKappaResponse
-	15, // 53: quadrat.v1.KappaService.Explain:output_type -> quadrat.v1.ExplainResponse
-	17, // 54: quadrat.v1.KappaService.ListDevices:output_type -> quadrat.v1.ListDevicesResponse
-	39, // 55: quadrat.v1.KappaService.GetDevice:output_type -> quadrat.v1.Device
-	27, // 56: quadrat.v1.KappaService.ExportKappa:output_type -> quadrat.v1.ExportChunk
-	46, // [46:57] is the sub-list for method output_type
-	35, // [35:46] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	37, // 22: quadrat.v1.CellView.cell:type_name -> quadrat.v1.CellView.CellEntry
+	39, // 23: quadrat.v1.Change.since:type_name -> google.protobuf.Timestamp
+	39, // 24: quadrat.v1.Result.window_start:type_name -> google.protobuf.Timestamp
+	39, // 25: quadrat.v1.Result.window_end:type_name -> google.protobuf.Timestamp
+	38, // 26: quadrat.v1.Result.cell:type_name -> quadrat.v1.Result.CellEntry
+	23, // 27: quadrat.v1.Result.privacy:type_name -> quadrat.v1.Privacy
+	24, // 28: quadrat.v1.Result.running:type_name -> quadrat.v1.Running
+	25, // 29: quadrat.v1.Result.change:type_name -> quadrat.v1.Change
+	39, // 30: quadrat.v1.ExportKappaRequest.since:type_name -> google.protobuf.Timestamp
+	39, // 31: quadrat.v1.ExportKappaRequest.until:type_name -> google.protobuf.Timestamp
+	4,  // 32: quadrat.v1.KappaRecord.kappa:type_name -> quadrat.v1.Kappa
+	32, // 33: quadrat.v1.KappaRecord.revisions:type_name -> quadrat.v1.PlanRevision
+	39, // 34: quadrat.v1.KappaRecord.deleted:type_name -> google.protobuf.Timestamp
+	41, // 35: quadrat.v1.PlanRevision.device:type_name -> quadrat.v1.DevicePlan
+	19, // 36: quadrat.v1.PlanRevision.plan:type_name -> quadrat.v1.Plan
+	0,  // 37: quadrat.v1.KappaService.PutKappa:input_type -> quadrat.v1.PutKappaRequest
+	2,  // 38: quadrat.v1.KappaService.ListKappas:input_type -> quadrat.v1.ListKappasRequest
+	5,  // 39: quadrat.v1.KappaService.GetResults:input_type -> quadrat.v1.GetResultsRequest
+	7,  // 40: quadrat.v1.KappaService.WatchKappa:input_type -> quadrat.v1.WatchKappaRequest
+	8,  // 41: quadrat.v1.KappaService.GetPlan:input_type -> quadrat.v1.GetPlanRequest
+	10, // 42: quadrat.v1.KappaService.UpdateKappa:input_type -> quadrat.v1.UpdateKappaRequest
+	12, // 43: quadrat.v1.KappaService.DeleteKappa:input_type -> quadrat.v1.DeleteKappaRequest
+	14, // 44: quadrat.v1.KappaService.Explain:input_type -> quadrat.v1.ExplainRequest
+	16, // 45: quadrat.v1.KappaService.ListDevices:input_type -> quadrat.v1.ListDevicesRequest
+	18, // 46: quadrat.v1.KappaService.GetDevice:input_type -> quadrat.v1.GetDeviceRequest
+	27, // 47: quadrat.v1.KappaService.ExportKappa:input_type -> quadrat.v1.ExportKappaRequest
+	1,  // 48: quadrat.v1.KappaService.PutKappa:output_type -> quadrat.v1.PutKappaResponse
+	3,  // 49: quadrat.v1.KappaService.ListKappas:output_type -> quadrat.v1.ListKappasResponse
+	6,  // 50: quadrat.v1.KappaService.GetResults:output_type -> quadrat.v1.GetResultsResponse
+	26, // 51: quadrat.v1.KappaService.WatchKappa:output_type -> quadrat.v1.Result
+	9,  // 52: quadrat.v1.KappaService.GetPlan:output_type -> quadrat.v1.GetPlanResponse
+	11, // 53: quadrat.v1.KappaService.UpdateKappa:output_type -> quadrat.v1.UpdateKappaResponse
+	13, // 54: quadrat.v1.KappaService.DeleteKappa:output_type -> quadrat.v1.DeleteKappaResponse
+	15, // 55: quadrat.v1.KappaService.Explain:output_type -> quadrat.v1.ExplainResponse
+	17, // 56: quadrat.v1.KappaService.ListDevices:output_type -> quadrat.v1.ListDevicesResponse
+	40, // 57: quadrat.v1.KappaService.GetDevice:output_type -> quadrat.v1.Device
+	28, // 58: quadrat.v1.KappaService.ExportKappa:output_type -> quadrat.v1.ExportChunk
+	48, // [48:59] is the sub-list for method output_type
+	37, // [37:48] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_quadrat_v1_kappa_proto_init() }
@@ -2724,14 +2856,14 @@ func file_quadrat_v1_kappa_proto_init() {
 	}
 	file_quadrat_v1_fleet_proto_init()
 	file_quadrat_v1_kappa_proto_msgTypes[10].OneofWrappers = []any{}
-	file_quadrat_v1_kappa_proto_msgTypes[25].OneofWrappers = []any{}
+	file_quadrat_v1_kappa_proto_msgTypes[26].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quadrat_v1_kappa_proto_rawDesc), len(file_quadrat_v1_kappa_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   38,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
