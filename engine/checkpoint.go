@@ -110,11 +110,15 @@ func (e *Engine) adopt(kept *keptKappa) {
 			e.lateFor(k, w)
 		}
 	}
+	k.recount()
 }
 
 // fits tells whether a kept window has the shape that its plan and layout ask for.
 func (w *window) fits() bool {
 	statistics := len(w.plan.statistics)
+	if !w.fitsPanel() {
+		return false
+	}
 	if w.plan.clusteredBy != "" {
 		return w.fitsClusters() && len(w.told) == statistics*(len(w.layout.cells)+1) && len(w.heard) == w.words()
 	}

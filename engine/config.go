@@ -61,6 +61,9 @@ type Config struct {
 	ReviseAfter time.Duration
 	// ResponseFloor is the response rate below which a result carries a warning. Default: 0.5.
 	ResponseFloor float64
+	// ChangeAnswers is how many single answers of closed windows of a FIXED kappa are kept, so that late reports revise the
+	// change to the window after theirs; those that the next windows are compared with always are. Default: 262,144.
+	ChangeAnswers int
 	// CheckpointEvery is the time between two checkpoints while there is work, by Pace. Default: 5 s.
 	CheckpointEvery time.Duration
 	// CheckpointReports is the most reports between two checkpoints. Default: 4,194,304.
@@ -104,6 +107,7 @@ func (c Config) withDefaults() Config {
 	}
 	for field, otherwise := range map[*int]int{
 		&c.CheckpointReports: 1 << 22, &c.QueueMessages: 256, &c.RecordRows: 1 << 16,
+		&c.ChangeAnswers: 1 << 18,
 	} {
 		if *field == 0 {
 			*field = otherwise
@@ -121,7 +125,7 @@ func (c Config) Validate() error {
 		"no sink":                        c.Sink == nil,
 		"no folder":                      c.Folder == "",
 		"a negative duration":            min(c.Retention, c.Tolerance, c.ReviseAfter, c.CheckpointEvery) < 0,
-		"a negative bound":               min(c.CheckpointReports, c.QueueMessages, c.RecordRows) < 0,
+		"a negative bound":               min(c.CheckpointReports, c.QueueMessages, c.RecordRows, c.ChangeAnswers) < 0,
 		"response floor outside 0 and 1": !(c.ResponseFloor >= 0 && c.ResponseFloor <= 1),
 	} {
 		if broken {

@@ -52,7 +52,7 @@ func decodeCheckpoint(b []byte) (*snapshot, error) {
 		return nil, errCheckpoint
 	}
 	r := &decoder{b: body[len(checkpointMagic)+1:], version: body[len(checkpointMagic)]}
-	if r.version < checkpointDevices || r.version > checkpointClusters {
+	if r.version < checkpointDevices || r.version > checkpointPanels {
 		return nil, errCheckpoint
 	}
 	s := &snapshot{sequence: r.uint(), markMs: r.int(), levelMs: r.int()}
@@ -185,6 +185,7 @@ func (r *decoder) layout() *layout {
 			l.cellSize[at] += size
 		}
 	}
+	r.panel(l)
 	return l
 }
 
@@ -243,6 +244,9 @@ func (r *decoder) window(l *layout) keptWindow {
 	}
 	for range r.count() {
 		w.heard = append(w.heard, r.word())
+	}
+	if flags&flagValues != 0 {
+		r.values(&w.window)
 	}
 	return w
 }

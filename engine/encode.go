@@ -16,6 +16,7 @@ const checkpointMagic = "QDRCKPT"
 const (
 	checkpointDevices  = 1 // devices are drawn in all windows
 	checkpointClusters = 2 // a window's layout may have clusters
+	checkpointPanels   = 3 // a window may keep single answers
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -29,6 +30,7 @@ type encoder struct {
 func (w *encoder) uint(n uint64)   { w.b = binary.AppendUvarint(w.b, n) }
 func (w *encoder) int(n int64)     { w.b = binary.AppendVarint(w.b, n) }
 func (w *encoder) float(x float64) { w.b = binary.LittleEndian.AppendUint64(w.b, math.Float64bits(x)) }
+func (w *encoder) word(n uint64)   { w.b = binary.LittleEndian.AppendUint64(w.b, n) }
 func (w *encoder) text(s string)   { w.uint(uint64(len(s))); w.b = append(w.b, s...) }
 
 // encode makes the checkpoint. The caller holds mu.
@@ -50,14 +52,18 @@ func (e *Engine) encode() []byte {
 
 // checkpointVersion is the oldest version that can hold the state, so that an older engine reads what it can.
 func (e *Engine) checkpointVersion() byte {
+	version := byte(checkpointDevices)
 	for _, k := range e.kappas {
 		for _, w := range k.windows {
 			if len(w.layout.clusters) > 0 {
-				return checkpointClusters
+				version = max(version, checkpointClusters)
+			}
+			if len(w.layout.panel) > 0 || w.values != nil {
+				version = max(version, checkpointPanels)
 			}
 		}
 	}
-	return checkpointDevices
+	return version
 }
 
 func (w *encoder) kappa(k *kappa) {
@@ -124,12 +130,16 @@ func (w *encoder) layout(l *layout) {
 			w.uint(uint64(g.cluster))
 		}
 	}
+	if w.version >= checkpointPanels {
+		w.panel(l.panel)
+	}
 }
 
 // Flags of a window.
 const (
 	flagDirty = 1 << iota
 	flagDamaged
+	flagValues
 )
 
 func (w *encoder) window(each *window) {
@@ -142,6 +152,9 @@ func (w *encoder) window(each *window) {
 	}
 	if each.damaged {
 		flags |= flagDamaged
+	}
+	if each.values != nil {
+		flags |= flagValues
 	}
 	w.uint(flags)
 	if len(each.layout.clusters) > 0 {
@@ -174,6 +187,7 @@ func (w *encoder) window(each *window) {
 	}
 	w.uint(uint64(len(each.heard)))
 	for _, word := range each.heard {
-		w.b = binary.LittleEndian.AppendUint64(w.b, word)
+		w.word(word)
 	}
+	w.values(each)
 }

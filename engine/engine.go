@@ -332,6 +332,7 @@ func (e *Engine) advanceKappa(k *kappa, out *output) {
 		if w := k.windows[k.oldest]; w != nil && w.dirty {
 			break
 		}
+		k.discard(k.windows[k.oldest])
 		delete(k.windows, k.oldest)
 	}
 }
@@ -343,6 +344,7 @@ func (e *Engine) close(k *kappa, p *plan, out *output) {
 	w.revision = 1
 	out.results = append(out.results, k.estimate(w, e.config.ResponseFloor)...)
 	out.strata = append(out.strata, w.strataOf())
+	k.keep(w, e.config.ChangeAnswers)
 	w.frame = nil
 	e.metrics.closed.Inc()
 }
@@ -350,6 +352,7 @@ func (e *Engine) close(k *kappa, p *plan, out *output) {
 // revise makes the next results of closed windows with late reports. It runs at marks, so that a replay revises at the
 // same place of the stream.
 func (e *Engine) revise(out *output) {
+	e.reopen()
 	slices.SortFunc(e.late, func(a, b late) int {
 		if a.kappa != b.kappa {
 			return strings.Compare(a.kappa.ref, b.kappa.ref)

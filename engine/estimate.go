@@ -28,6 +28,7 @@ func (k *kappa) estimate(w *window, responseFloor float64) []*quadratv1.Result {
 		if w.plan.statistics[s].part == denominator {
 			continue // stands in the result of its numerator
 		}
+		compared, lost := k.compare(w, s)
 		for d := range domains {
 			domain := d - 1
 			r := w.frameOf(s, domain)
@@ -40,6 +41,12 @@ func (k *kappa) estimate(w *window, responseFloor float64) []*quadratv1.Result {
 			// Where devices answer again and again, sampling errors don't average out; neither does the bias of a ratio.
 			if !w.plan.repeats && w.plan.statistics[s].kind != kindRatio {
 				r.Running = k.run(name, &w.told[s*domains+d], estimate, err == nil, w.plan.confidence)
+			}
+			if compared != nil && err == nil {
+				r.Change = compared.change(w, domain)
+			}
+			if lost && err == nil {
+				r.Warnings = append(r.Warnings, w.lostChange())
 			}
 			out = append(out, r)
 		}
@@ -117,17 +124,27 @@ func (w *window) solve(statistic, domain int) (survey.Estimate, []string, error)
 // collapsed; notes name them. A stratum in which enough were due and nobody answered stands for nobody else: a domain
 // that has members there gets no estimate, and for the others it is left out.
 func (w *window) strataFor(statistic, domain int) (merged []survey.Sample, notes []string, err error) {
+	merged, _, notes, err = w.collapsed(statistic, domain)
+	return merged, notes, err
+}
+
+// collapsed is strataFor; into tells in which of the merged strata each stratum stands.
+func (w *window) collapsed(statistic, domain int) (merged []survey.Sample, into map[string]int, notes []string, err error) {
 	samples := w.samples(statistic, domain)
 	for _, s := range samples {
 		if s.Responses == 0 && s.Panel >= leastResponses && w.holds(s.Stratum, domain) {
-			return nil, nil, &survey.Error{
+			return nil, nil, nil, &survey.Error{
 				Code: survey.NoReports, Stratum: s.Stratum, Detail: fmt.Sprintf("%d devices, %d due", s.Population, s.Panel),
 			}
 		}
 	}
 	samples = slices.DeleteFunc(samples, func(s survey.Sample) bool { return s.Responses == 0 && s.Panel >= leastResponses })
-	merged, _, notes = survey.Collapse(samples, leastResponses)
-	return merged, notes, nil
+	merged, mapping, notes := survey.Collapse(samples, leastResponses)
+	into = make(map[string]int, len(samples))
+	for i, s := range samples {
+		into[s.Stratum] = mapping[i]
+	}
+	return merged, into, notes, nil
 }
 
 // holds tells whether a stratum has devices of a domain.

@@ -29,6 +29,8 @@ type layout struct {
 
 	clusters        []cluster // of a clustered plan; empty otherwise
 	stratumClusters []int64   // clusters by stratum
+
+	panel []seat // of a FIXED plan whose answers are kept one by one, by rank; empty otherwise
 }
 
 // cell is one combination of GROUP BY values.
@@ -93,6 +95,7 @@ func newFrame(p *plan, rows []*fleet.Row) *frame {
 	b.index()
 	b.order()
 	b.orderGroups()
+	b.units()
 	b.fingerprint()
 	return b.frame
 }

@@ -22,6 +22,8 @@ type kappa struct {
 	running   map[series]*survey.Running
 	newest    *frame // compiled last, for plan
 	compiled  *plan
+	kept      int             // single answers that closed windows keep, see keep
+	keptFrom  int64           // the first of those windows
 	rows      *column.Reports // waiting for the sink; nil when there are none
 }
 

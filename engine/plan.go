@@ -29,6 +29,7 @@ type plan struct {
 	windowMs    int64
 	graceMs     int64
 	paused      bool
+	keeps       bool // the answers of a FIXED panel, one by one, see keepsUnits
 	repeats     bool // the same devices answer again before others have had their turn
 	salt        panel.Salt
 	query       fleet.Query
@@ -52,6 +53,7 @@ type statistic struct {
 	kind      string
 	part      string // of a ratio
 	mechanism string
+	bounds    privacy.Bounds
 	noise     float64   // variance of a score's noise
 	exact     bool      // noise is the variance itself and not a bound
 	scores    []float64 // score of each code; nil for the mechanism none
@@ -103,7 +105,11 @@ func newPlan(r *quadratv1.PlanRevision) (*plan, error) {
 	if err := p.compileStrata(d); err != nil {
 		return nil, err
 	}
-	return p, p.compileStatistics(d)
+	if err := p.compileStatistics(d); err != nil {
+		return nil, err
+	}
+	p.keeps = p.keepsUnits(r.GetPlan().GetRotation() == "fixed")
+	return p, nil
 }
 
 // readingsOf is the readings that a device needs, to be in the frame.
@@ -210,6 +216,7 @@ func newStatistic(s *quadratv1.StatisticPlan, e privacy.Epsilon) (statistic, err
 		return out, fmt.Errorf("kind %q can't be run", out.kind)
 	}
 	bounds := privacy.Bounds{Lo: privacy.Micro(s.GetLoMicro()), Hi: privacy.Micro(s.GetHiMicro())}
+	out.bounds = bounds
 	if out.mechanism == "none" {
 		out.exact, out.least, out.most = true, int64(bounds.Lo), int64(bounds.Hi)
 		if out.bit {

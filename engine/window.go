@@ -19,6 +19,7 @@ type window struct {
 	revision  uint32           // of its results; 0 while it is open
 	dirty     bool             // closed, and late reports came since its newest results
 	damaged   bool             // the frame could not be made again, so that nothing more is counted
+	values    []int64          // of the devices that were heard, by rank, while they are kept: see kappa.keep
 	told      []told           // what its newest results said, [statistic·(cells+1) + domain]
 }
 
@@ -40,6 +41,9 @@ func newWindow(index int64, p *plan, f *frame) *window {
 	}
 	w.moments = make([]survey.Moments, len(w.due))
 	w.heard = make([]uint64, w.words())
+	if p.keeps {
+		w.values = make([]int64, len(f.panel))
+	}
 	w.inclusion()
 	return w
 }
@@ -132,6 +136,9 @@ func (w *window) count(r *reports, v *verdict, rows *column.Reports, sequence ui
 			at = int(f.groupRank[d.group])
 		}
 		w.moments[at].Add(score, s.noise)
+		if w.values != nil {
+			w.values[d.rank] = r.value[i]
+		}
 		v.counted++
 		if rows != nil {
 			w.store(rows, d, int(statistic), score, sequence)

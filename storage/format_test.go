@@ -3,6 +3,7 @@ package storage
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -18,8 +19,8 @@ import (
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
-// goldenStore holds rows that never change.
-func goldenStore(t *testing.T) *Store {
+// goldenStore holds rows that never change, those that a version of the results could hold.
+func goldenStore(t *testing.T, version int) *Store {
 	t.Helper()
 	s := open(t, t.TempDir(), Config{})
 	report := column.Report{
@@ -30,10 +31,17 @@ func goldenStore(t *testing.T) *Store {
 	rec := recordOf(t, []column.Report{report, report})
 	defer rec.Release()
 	must(t, s.Reports(rec))
-	must(t, s.Results([]*quadratv1.Result{makeResult(1, 1, 0.1), makeResult(0, 2, -1e300), {
+	third := &quadratv1.Result{
 		Kappa: "indoor", Ref: testRef, WindowStart: makeResult(0, 1, 0).GetWindowStart(), WindowEnd: makeResult(0, 1, 0).GetWindowEnd(),
 		Privacy: &quadratv1.Privacy{Model: "local"}, Running: &quadratv1.Running{Windows: 2, Value: 3},
-	}}))
+	}
+	if version >= 2 {
+		third.Change = &quadratv1.Change{
+			Value: -0.5, StdError: 0.25, CiLow: -1, CiHigh: 0.125, VarianceSampling: 0.0625, VariancePrivacy: 1e-300,
+			Since: makeResult(0, 1, 0).GetWindowStart(), Matched: 1 << 31,
+		}
+	}
+	must(t, s.Results([]*quadratv1.Result{makeResult(1, 1, 0.1), makeResult(0, 2, -1e300), third}))
 	must(t, s.Strata("indoor", testRef, []column.Stratum{{
 		WindowStartMs: baseMs, WindowEndMs: baseMs + 60_000, Statistic: "mean(temperature)", Stratum: "asia", Population: 5, Panel: 2,
 	}}))
@@ -45,32 +53,45 @@ func goldenScan(s *Store, k Kind) Records {
 	return s.latest(context.Background(), k, testRef, spanOf(time.Time{}, time.Time{}))
 }
 
-// TestGoldenFilesOfVersion1 reads files that version 1 wrote, as bytes in testdata. Never write them anew: a change of
-// the columns is a new version with golden files of its own. QUADRAT_GOLDEN=1 writes those that are missing.
-func TestGoldenFilesOfVersion1(t *testing.T) {
-	s := goldenStore(t)
-	for _, seg := range s.Segments() {
-		path := filepath.Join("testdata", "v1-"+string(seg.Kind)+".parquet")
-		content, err := os.ReadFile(path)
-		if os.IsNotExist(err) && os.Getenv("QUADRAT_GOLDEN") != "" {
-			content, err = os.ReadFile(seg.path(s.dir))
-			must(t, err)
-			must(t, os.WriteFile(path, content, 0o600))
+// TestGoldenFiles reads files that each version wrote, as bytes in testdata. Never write them anew: a change of the columns is
+// a new version with golden files of its own. QUADRAT_GOLDEN=1 writes those that are missing.
+func TestGoldenFiles(t *testing.T) {
+	read := 0
+	for version := 1; version <= KindResults.version(); version++ {
+		s := goldenStore(t, version)
+		for _, seg := range s.Segments() {
+			if version <= seg.Kind.version() {
+				checkGolden(t, s, seg, version)
+				read++
+			}
 		}
-		must(t, err)
-		got := readParquet(t, seg.Kind, string(content), memory.NewGoAllocator())
-		if want := collect(t, goldenScan(s, seg.Kind)); !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: got %v, want %v", path, got, want)
-		}
-		want, err := parquet.OpenFile(strings.NewReader(string(content)), int64(len(content)))
-		must(t, err)
-		now, err := os.ReadFile(seg.path(s.dir))
-		must(t, err)
-		have, err := parquet.OpenFile(strings.NewReader(string(now)), int64(len(now)))
-		must(t, err)
-		if want.Schema().String() != have.Schema().String() {
-			t.Errorf("%s: the schema changed:\n%s\n%s", seg.Kind, want.Schema(), have.Schema())
-		}
+	}
+	if read != 4 {
+		t.Errorf("%d golden files, want 4", read)
+	}
+}
+
+func checkGolden(t *testing.T, s *Store, seg Segment, version int) {
+	t.Helper()
+	path := filepath.Join("testdata", fmt.Sprintf("v%d-%s.parquet", version, seg.Kind))
+	now, err := os.ReadFile(seg.path(s.dir))
+	must(t, err)
+	content, err := os.ReadFile(path)
+	if os.IsNotExist(err) && os.Getenv("QUADRAT_GOLDEN") != "" {
+		content = now
+		err = os.WriteFile(path, content, 0o600)
+	}
+	must(t, err)
+	got := readParquet(t, seg.Kind, string(content), memory.NewGoAllocator())
+	if want := collect(t, goldenScan(s, seg.Kind)); !reflect.DeepEqual(got, want) {
+		t.Errorf("%s: got %v, want %v", path, got, want)
+	}
+	want, err := parquet.OpenFile(strings.NewReader(string(content)), int64(len(content)))
+	must(t, err)
+	have, err := parquet.OpenFile(strings.NewReader(string(now)), int64(len(now)))
+	must(t, err)
+	if version == seg.Kind.version() && want.Schema().String() != have.Schema().String() {
+		t.Errorf("%s: the schema changed:\n%s\n%s", seg.Kind, want.Schema(), have.Schema())
 	}
 }
 
@@ -109,7 +130,7 @@ func TestDocumentNamesEveryColumn(t *testing.T) {
 }
 
 func TestCatalogIsRefusedWhenDamaged(t *testing.T) {
-	s := goldenStore(t)
+	s := goldenStore(t, KindResults.version())
 	path := filepath.Join(s.dir, catalogName)
 	good, err := os.ReadFile(path)
 	must(t, err)

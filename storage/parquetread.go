@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -28,8 +29,14 @@ type tableFile struct {
 	file    *parquet.File
 	schema  *arrow.Schema
 	kappa   string
-	columns []int // leaf of each field of the schema; -1 for the kappa's name
+	columns []int // leaf of each field of the schema, or one of the following
 }
+
+// Columns that a file does not have.
+const (
+	kappaColumn = -1 // the kappa's name
+	nullColumn  = -2 // one that its version had not
+)
 
 // openTable opens a Parquet file of a kind, for some of its columns, or all when names is empty.
 func openTable(in io.ReaderAt, size int64, k Kind, names []string) (t *tableFile, err error) {
@@ -41,7 +48,9 @@ func openTable(in io.ReaderAt, size int64, k Kind, names []string) (t *tableFile
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", &Error{Code: Damaged, Detail: "a Parquet file can't be opened"}, err)
 	}
-	if version, _ := file.Lookup(metaFormat); version != FormatVersion {
+	text, _ := file.Lookup(metaFormat)
+	version, err := strconv.Atoi(text)
+	if err != nil || version < 1 || version > k.version() {
 		return nil, &Error{Code: Damaged, Detail: "a Parquet file has an unknown format version"}
 	}
 	kappa, _ := file.Lookup(metaKappa)
@@ -60,7 +69,9 @@ func openTable(in io.ReaderAt, size int64, k Kind, names []string) (t *tableFile
 		case ok:
 			t.columns = append(t.columns, leaf.ColumnIndex)
 		case f.Name == colKappa:
-			t.columns = append(t.columns, -1)
+			t.columns = append(t.columns, kappaColumn)
+		case f.Nullable && version < k.version():
+			t.columns = append(t.columns, nullColumn)
 		default:
 			return nil, &Error{Code: Damaged, Detail: "a Parquet file lacks the column " + f.Name}
 		}
@@ -114,7 +125,11 @@ func (t *tableFile) read(at int, alloc memory.Allocator) (rec arrow.Record, err 
 	defer b.Release()
 	b.Reserve(int(group.NumRows()))
 	for i, leaf := range t.columns {
-		if leaf < 0 {
+		if leaf == nullColumn {
+			b.Field(i).AppendNulls(int(group.NumRows()))
+			continue
+		}
+		if leaf == kappaColumn {
 			for range group.NumRows() {
 				b.Field(i).(*array.StringBuilder).Append(t.kappa)
 			}

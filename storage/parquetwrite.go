@@ -3,6 +3,7 @@ package storage
 import (
 	"fmt"
 	"io"
+	"strconv"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -114,10 +115,11 @@ func newTableWriter(out io.Writer, t tableSpec) (*tableWriter, error) {
 	if err != nil {
 		return nil, err
 	}
+	version := strconv.Itoa(t.kind.version())
 	options := []parquet.WriterOption{
 		ps, parquet.Compression(t.zst),
-		parquet.CreatedBy("quadrat", "format "+FormatVersion, "none"), parquet.DictionaryMaxBytes(dictionaryMax),
-		parquet.KeyValueMetadata(metaFormat, FormatVersion), parquet.KeyValueMetadata(metaKind, string(t.kind)),
+		parquet.CreatedBy("quadrat", "format "+version, "none"), parquet.DictionaryMaxBytes(dictionaryMax),
+		parquet.KeyValueMetadata(metaFormat, version), parquet.KeyValueMetadata(metaKind, string(t.kind)),
 		parquet.KeyValueMetadata(metaKappa, t.kappa), parquet.KeyValueMetadata(metaRef, t.ref),
 	}
 	if t.sorted {

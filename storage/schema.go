@@ -6,9 +6,6 @@ import (
 	"github.com/quadrat-dev/quadrat/engine/column"
 )
 
-// FormatVersion is the version of the Parquet columns, in every file's metadata under "quadrat.format".
-const FormatVersion = "1"
-
 // Kind is a family of rows with one schema and one folder.
 type Kind string
 
@@ -18,6 +15,15 @@ const (
 	KindResults Kind = "results" // one row for each revision of each estimate
 	KindStrata  Kind = "strata"  // one row for each stratum of each statistic and window, also those where nobody answered
 )
+
+// version is the version of a kind's Parquet columns, in every file's metadata under "quadrat.format". A file of an older one
+// lacks columns that may be null.
+func (k Kind) version() int {
+	if k == KindResults {
+		return 2 // 1 had no change_…
+	}
+	return 1
+}
 
 // kinds is all kinds in a fixed order.
 func kinds() []Kind { return []Kind{KindReports, KindResults, KindStrata} }
@@ -40,7 +46,7 @@ const (
 
 // Keys of the metadata of every Parquet file.
 const (
-	metaFormat = "quadrat.format" // FormatVersion
+	metaFormat = "quadrat.format" // the kind's version
 	metaKind   = "quadrat.kind"   // the Kind
 	metaKappa  = "quadrat.kappa"  // name of the kappa
 	metaRef    = "quadrat.ref"    // its reference

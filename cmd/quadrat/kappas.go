@@ -85,7 +85,7 @@ func (c *getCmd) Run(ctx context.Context, t *terminal) error {
 	})
 }
 
-const resultHeader = "WINDOW\tREV\tSTATISTIC\tCELL\tESTIMATE\tLOW\tHIGH\tREPORTS\tPANEL\tRESPONSE"
+const resultHeader = "WINDOW\tREV\tSTATISTIC\tCELL\tESTIMATE\tLOW\tHIGH\tREPORTS\tPANEL\tRESPONSE\tCHANGE"
 
 // resultRow is a result as a line of the table.
 func resultRow(r *quadratv1.Result) string {
@@ -95,9 +95,13 @@ func resultRow(r *quadratv1.Result) string {
 		}
 		return fmt.Sprintf("%.5g", *v)
 	}
-	return fmt.Sprintf("%s\t%d\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%.3g", r.GetWindowStart().AsTime().Format(time.RFC3339), r.GetRevision(),
+	change := "-"
+	if c := r.GetChange(); c != nil {
+		change = fmt.Sprintf("%+.5g ± %.3g", c.GetValue(), (c.GetCiHigh()-c.GetCiLow())/2)
+	}
+	return fmt.Sprintf("%s\t%d\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%.3g\t%s", r.GetWindowStart().AsTime().Format(time.RFC3339), r.GetRevision(),
 		r.GetStatistic(), cellName(r.GetCell()), number(r.Value), number(r.CiLow), number(r.CiHigh), //nolint:protogetter // absent ones are shown as such
-		r.GetReports(), r.GetPanel(), r.GetResponseRate())
+		r.GetReports(), r.GetPanel(), r.GetResponseRate(), change)
 }
 
 // watchCmd is `quadrat watch`.

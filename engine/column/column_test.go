@@ -65,7 +65,7 @@ func TestResultsAreTheMessage(t *testing.T) {
 	for i := range fields.Len() {
 		f := fields.Get(i)
 		name := string(f.Name())
-		if name != "privacy" && name != "running" {
+		if name != "privacy" && name != "running" && name != "change" {
 			want = append(want, name)
 			continue
 		}
@@ -95,6 +95,7 @@ func TestResults(t *testing.T) {
 		Reports: 8, ResponseRate: 8.0 / 9, DesignEffect: new(1.5), DegreesOfFreedom: proto.Float64(7),
 		Privacy: &quadratv1.Privacy{Model: "local", Mechanism: "hybrid", EpsilonPerReport: 4, Unit: "device", Period: "1h", EpsilonPerPeriod: 4},
 		Running: &quadratv1.Running{Windows: 3, Value: 1, Low: 0, High: 2}, Warnings: []string{"one", "two"}, PlanRevision: 1, Frame: "f",
+		Change: &quadratv1.Change{Value: 1, Since: timestamppb.New(time.UnixMilli(1)), Matched: 2},
 	}
 	record := column.NewResults(alloc, []*quadratv1.Result{full, {Statistic: "empty"}})
 	defer record.Release()

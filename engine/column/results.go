@@ -91,6 +91,7 @@ func (a *appender) result(r *quadratv1.Result) {
 	}
 	a.whole(r.GetPlanRevision())
 	a.text(r.GetFrame())
+	a.change(r.GetChange())
 }
 
 func (a *appender) privacy(p *quadratv1.Privacy) {
@@ -100,6 +101,23 @@ func (a *appender) privacy(p *quadratv1.Privacy) {
 	a.text(p.GetUnit())
 	a.text(p.GetPeriod())
 	a.float(p.GetEpsilonPerPeriod())
+}
+
+func (a *appender) change(c *quadratv1.Change) {
+	if c == nil {
+		for range 8 {
+			a.field().AppendNull()
+		}
+		return
+	}
+	a.float(c.GetValue())
+	a.float(c.GetStdError())
+	a.float(c.GetCiLow())
+	a.float(c.GetCiHigh())
+	a.float(c.GetVarianceSampling())
+	a.float(c.GetVariancePrivacy())
+	a.moment(c.GetSince().AsTime().UnixMilli())
+	a.whole(c.GetMatched())
 }
 
 func (a *appender) running(r *quadratv1.Running) {

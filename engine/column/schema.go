@@ -67,8 +67,8 @@ func Ref(schema *arrow.Schema) (kappa, ref string) {
 	return kappa, ref
 }
 
-// ResultFields gives the columns of a result, in order: the fields of the message Result with privacy_… and running_…
-// flattened. Nullable columns are those that a result may lack.
+// ResultFields gives the columns of a result, in order: the fields of the message Result with privacy_…, running_… and
+// change_… flattened. Nullable columns are those that a result may lack.
 func ResultFields() []arrow.Field {
 	text, float, whole := arrow.BinaryTypes.String, arrow.PrimitiveTypes.Float64, arrow.PrimitiveTypes.Int64
 	return []arrow.Field{
@@ -106,6 +106,14 @@ func ResultFields() []arrow.Field {
 		{Name: "warnings", Type: arrow.ListOf(text)},
 		{Name: "plan_revision", Type: whole},
 		{Name: "frame", Type: text},
+		{Name: "change_value", Type: float, Nullable: true},
+		{Name: "change_std_error", Type: float, Nullable: true},
+		{Name: "change_ci_low", Type: float, Nullable: true},
+		{Name: "change_ci_high", Type: float, Nullable: true},
+		{Name: "change_variance_sampling", Type: float, Nullable: true},
+		{Name: "change_variance_privacy", Type: float, Nullable: true},
+		{Name: "change_since", Type: timestampMs, Nullable: true},
+		{Name: "change_matched", Type: whole, Nullable: true},
 	}
 }
 

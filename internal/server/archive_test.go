@@ -25,6 +25,9 @@ func TestResultsComeBack(t *testing.T) {
 		DegreesOfFreedom: new(7.0), Warnings: []string{"one", "two"}, PlanRevision: 1, Frame: "f",
 		Privacy: &quadratv1.Privacy{Model: "local", Mechanism: "hybrid", EpsilonPerReport: 4, Unit: "device", Period: "1h", EpsilonPerPeriod: 4},
 		Running: &quadratv1.Running{Windows: 3, Value: 1, Low: -1, High: 2},
+		Change: &quadratv1.Change{
+			Value: -2, StdError: 0.5, CiLow: -3, CiHigh: -1, VarianceSampling: 0.125, VariancePrivacy: 0.25, Since: at(7), Matched: 5,
+		},
 	}
 	bare := &quadratv1.Result{Ref: "k7f3q2", WindowStart: at(0), WindowEnd: at(60), Revision: 1, Privacy: &quadratv1.Privacy{}}
 	record := column.NewResults(alloc, []*quadratv1.Result{full, bare})

@@ -89,8 +89,12 @@ func TestBetweenCovers(t *testing.T) {
 		domain bool
 		sigma  float64
 	}{
-		{"mean", Mean, false, 0}, {"noisy mean", Mean, false, 4}, {"domain mean", Mean, true, 0}, {"noisy domain mean", Mean, true, 4},
-		{"total", Total, false, 0}, {"domain total", Total, true, 4},
+		{"mean", Mean, false, 0},
+		{"noisy mean", Mean, false, 4},
+		{"domain mean", Mean, true, 0},
+		{"noisy domain mean", Mean, true, 4},
+		{"total", Total, false, 0},
+		{"domain total", Total, true, 4},
 	} {
 		r := rand.New(rand.NewPCG(3, 17))
 		strata := driftingFleet(r)

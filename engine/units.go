@@ -1,0 +1,142 @@
+package engine
+
+import (
+	"math"
+	"math/bits"
+)
+
+// seat is a device of a FIXED panel, which is asked in every window.
+type seat struct {
+	key         uint64
+	group, slot uint32
+}
+
+// answers is the statistic that a unit answers in a window. A FIXED plan's lap has one window.
+func (u seat) answers(index int64, statistics int) int {
+	return int((uint64(u.slot) + uint64(index)%uint64(statistics)) % uint64(statistics))
+}
+
+// units lists the panel of a FIXED plan whose answers are kept one by one, by rank, which is the order of the keys.
+func (b *frameBuilder) units() {
+	f := b.frame
+	if !b.plan.keeps {
+		return
+	}
+	f.panel = make([]seat, len(f.byLap))
+	for rank, row := range f.byLap {
+		d := &f.devices[row]
+		f.panel[rank] = seat{key: d.key, group: d.group, slot: d.place}
+	}
+}
+
+// keep remembers who was counted with which value, for the change to the window that follows.
+func (k *kappa) keep(w *window, most int) {
+	if w.values == nil {
+		return
+	}
+	if k.kept == 0 {
+		k.keptFrom = w.index
+	}
+	k.kept += len(w.values)
+	// The newest windows are needed: the next ones are compared with them.
+	for ; k.kept > most && k.keptFrom <= w.index-int64(len(w.plan.statistics)); k.keptFrom++ {
+		k.discard(k.windows[k.keptFrom])
+	}
+}
+
+// discard forgets the single answers of a closed window, which may be nil.
+func (k *kappa) discard(w *window) {
+	if w != nil {
+		k.kept -= len(w.values)
+		w.values = nil
+	}
+}
+
+// recount finds out which closed windows keep single answers, after a restart.
+func (k *kappa) recount() {
+	k.kept = 0
+	for _, w := range k.sorted() {
+		if w.revision == 0 || w.values == nil {
+			continue
+		}
+		if k.kept == 0 {
+			k.keptFrom = w.index
+		}
+		k.kept += len(w.values)
+	}
+}
+
+// heardBy tells whether the device of a rank was counted.
+func (w *window) heardBy(rank int) bool { return w.heard[rank/64]&(1<<(rank%64)) != 0 }
+
+// panel writes the units of a layout.
+func (w *encoder) panel(units []seat) {
+	w.uint(uint64(len(units)))
+	for _, u := range units {
+		w.word(u.key)
+		w.uint(uint64(u.group))
+		w.uint(uint64(u.slot))
+	}
+}
+
+// values writes the values of the devices that were heard, by rank.
+func (w *encoder) values(each *window) {
+	for rank, value := range each.values {
+		if each.heardBy(rank) {
+			w.int(value)
+		}
+	}
+}
+
+// panel reads the units of a layout.
+func (r *decoder) panel(l *layout) {
+	if r.version < checkpointPanels {
+		return
+	}
+	for range r.count() {
+		u := seat{key: r.word()}
+		group, slot := r.uint(), r.uint()
+		if group >= uint64(len(l.groups)) || slot > math.MaxUint32 {
+			r.fail()
+			return
+		}
+		u.group, u.slot = uint32(group), uint32(slot)
+		l.panel = append(l.panel, u)
+	}
+}
+
+// values reads the values of the devices that were heard. They take 64 times the memory of heard, at most.
+func (r *decoder) values(w *window) {
+	units := len(w.layout.panel)
+	heard := 0
+	for _, word := range w.heard {
+		heard += bits.OnesCount64(word)
+	}
+	if len(w.heard) != (units+63)/64 || heard > len(r.b) {
+		r.fail()
+		return
+	}
+	w.values = make([]int64, units)
+	for rank := range w.values {
+		if w.heardBy(rank) {
+			w.values[rank] = r.int()
+		}
+	}
+}
+
+// fitsPanel tells whether the single answers of a kept window are those of a panel of its plan.
+func (w *window) fitsPanel() bool {
+	if w.values == nil {
+		return true
+	}
+	due := int64(0)
+	for _, n := range w.due {
+		due += n
+	}
+	for _, u := range w.layout.panel {
+		if int(u.slot) >= len(w.plan.statistics) {
+			return false
+		}
+	}
+	return w.plan.keeps && int64(len(w.values)) == due
+}
