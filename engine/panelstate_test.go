@@ -1,0 +1,104 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quadrat-dev/quadrat/fleet"
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+)
+
+// goldenPanel is an engine with two windows of a FIXED panel, the earlier one closed.
+func goldenPanel(t testing.TB) *Engine {
+	t.Helper()
+	e := &Engine{config: Config{}.withDefaults(), kappas: map[string]*kappa{}, sequence: 99, markMs: 1_800_000_001_200}
+	k, err := newKappa(&quadratv1.KappaRecord{Version: 1, Kappa: &quadratv1.Kappa{Ref: "k1", Name: "one"}, Revisions: []*quadratv1.PlanRevision{{
+		Device: &quadratv1.DevicePlan{
+			Ref: "k1", Name: "one", Revision: 1, FromWindow: firstWindow, WindowMs: windowMs, GraceMs: graceMs, Salt: make([]byte, 16),
+			LapWindows: 1, Statistics: []*quadratv1.StatisticPlan{meanPlan("none")}, Model: "none", Capability: "sense.temperature",
+			Confidence: 0.95, GroupBy: []string{"cooling"}, Strata: []*quadratv1.StratumPlan{{Name: "(all)", Last: []uint64{1<<64 - 1}}},
+		},
+		Plan: &quadratv1.Plan{Rotation: "fixed"},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []*fleet.Row
+	for i := range 9 {
+		rows = append(rows, &fleet.Row{
+			ID: fmt.Sprint(i), Key: fleet.Key(i) << 60, Attributes: map[string]string{"cooling": []string{"air", ""}[i%2]},
+		})
+	}
+	f := newFrame(k.plans[0], rows)
+	for i := range int64(2) {
+		w := newWindow(firstWindow+i, k.plans[0], f)
+		r := &reports{}
+		for d := range uint64(9) {
+			if d != uint64(i)*4 {
+				r.device, r.statistic = append(r.device, d<<60), append(r.statistic, 0)
+				r.value = append(r.value, 20e6+int64(d*d)*100_000+i*int64(d)*50_000)
+			}
+		}
+		var v verdict
+		w.count(r, &v, nil, 0)
+		k.windows[w.index] = w
+	}
+	k.windows[firstWindow].revision = 1
+	k.next, k.oldest = firstWindow+1, firstWindow
+	k.recount()
+	e.kappas["k1"], e.order = k, []string{"k1"}
+	return e
+}
+
+// TestGoldenPanel freezes version 3 of the checkpoint, and finds the same change behind it.
+func TestGoldenPanel(t *testing.T) {
+	e := goldenPanel(t)
+	got := e.encode()
+	text, err := os.ReadFile("testdata/checkpoint-v3.hex")
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden, err := hex.DecodeString(strings.Join(strings.Fields(string(text)), ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, golden) {
+		t.Errorf("the format has changed without a new version:\n%s", hex.EncodeToString(got))
+	}
+	s, err := decodeCheckpoint(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := goldenPanel(t)
+	again.kappas["k1"].windows = map[int64]*window{}
+	again.adopt(&s.kappas[0])
+	if !bytes.Equal(again.encode(), golden) {
+		t.Error("read and written again it differs")
+	}
+	if kept := again.kappas["k1"].kept; kept != 9 {
+		t.Errorf("%d single answers of closed windows, want 9", kept)
+	}
+	results := func(e *Engine) []*quadratv1.Result {
+		return e.kappas["k1"].estimate(e.kappas["k1"].windows[firstWindow+1], 0)
+	}
+	want, have := results(e), results(again)
+	for i := range want {
+		if want[i].GetChange().GetMatched() < 3 || !proto.Equal(want[i], have[i]) {
+			t.Errorf("estimate %v, want %v", have[i], want[i])
+		}
+	}
+	for i := range golden {
+		bad := slices.Clone(golden)
+		bad[i] ^= 0x10
+		if _, err := decodeCheckpoint(bad); err == nil {
+			t.Fatalf("byte %d changed, and the checkpoint was read", i)
+		}
+	}
+}
