@@ -136,7 +136,7 @@ func (s *memorySink) newest() []*quadratv1.Result {
 // wait waits until the condition holds.
 func (s *memorySink) wait(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	patience := time.After(20 * time.Second)
+	patience := time.After(time.Minute)
 	for {
 		s.mu.Lock()
 		ok := holds()

@@ -216,7 +216,7 @@ func TestServerOverNATS(t *testing.T) {
 	}
 	ns.Start()
 	defer func() { ns.Shutdown(); ns.WaitForShutdown() }()
-	if !ns.ReadyForConnections(10 * time.Second) {
+	if !ns.ReadyForConnections(30 * time.Second) {
 		t.Fatal("no NATS")
 	}
 	conn, err := nats.Connect(ns.ClientURL())
@@ -245,7 +245,7 @@ func TestServerOverNATS(t *testing.T) {
 	}
 	request := func(subject string, body []byte) *quadratv1.HelloReply {
 		t.Helper()
-		m, err := conn.Request(subject, body, 10*time.Second)
+		m, err := conn.Request(subject, body, 30*time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -44,7 +44,7 @@ type served struct {
 
 // What the server answered live, quadrat estimate answers from the export, in every window and cell, to the last digits.
 func TestEstimateAnswersWhatTheServerAnswered(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	address := liveServer(t, ctx)
 	url := "http://" + address.HTTP

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience is how long one command of a transcript may take; none takes a tenth of it.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // TestScripts runs the transcripts in testdata/script: what a person types, and what the program says.
 func TestScripts(t *testing.T) {

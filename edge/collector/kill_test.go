@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -64,13 +65,14 @@ func TestKill9(t *testing.T) {
 	data := t.TempDir()
 	r := mathrand.New(mathrand.NewPCG(4, 4))
 	for range 12 {
-		spawn(t, f, data, time.Duration(100+r.IntN(400))*time.Millisecond)
+		life := time.Duration(100+r.IntN(400)) * time.Millisecond
+		spawn(t, f, data, func() { time.Sleep(life) })
 	}
 	f.answers(func(int) wire.Status { return wire.Stored })
 	before := len(f.windows())
-	for tries := 0; len(f.windows()) < before+3 && tries < 20; tries++ {
-		spawn(t, f, data, time.Second)
-	}
+	spawn(t, f, data, func() {
+		eventually(t, "three more windows", func() bool { return len(f.windows()) >= before+3 })
+	})
 
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -90,15 +92,23 @@ func TestKill9(t *testing.T) {
 	}
 }
 
-// spawn runs a child for a while, kills it, and sees that it didn't end by itself.
-func spawn(t *testing.T, f *fake, data string, life time.Duration) {
+// spawn runs a child until wait returns, kills it, and sees that it didn't end by itself.
+func spawn(t *testing.T, f *fake, data string, wait func()) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), life)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, os.Args[0])
-	cmd.Env = append(os.Environ(), childURL+"="+f.url(), childData+"="+data)
-	out, _ := cmd.Output()
-	if len(out) > 0 {
-		t.Fatalf("the child ended: %s", out)
+	cmd.Env, cmd.Stdout = append(os.Environ(), childURL+"="+f.url(), childData+"="+data), &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
 	}
+	defer func() {
+		cancel()
+		_ = cmd.Wait() // it was killed
+		if out.Len() > 0 {
+			t.Errorf("the child ended: %s", &out)
+		}
+	}()
+	wait()
 }

@@ -195,10 +195,12 @@ func TestLiveIsNotStarved(t *testing.T) {
 	}
 	var mu sync.Mutex
 	var got strings.Builder
+	live := make(chan struct{}) // closed when the live report is there; until then the backlog stands still
 	subscribe(t, conn, "quadrat.in.pi-7", func(m *nats.Msg) {
 		mu.Lock()
-		defer mu.Unlock()
 		got.Write(m.Data)
+		mu.Unlock()
+		<-live
 		_ = m.Respond(wire.IntakeReply{Status: wire.Stored}.Append(nil))
 	})
 	read := func() string {
@@ -206,12 +208,15 @@ func TestLiveIsNotStarved(t *testing.T) {
 		defer mu.Unlock()
 		return got.String()
 	}
-	u := run(t, uplink.Config{URL: conn.ConnectedUrl(), Clock: clock.NewManual(begin), BacklogPerSecond: 4}, &device{}, s)
+	u := run(t, uplink.Config{
+		URL: conn.ConnectedUrl(), Clock: clock.NewManual(begin), BacklogPerSecond: 4, RequestTimeout: patience,
+	}, &device{}, s)
 	eventually(t, "the backlog begins", func() bool { return read() != "" })
 	if _, err := s.Append([]byte{'!'}); err != nil {
 		t.Fatal(err)
 	}
 	u.Wake()
+	close(live)
 	eventually(t, "all is sent", func() bool { n, _ := s.Pending(); return n == 0 })
 	text := read()
 	if strings.HasSuffix(text, "!") || strings.Replace(text, "!", "", 1) != "abcdefghijklmnopqrst" {

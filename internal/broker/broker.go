@@ -28,6 +28,7 @@ const (
 	storeBytesMost   = 256 << 30
 	readyPatience    = 20 * time.Second
 	drainPatience    = 10 * time.Second
+	askPatience      = 20 * time.Second // for an answer of JetStream; a busy disk may stall it for seconds
 )
 
 // Config says which NATS to use. Either URL or StoreDir is needed.
@@ -72,7 +73,7 @@ func Open(ctx context.Context, config Config) (*Broker, error) {
 		return nil, err
 	}
 	b.conn = conn
-	b.js, err = jetstream.New(conn)
+	b.js, err = jetstream.New(conn, jetstream.WithDefaultTimeout(askPatience))
 	if err == nil {
 		err = check(ctx, conn, b.js)
 	}

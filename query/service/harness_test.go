@@ -328,11 +328,11 @@ func (s *stack) publish(results ...*quadratv1.Result) {
 // eventually polls for something that another goroutine brings about.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for range 2000 {
+	for range 12_000 {
 		if ok() {
 			return
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	t.Fatalf("not within ten seconds: %s", what)
+	t.Fatalf("not within a minute: %s", what)
 }

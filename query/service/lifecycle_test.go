@@ -117,7 +117,7 @@ func TestUpdateMakesARevision(t *testing.T) {
 		if kappa["state"] != step.state || kappa["revision"] != float64(i+2) {
 			t.Errorf("after %s: %v", step.body, kappa)
 		}
-		message, err := plans.NextMsg(10 * time.Second)
+		message, err := plans.NextMsg(time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -311,7 +311,7 @@ func TestResults(t *testing.T) {
 // readEvents reads n events of a stream and gives their ids and data.
 func (s *stack) readEvents(n int, header ...string) (ids, data []string) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.http.URL+"/kappa/indoor", http.NoBody)
 	if err != nil {
