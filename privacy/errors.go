@@ -18,6 +18,8 @@ const (
 	ErrBounds Error = "bounds: lo must be below hi and the span must fit"
 	// ErrInput says that an input is above the mechanism's levels.
 	ErrInput Error = "input: above the levels of the mechanism"
+	// ErrCategories says that a mechanism cannot have so many categories, or so few.
+	ErrCategories Error = "categories: too few or too many for the mechanism"
 	// ErrCode says that a code is not one that the mechanism can produce.
 	ErrCode Error = "code: out of range"
 	// ErrEntropy says that the source of randomness can't be trusted. Whoever

@@ -18,10 +18,11 @@ import (
 
 var update = flag.Bool("update", false, "write golden files anew")
 
-// seed is that of the source, codes the number of codes per line.
+// seed is that of the source, codes and reports their numbers per line.
 const (
-	seed  = 20_260_101
-	codes = 12
+	seed    = 20_260_101
+	codes   = 12
+	reports = 3
 )
 
 // Check compares the codes of mechanisms at several ε and inputs with
@@ -69,4 +70,33 @@ func File(t *testing.T, path, got string) {
 	if got != string(want) {
 		t.Errorf("%s: the bytes differ from the golden ones:\n%s", path, got)
 	}
+}
+
+// CheckCategories compares the reports of categorical mechanisms at several ε,
+// numbers of categories and categories with testdata/reports.txt: epsilon, k,
+// category, and the reports in hexadecimal digits.
+func CheckCategories[M privacy.Categorical](t *testing.T, ks []uint32, build func(privacy.Epsilon, uint32) (M, error)) {
+	t.Helper()
+	var out strings.Builder
+	for _, micro := range []uint64{1, 500_000, 1_000_000, 4_000_000, 20_000_000} {
+		for _, k := range ks {
+			m, err := build(privacy.Epsilon(micro), k)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, category := range []uint32{0, k / 3, k - 1} {
+				src := privacy.NewSeeded(seed)
+				fmt.Fprintf(&out, "%s %d %d:", m.Epsilon(), k, category)
+				for range reports {
+					report, err := m.Randomise(category, src, nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					fmt.Fprintf(&out, " %x", report)
+				}
+				out.WriteByte('\n')
+			}
+		}
+	}
+	File(t, "testdata/reports.txt", out.String())
 }
