@@ -1,0 +1,190 @@
+// Package oue is optimised unary encoding: a bit for each category, the true one
+// a fair coin, the others 1 with probability 1/(e^ε+1) (Wang et al., USENIX
+// Security 2017).
+//
+// It stands behind frequencies on tiny devices: it needs no table and no
+// multiplication. It must never draw a number of words that depends on the
+// category; PROOF.md has the argument.
+//
+//	m, err := oue.New(epsilon, 64)
+//	report, err := m.Randomise(category, source, nil)
+package oue
+
+import (
+	"math/big"
+	"math/bits"
+
+	"github.com/quadrat-dev/quadrat/privacy"
+	"github.com/quadrat-dev/quadrat/privacy/internal/packed"
+	"github.com/quadrat-dev/quadrat/privacy/threshold"
+)
+
+// Name is the mechanism's name in plans and results.
+const Name = "oue"
+
+// MaxCategories is the largest k: a report of 128 bytes.
+const MaxCategories = 1024
+
+// Mechanism is optimised unary encoding at one ε. It is immutable and safe for
+// concurrent use.
+type Mechanism struct {
+	epsilon    privacy.Epsilon
+	categories uint32
+	// flip words out of 2⁶⁴ set the bit of another category; 0 < flip < 2⁶³.
+	flip uint64
+}
+
+// New derives the threshold for ε and 2…1024 categories. It fails with
+// privacy.ErrEpsilon or privacy.ErrCategories.
+func New(e privacy.Epsilon, categories uint32) (*Mechanism, error) {
+	if err := e.Validate(); err != nil {
+		return nil, err
+	}
+	if categories < 2 || categories > MaxCategories {
+		return nil, privacy.ErrCategories
+	}
+	return &Mechanism{epsilon: e, categories: categories, flip: threshold.Flip(e.Micro())}, nil
+}
+
+// Name returns "oue".
+func (*Mechanism) Name() string { return Name }
+
+// Epsilon returns the ε of one report.
+func (m *Mechanism) Epsilon() privacy.Epsilon { return m.epsilon }
+
+// Categories returns k.
+func (m *Mechanism) Categories() uint32 { return m.categories }
+
+// Bytes returns k/8 rounded up.
+func (m *Mechanism) Bytes() int { return int(m.categories+7) / 8 }
+
+// lanes is the number of bits that are drawn side by side.
+const lanes = 64
+
+// Randomise draws one word for the true bit and about eight for each 64
+// categories, at most 64; how many depends on the words alone. It appends the
+// bits: category c is bit c mod 8, counted from the lowest, of byte c/8; bits
+// that no category has are 0.
+func (m *Mechanism) Randomise(category uint32, src privacy.Source, buf []byte) ([]byte, error) {
+	if category >= m.categories {
+		return nil, privacy.ErrInput
+	}
+	coin, err := src.Uint64()
+	if err != nil {
+		return nil, err
+	}
+	for first := uint32(0); first < m.categories; first += lanes {
+		here := min(m.categories-first, lanes)
+		others, err := m.draw(^uint64(0)>>(lanes-here), src)
+		if err != nil {
+			return nil, err
+		}
+		// A shift by 64 or more gives 0, so the truth is in one word only.
+		truth := uint64(1) << (category - first)
+		word := others&^truth | truth&-(coin&1)
+		buf = packed.Append(buf, word, int(here+7)/8)
+	}
+	return buf, nil
+}
+
+// draw sets each lane with probability flip/2⁶⁴: it compares a uniform number of
+// 64 bits in each lane with flip, all lanes at once, from the highest bit down,
+// until no lane is undecided.
+func (m *Mechanism) draw(undecided uint64, src privacy.Source) (uint64, error) {
+	below := uint64(0)
+	// Beyond the last 1 of flip no lane can fall below any more.
+	for rest := m.flip; rest != 0 && undecided != 0; rest <<= 1 {
+		word, err := src.Uint64()
+		if err != nil {
+			return 0, err
+		}
+		// Where flip has a 1, lanes with a 0 fall below; where it has a 0, lanes
+		// with a 1 rise above.
+		one := -(rest >> 63)
+		below |= undecided & one &^ word
+		undecided &= ^(word ^ one)
+	}
+	return below, nil
+}
+
+// Supported appends the categories whose bit is 1.
+func (m *Mechanism) Supported(report []byte, into []uint32) ([]uint32, error) {
+	if !m.valid(report) {
+		return into, privacy.ErrCode
+	}
+	for i, b := range report {
+		for ; b != 0; b &= b - 1 {
+			into = append(into, uint32(8*i+bits.TrailingZeros8(b)))
+		}
+	}
+	return into, nil
+}
+
+// valid says that the length is right and no bit is set beyond the categories.
+func (m *Mechanism) valid(report []byte) bool {
+	if len(report) != m.Bytes() {
+		return false
+	}
+	used := m.categories - 8*uint32(len(report)-1)
+	return report[len(report)-1]>>used == 0
+}
+
+// Rates returns p = 1/2 and q = 1/(e^ε+1) as the integers have them.
+func (m *Mechanism) Rates() privacy.Rates { return privacy.NewRates(m.ExactRates()) }
+
+// ExactRates returns 1/2 and flip/2⁶⁴.
+func (m *Mechanism) ExactRates() (truth, other *big.Rat) {
+	return big.NewRat(1, 2), privacy.Words(m.flip)
+}
+
+// Both returns the product of the rates: bits are independent.
+func (m *Mechanism) Both(category, a, b uint32) *big.Rat {
+	if a == b || max(category, a, b) >= m.categories {
+		return new(big.Rat)
+	}
+	truth, other := m.ExactRates()
+	if category == a || category == b {
+		return truth.Mul(truth, other)
+	}
+	return other.Mul(other, other)
+}
+
+// Probability returns the exact probability of the report given the category.
+func (m *Mechanism) Probability(report []byte, category uint32) *big.Rat {
+	if !m.valid(report) || category >= m.categories {
+		return new(big.Rat)
+	}
+	set := int64(0)
+	for c := range m.categories {
+		if c != category && report[c/8]>>(c%8)&1 == 1 {
+			set++
+		}
+	}
+	// One fair coin, and flip of 2⁶⁴ words for each bit that is set.
+	whole := new(big.Int).Lsh(big.NewInt(1), 64)
+	flip := new(big.Int).SetUint64(m.flip)
+	unset := new(big.Int).Sub(whole, flip)
+	others := int64(m.categories - 1)
+	ways := flip.Exp(flip, big.NewInt(set), nil)
+	ways.Mul(ways, unset.Exp(unset, big.NewInt(others-set), nil))
+	return new(big.Rat).SetFrac(ways, whole.Lsh(big.NewInt(1), uint(64*others+1)))
+}
+
+// Certificate proves the ratio of the two bits in which two categories differ.
+func (m *Mechanism) Certificate() (privacy.Certificate, error) {
+	truth, other := m.ExactRates()
+	if other.Sign() <= 0 || truth.Cmp(other) <= 0 {
+		return privacy.Certificate{}, privacy.ErrCertificate
+	}
+	unset := new(big.Rat).Sub(big.NewRat(1, 1), other)
+	codes := uint32(0)
+	if m.categories < 32 {
+		codes = 1 << m.categories
+	}
+	// A row is a product of coins, each of which has two sides.
+	return privacy.Certificate{
+		Mechanism: Name, Epsilon: m.epsilon, Levels: m.categories - 1, Codes: codes,
+		WorstRatio: new(big.Rat).Quo(unset, other), Bound: privacy.ExpLowerBound(m.epsilon),
+		RowsSumToOne: new(big.Rat).Add(unset, other).Cmp(big.NewRat(1, 1)) == 0, Unbiased: true,
+	}, nil
+}
