@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -52,10 +53,21 @@ func (f *Fleet) hello(ctx context.Context, from, to int, progress func(done, all
 	})
 }
 
-// meeting is a moment on two clocks.
+// meeting is a moment of the server's clock, and when it was on this machine's.
 type meeting struct {
-	server time.Time // the server's clock
-	real   time.Time // this machine's
+	server          time.Time
+	asked, answered time.Time // the moment lies between
+}
+
+// rates bounds how fast the server's clock ran between two meetings. However long an answer took, the true rate lies
+// between them.
+func (m meeting) rates(later meeting) (least, most float64) {
+	passed := later.server.Sub(m.server).Seconds()
+	least, most = passed/later.answered.Sub(m.asked).Seconds(), math.Inf(1)
+	if shortest := later.asked.Sub(m.answered).Seconds(); shortest > 0 {
+		most = passed / shortest
+	}
+	return least, most
 }
 
 // meet lets the first device say hello and reads the server's clock from the answer.
@@ -68,10 +80,12 @@ func (f *Fleet) meet(ctx context.Context) (meeting, error) {
 			Models: []string{agent.Local},
 		},
 	}
+	asked := time.Now()
 	answer, err := f.ask(ctx, subjectHello+hello.Device, hello.Append(nil))
 	if err != nil {
 		return meeting{}, err
 	}
+	answered := time.Now()
 	reply, err := wire.DecodeHelloReply(answer)
 	if err != nil || reply.ServerTimeMs <= 0 {
 		return meeting{}, fmt.Errorf("hello: %w", ErrServer)
@@ -79,23 +93,23 @@ func (f *Fleet) meet(ctx context.Context) (meeting, error) {
 	if reply.Error != "" {
 		return meeting{}, fmt.Errorf("hello of %s: %s", hello.Device, reply.Error)
 	}
-	return meeting{server: time.UnixMilli(reply.ServerTimeMs).UTC(), real: time.Now()}, nil
+	return meeting{server: time.UnixMilli(reply.ServerTimeMs).UTC(), asked: asked, answered: answered}, nil
 }
 
-// agree checks that the server's clock runs as fast as the fleet's, within a factor of two over a third of a second.
+// agree checks that the server's clock runs as fast as the fleet's, within a factor of two over a third of a second. Answers that
+// took so long that it may are given the benefit of the doubt.
 func (f *Fleet) agree(ctx context.Context, began meeting) error {
 	const span = 300 * time.Millisecond
-	if err := pause(ctx, span-time.Since(began.real)); err != nil {
+	if err := pause(ctx, span-time.Since(began.answered)); err != nil {
 		return err
 	}
 	now, err := f.meet(ctx)
 	if err != nil {
 		return err
 	}
-	rate := float64(now.server.Sub(began.server)) / float64(now.real.Sub(began.real))
-	if rate < f.config.Speed/2 || rate > 2*f.config.Speed {
-		return fmt.Errorf("the server's clock runs %.3g times as fast as a real one, the fleet's %.3g times: give both the same --speed",
-			rate, f.config.Speed)
+	if least, most := began.rates(now); most < f.config.Speed/2 || least > 2*f.config.Speed {
+		return fmt.Errorf("the server's clock runs %.3g to %.3g times as fast as a real one, the fleet's %.3g times: give both the same --speed",
+			least, most, f.config.Speed)
 	}
 	return nil
 }
