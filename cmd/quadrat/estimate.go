@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 
@@ -42,6 +43,9 @@ type estimateCmd struct {
 	Format        string   `help:"How to print: table or json." enum:"table,json" default:"table"`
 }
 
+// garbagePercent lets garbage be four times what is in use: it comes in pages that are read once, and the program ends soon.
+const garbagePercent = 400
+
 // Help shows an example.
 func (*estimateCmd) Help() string {
 	return `Example: quadrat estimate --data apistrat.csv --stratum stype --weight pw --fpc fpc --stat 'mean(api00)' --stat 'total(enroll)'
@@ -57,6 +61,7 @@ func (c *estimateCmd) Run(t *terminal) error {
 	if err != nil {
 		return usage(err)
 	}
+	debug.SetGCPercent(garbagePercent)
 	stop := t.progress("estimating")
 	results, err := estimate.Run(config)
 	stop()

@@ -17,16 +17,28 @@ import (
 // Run reads the table and answers every statistic in every group. In a run by groups, a group that allows no estimate is
 // a Result that says why; without groups it is an error. So is everything that is wrong with the table.
 func Run(c Config) ([]Result, error) {
-	p, err := c.plan()
+	p, w, reports, err := c.prepared()
 	if err != nil {
 		return nil, err
+	}
+	if p.streams(reports) {
+		if results, err := p.stream(w); err == nil {
+			return results, nil
+		}
+	}
+	return p.whole(w, reports)
+}
+
+// prepared returns the plan, the columns that it needs, and those that tell apart the samples in exported reports.
+func (c Config) prepared() (p *plan, w tabular.Want, reports []string, err error) {
+	if p, err = c.plan(); err != nil {
+		return nil, w, nil, err
 	}
 	names, err := tabular.Columns(p.Data)
 	if err != nil {
-		return nil, err
+		return nil, w, nil, err
 	}
-	reports := reportsOf(names)
-	var w tabular.Want
+	reports = reportsOf(names)
 	p.want(&w)
 	for i := range p.statistics {
 		p.statistics[i].want(&w)
@@ -35,7 +47,12 @@ func Run(c Config) ([]Result, error) {
 		p.where.Want(&w)
 	}
 	w.Labels = append(w.Labels, reports...)
-	t, err := tabular.Read(p.Data, w.Distinct())
+	return p, w.Distinct(), reports, nil
+}
+
+// whole reads the table and answers from its rows.
+func (p *plan) whole(w tabular.Want, reports []string) ([]Result, error) {
+	t, err := tabular.Read(p.Data, w)
 	if err != nil {
 		return nil, err
 	}

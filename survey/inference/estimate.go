@@ -24,7 +24,7 @@ func (a *Analysis) Estimate(q Statistic, in []bool) (Estimate, error) {
 		return a.quantile(q, in)
 	}
 	if a.Interval.Proportion() && q.Kind != Mean && q.Kind != Proportion {
-		return Estimate{}, &design.Error{Code: design.Unsupported, Detail: "the interval " + a.Interval.String() + " is for proportions"}
+		return Estimate{}, unproportional(a.Interval)
 	}
 	l, err := a.linearise(q, in)
 	if err != nil {
@@ -174,7 +174,7 @@ func (a *Analysis) conclude(l *linear, again func([]float64) (float64, error)) (
 	e := Estimate{Value: l.value, Rows: l.rows}
 	freedom := a.freedom(l)
 	if freedom < 1 {
-		return Estimate{}, &design.Error{Code: design.NoFreedom, Detail: fmt.Sprintf("%d rows in the domain", l.rows)}
+		return Estimate{}, noFreedom(l.rows)
 	}
 	e.DegreesOfFreedom = float64(freedom)
 	v, noise, err := a.variance(l, again)
@@ -185,13 +185,20 @@ func (a *Analysis) conclude(l *linear, again func([]float64) (float64, error)) (
 	e.VarianceSampling = v - e.VariancePrivacy
 	e.StdError = math.Sqrt(v)
 	e.DesignEffect, e.DesignEffectWR = a.designEffect(l, v)
-	in := interval.Input{Value: e.Value, Variance: v, Degrees: e.DegreesOfFreedom, Rows: e.Rows, Confidence: a.Confidence, Noise: noise, Taken: l.taken}
+	in := interval.Input{Confidence: a.Confidence, Noise: noise, Taken: l.taken}
 	if noise > 0 {
 		in.Kish = a.kish(l)
 	}
+	return e, e.bracket(a.Interval, v, in)
+}
+
+// bracket makes the interval of an estimate with the variance v, and checks that all its numbers are some.
+func (e *Estimate) bracket(method interval.Method, v float64, in interval.Input) error {
+	in.Value, in.Variance, in.Degrees, in.Rows = e.Value, v, e.DegreesOfFreedom, e.Rows
 	var note string
-	if e.Low, e.High, note, err = interval.Of(a.Interval, in); err != nil {
-		return Estimate{}, &design.Error{Code: design.Unsupported, Detail: err.Error()}
+	var err error
+	if e.Low, e.High, note, err = interval.Of(method, in); err != nil {
+		return &design.Error{Code: design.Unsupported, Detail: err.Error()}
 	}
 	if note != "" {
 		e.Warnings = append(e.Warnings, note)
@@ -199,7 +206,15 @@ func (a *Analysis) conclude(l *linear, again func([]float64) (float64, error)) (
 	if e.Rows < fewRows {
 		e.Warnings = append(e.Warnings, fmt.Sprintf("only %d rows: the interval is approximate", e.Rows))
 	}
-	return e, e.check()
+	return e.check()
+}
+
+func noFreedom(rows int) error {
+	return &design.Error{Code: design.NoFreedom, Detail: fmt.Sprintf("%d rows in the domain", rows)}
+}
+
+func unproportional(method interval.Method) error {
+	return &design.Error{Code: design.Unsupported, Detail: "the interval " + method.String() + " is for proportions"}
 }
 
 func (a *Analysis) freedom(l *linear) int {
@@ -303,6 +318,15 @@ func (a *Analysis) designEffect(l *linear, v float64) (without, with float64) {
 			noise += w * l.noise[k]
 		}
 	})
+	return overSimple(v, n, size, square, noise)
+}
+
+// overSimple returns v over N̂²((1−f)S² + f σ²)/n of n rows, where square is Σ w (z − z̄)² and noise Σ w σ², and the same with
+// f = 0.
+func overSimple(v, n, size, square, noise float64) (without, with float64) {
+	if n < 2 || !(size > 0) {
+		return 1, 1
+	}
 	f := min(1, n/size)
 	simple := func(f float64) float64 { return size * ((1-f)*square/(n-1) + f*noise/n) }
 	over := func(f float64) float64 {

@@ -1,0 +1,263 @@
+package tabular
+
+import (
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/parquet-go/parquet-go"
+)
+
+// blockRows is the most rows of a block: few enough that they stay in a core's cache.
+const blockRows = 1 << 14
+
+// ErrNoBlocks says that a table can only be read whole: it has a file that isn't Parquet, or wants partitions as columns.
+var ErrNoBlocks = errors.New("tabular: not to be read in blocks")
+
+// Blocks reads a table of Parquet files block by block, the row groups side by side on so many readers, and keeps none of
+// it. It calls begin once for each reader, before any reads, and hands that reader's blocks to what begin returned;
+// reader i has the row groups i, i + readers, and so on. A block is good during the call only; codes of labels mean the same in all blocks of a reader. It stops at the
+// first error and returns it; what is wrong with which row, [Read] says.
+func Blocks(path string, want Want, readers int, begin func() func(*Table) error) error {
+	files, err := list(path)
+	if err != nil {
+		return err
+	}
+	var groups []rowGroup
+	for _, file := range files {
+		in, err := os.Open(file)
+		if err != nil {
+			return err //nolint:wrapcheck // it names the file
+		}
+		defer in.Close()
+		if groups, err = rowGroups(groups, in, want); err != nil {
+			return err
+		}
+	}
+	var failed atomic.Bool
+	var work sync.WaitGroup
+	faults := make([]error, min(readers, len(groups)))
+	for i := range faults {
+		r := &blockReader{
+			table: newTable(want), want: want, visit: begin(),
+			numbers: make([]numberBlocks, len(want.Numbers)), labels: make([]labelBlocks, len(want.Labels)),
+		}
+		work.Go(func() {
+			defer recovered(&faults[i])
+			for at := i; at < len(groups) && !failed.Load(); at += len(faults) {
+				if faults[i] = r.read(groups[at]); faults[i] != nil {
+					failed.Store(true)
+				}
+			}
+		})
+	}
+	work.Wait()
+	for _, err := range faults {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rowGroup is a row group with the wanted columns of its file.
+type rowGroup struct {
+	parquet.RowGroup
+	file *parquetFile
+}
+
+// rowGroups appends the row groups of a file.
+func rowGroups(groups []rowGroup, in *os.File, want Want) ([]rowGroup, error) {
+	s, err := open(in)
+	if err != nil {
+		return nil, err
+	}
+	file, ok := s.(*parquetFile)
+	if !ok {
+		return nil, ErrNoBlocks
+	}
+	for _, name := range slices.Concat(want.Numbers, want.Labels) {
+		if file.column(name) == nil {
+			return nil, ErrNoBlocks
+		}
+	}
+	for _, group := range file.file.RowGroups() {
+		groups = append(groups, rowGroup{RowGroup: group, file: file})
+	}
+	return groups, nil
+}
+
+// blockReader reads row groups into the blocks of one reader.
+type blockReader struct {
+	table   *Table
+	want    Want
+	visit   func(*Table) error
+	numbers []numberBlocks
+	labels  []labelBlocks
+}
+
+// numberBlocks is a column of numbers on its way: what is left of a page, as numbers or as indices into a dictionary.
+type numberBlocks struct {
+	pages   parquet.Pages
+	decode  numberPages
+	nulls   bool         // the page has some
+	page    parquet.Page // whose memory plain or indices are; nil when they have their own
+	plain   []float64
+	indices []int32
+	entries []float64
+	buffer  []float64
+}
+
+// labelBlocks is a column of labels on its way.
+type labelBlocks struct {
+	pages        parquet.Pages
+	decode       labelPages
+	left, buffer []int32
+}
+
+// read visits the blocks of a row group.
+func (r *blockReader) read(g rowGroup) error {
+	for i, name := range r.want.Numbers {
+		c, n := g.file.column(name), &r.numbers[i]
+		if err := n.decode.of(c); err != nil {
+			return err
+		}
+		n.pages = g.ColumnChunks()[c.Index()].Pages()
+		defer n.close()
+	}
+	for i, name := range r.want.Labels {
+		c, l := g.file.column(name), &r.labels[i]
+		if err := l.decode.of(c, r.table.labels[name]); err != nil {
+			return err
+		}
+		l.left, l.pages = nil, g.ColumnChunks()[c.Index()].Pages()
+		defer l.pages.Close()
+	}
+	for rows := g.NumRows(); rows > 0; rows -= int64(r.table.Rows) {
+		if err := r.block(rows); err != nil {
+			return err
+		}
+		if err := r.visit(r.table); err != nil {
+			return err
+		}
+	}
+	return r.ended()
+}
+
+// ended says whether the columns end where the row group does.
+func (r *blockReader) ended() error {
+	for i := range r.numbers {
+		if rest, err := r.numbers[i].fill(); rest > 0 || !errors.Is(err, io.EOF) {
+			return errTooMany
+		}
+	}
+	for i := range r.labels {
+		if rest, err := r.labels[i].fill(); rest > 0 || !errors.Is(err, io.EOF) {
+			return errTooMany
+		}
+	}
+	return nil
+}
+
+// block sets the table to the next rows that every column has at hand.
+func (r *blockReader) block(most int64) error {
+	rows := int(min(most, blockRows))
+	for i := range r.numbers {
+		rest, err := r.numbers[i].fill()
+		if err != nil {
+			return err
+		}
+		rows = min(rows, rest)
+	}
+	for i := range r.labels {
+		rest, err := r.labels[i].fill()
+		if err != nil {
+			return err
+		}
+		rows = min(rows, rest)
+	}
+	for i, name := range r.want.Numbers {
+		values, nulls := r.numbers[i].take(rows)
+		if notFinite(values, nulls) >= 0 {
+			return &Error{Column: name, Cause: "not a finite number"}
+		}
+		r.table.numbers[name] = values
+	}
+	for i, name := range r.want.Labels {
+		l := &r.labels[i]
+		r.table.labels[name].Codes, l.left = l.left[:rows], l.left[rows:]
+	}
+	r.table.Rows = rows
+	return nil
+}
+
+// fill reads on until there are rows, and returns how many of them there are.
+func (n *numberBlocks) fill() (int, error) {
+	for len(n.plain)+len(n.indices) == 0 {
+		n.release()
+		page, err := n.pages.ReadPage()
+		if err != nil {
+			return 0, err //nolint:wrapcheck // the rows are read again for what the user is told
+		}
+		n.page, n.nulls = page, page.NumNulls() > 0
+		var ok bool
+		if n.indices, n.entries, ok = n.decode.indexed(page); ok {
+			continue
+		}
+		if !n.nulls && page.Type().Kind() == parquet.Double {
+			data := page.Data()
+			n.plain = data.Double()
+			continue
+		}
+		if n.buffer, err = n.decode.append(page, n.buffer[:0]); err != nil {
+			return 0, err
+		}
+		n.plain = n.buffer
+	}
+	return len(n.plain) + len(n.indices), nil
+}
+
+// take returns the next rows, and whether there may be missing ones.
+func (n *numberBlocks) take(rows int) ([]float64, bool) {
+	if len(n.plain) > 0 {
+		values := n.plain[:rows]
+		n.plain = n.plain[rows:]
+		return values, n.nulls
+	}
+	n.buffer = slices.Grow(n.buffer[:0], rows)[:rows]
+	look(n.buffer, n.indices[:rows], n.entries)
+	n.indices = n.indices[rows:]
+	return n.buffer, n.nulls
+}
+
+func (n *numberBlocks) release() {
+	if n.page != nil {
+		parquet.Release(n.page)
+		n.page = nil
+	}
+}
+
+func (n *numberBlocks) close() {
+	n.release()
+	n.plain, n.indices = nil, nil
+	_ = n.pages.Close() // nothing was written
+}
+
+func (l *labelBlocks) fill() (int, error) {
+	for len(l.left) == 0 {
+		page, err := l.pages.ReadPage()
+		if err != nil {
+			return 0, err //nolint:wrapcheck // the rows are read again for what the user is told
+		}
+		l.buffer, err = l.decode.append(page, l.buffer[:0])
+		parquet.Release(page)
+		if err != nil {
+			return 0, err
+		}
+		l.left = l.buffer
+	}
+	return len(l.left), nil
+}
