@@ -16,7 +16,7 @@ import (
 )
 
 // patienceMost bounds every wait of these tests; none of them depends on how long things take below it.
-const patienceMost = 30 * time.Second
+const patienceMost = time.Minute
 
 // eventually waits until a condition holds.
 func eventually(t *testing.T, what string, ok func() bool) {

@@ -20,7 +20,7 @@ import (
 	"github.com/quadrat-dev/quadrat/internal/wire"
 )
 
-const patience = 30 * time.Second
+const patience = time.Minute
 
 var begin = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
