@@ -30,6 +30,9 @@ generated: ## check that the generated code is current
 cross: ## build quadrat-edge for every board and check its size
 	go run ./internal/edgesize
 
+mutants: ## plant known bugs and demand that the tests kill each
+	go run ./internal/mutants
+
 coverage: ## run 200 windows of the demo and count the intervals that hold the truth
 	go test -count=1 -tags demo -run Coverage -v ./internal/demo
 
@@ -39,4 +42,4 @@ external: ## read an export with DuckDB and re-compute its estimates in SQL
 ci: ## everything that CI runs
 	.ci/run
 
-.PHONY: help build test race fuzz lint generate generated cross coverage external ci
+.PHONY: help build test race fuzz lint generate generated cross mutants coverage external ci

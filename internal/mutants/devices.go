@@ -1,0 +1,38 @@
+package main
+
+// devices are bugs in what a device spends, keeps and sends.
+func devices() []mutant {
+	const (
+		book  = "privacy/ledger/book.go"
+		chain = "privacy/ledger/chain.go"
+		rules = "privacy/ledger"
+		agent = "edge/agent/report.go"
+	)
+	return []mutant{
+		{"budget: compared with > instead of ≥", law, book, "if spent <= limit && asked <= limit-spent {", "if spent < limit {", rules, "TestBookAgreesWithTheLaw"},
+		{"budget: a calendar period instead of a sliding one", law, book, "b.entries[last].start < b.entries[i].start+period {", "b.entries[last].start/period <= b.entries[i].start/period {", rules, "TestBookAgreesWithTheLaw"},
+		{"budget: lifetime not counted", law, book, "\tb.spent.add(c.Epsilon)\n", "", rules, "TestLifetime"},
+		{"budget: a plan's limit ignored", law, book, "return over(Refusal{Reason: PlanSpent}, c.PlanPerPeriod, own, c.Epsilon)", "return over(Refusal{Reason: PlanSpent}, c.PlanPerPeriod, own-own, c.Epsilon)", rules, "TestPlanLimitsItsKappaAlone|TestBookAgreesWithTheLaw"},
+		{"budget: a window charged twice", law, book, "if known && b.charged(start, id) {", "if known && b.charged(start+1, id) {", rules, "TestOneChargePerWindow"},
+		{"budget: forgotten charges are free", law, book, "\t\tb.forgotten = max(b.forgotten, e.start)\n", "", rules, "TestForgotten.*|TestBookAgreesWithTheLaw"},
+		{"clock: set back and trusted", fault, book, "if start+int64(c.Window) < b.newestEnd-int64(Tolerance) {", "if start+int64(c.Window) < never {", rules, "TestClockBack"},
+		{"ledger: another history accepted", fault, chain, "if r.Sequence != c.length || r.Previous != c.head {", "if r.Sequence != c.length {", rules, "TestTamperedFilesStop"},
+		{"ledger: a record of zeros is an end anywhere", fault, chain, "for end >= RecordBytes && zeros(file[end-RecordBytes:end]) {", "for end > RecordBytes && !zeros(file[end-RecordBytes:end]) {", rules, "TestTamperedFilesStop|TestUnfinishedWriteIsCut|TestReplayRebuildsTheBook"},
+		{"ledger: fsync removed", fault, "edge/ledger/file.go", "if err := f.log.Sync(); err != nil {", "if err := error(nil); err != nil {", "edge/ledger", "TestPowerCuts|TestFailedSyncStops"},
+		{"ledger: anchor not written", fault, "edge/ledger/file.go", "anchorOf(f.owner, next).put(f.anchor); err != nil", "error(nil); err != nil", "edge/ledger", "TestUntrustedLedgerRefusesAll"},
+		{"ledger: a restored backup accepted", fault, "edge/ledger/open.go", "\t\treturn FaultRolledBack\n\tcase got.length+1 != want.length:", "\t\treturn want.put(f.anchor)\n\tcase got.length+1 != want.length:", "edge/ledger", "TestUntrustedLedgerRefusesAll"},
+		{"ledger: another device's accepted", fault, "edge/ledger/open.go", "if !strings.HasPrefix(first.Owner, ownerPrefix(device)) {", "if first.Owner == ownerPrefix(device) {", "edge/ledger", "TestUntrustedLedgerRefusesAll"},
+		{"ledger: goes on after a failed sync", fault, "edge/ledger/file.go", "if err := f.log.Sync(); err != nil {\n\t\tf.stopped = true", "if err := f.log.Sync(); err != nil {\n\t\tf.stopped = false", "edge/ledger", "TestFailedSyncStops"},
+		{"agent: randomises what the ledger refused", law, agent, "err != nil {\n\t\treturn 0, refusal(err), err\n\t}", "err != nil {\n\t\t_ = refusal(err)\n\t}", "edge/agent", "TestOutcomes|TestTwoKappasShareTheLedger"},
+		{"agent: randomises before it charges", law, agent, "\tif err := a.config.Ledger.Reserve(p.charge(window)); err != nil {\n\t\treturn 0, refusal(err), err\n\t}\n\tcode, err := s.mechanism.Randomise(input, a.config.Source)\n\tif err != nil {\n\t\treturn 0, EntropyFailed, err\n\t}\n", "\tcode, err := s.mechanism.Randomise(input, a.config.Source)\n\tif err != nil {\n\t\treturn 0, EntropyFailed, err\n\t}\n\tif err := a.config.Ledger.Reserve(p.charge(window)); err != nil {\n\t\treturn 0, refusal(err), err\n\t}\n", "edge/agent", "TestChargeComesFirst"},
+		{"agent: reports a window again", law, agent, "\th.reported = (window + 1) * int64(r.plan.wire.WindowMs)\n", "", "edge/agent", "Test.*"},
+		{"agent: gives more than its policy when asked", law, agent, "case r.standing == ForbidsEpsilon:", "case r.standing == ForbidsEpsilon && due == r.plan.wire.Paused:", "edge/agent", "TestOutcomes"},
+		{"agent: silent when its reading is zero", law, agent, "if !ok {", "if !ok || x == 0 {", "edge/agent", "TestSilenceTellsNothingAboutTheReading"},
+		{"agent: a revision of the plan is forgotten", law, "edge/agent/due.go", "r.plan.wire.FromWindow <= window {", "r.plan.wire.FromWindow < window {", "edge/agent", "Test.*"},
+		{"spool: fsync removed", fault, "edge/spool/spool.go", "err = last.file.Sync()", "err = nil", "edge/spool", "TestPowerCuts"},
+		{"panel: an arc is one device too long", design, "survey/panel/draw.go", "r.Last[i] = next - 1", "r.Last[i] = next", "survey/panel", "TestDrawHoldsExactlyTheSizes"},
+		{"panel: due twice in a lap", design, "survey/panel/rotation.go", "uint64(windowIndex)%uint64(r.LapWindows) != uint64(window) {", "uint64(windowIndex)%uint64(r.LapWindows)/2 != uint64(window)/2 {", "survey/panel", "TestDueAtMostOncePerLapAndEveryStatisticInTurn"},
+		{"panel: always the same statistic", design, "survey/panel/rotation.go", "return uint32((uint64(slot) + lap%slots) % slots), true", "return uint32((uint64(slot) + lap%slots - lap%slots) % slots), true", "survey/panel", "TestDueAtMostOncePerLapAndEveryStatisticInTurn"},
+		{"panel: who rested is passed over", design, "survey/panel/rotation.go", "return sorted[(start+k)%len(sorted)]", "return sorted[(start+k+1)%len(sorted)]", "survey/panel", "TestNextVisitsEveryoneBeforeAnyoneTwice"},
+	}
+}

@@ -1,0 +1,55 @@
+package main
+
+// The certificate and the distribution of every mechanism by name.
+const (
+	all          = "privacy/mechanisms"
+	certificates = "TestEveryCertificateHolds/"
+	draws        = "TestDrawsFollowTheExactDistribution/"
+)
+
+// mechanisms are bugs between the reading and the code, and in the scores.
+func mechanisms() []mutant {
+	const (
+		thresholds = "privacy/threshold/threshold.go"
+		warner     = "privacy/warner/warner.go"
+		duchi      = "privacy/duchi/duchi.go"
+		piecewise  = "privacy/piecewise/piecewise.go"
+		hybrid     = "privacy/hybrid/hybrid.go"
+		wave       = "privacy/squarewave/squarewave.go"
+		laplace    = "privacy/laplace/laplace.go"
+		sampler    = "privacy/laplace/sampler.go"
+		source     = "privacy/source.go"
+	)
+	return []mutant{
+		{"warner: threshold rounded down", certificate, thresholds, "if !exact {", "if exact {", all, certificates + "warner"},
+		{"warner: ε spent twice", certificate, warner, "threshold.Flip(e.Micro())", "threshold.Flip(2*e.Micro())", all, certificates + "warner"},
+		{"warner: truth and lie swapped", distribution, warner, "return input ^ threshold.Below(word, m.flip)", "return 1 ^ input ^ threshold.Below(word, m.flip)", all, draws + "warner"},
+		{"warner: p and q swapped in the score", distribution, warner, "return (float64(code) - p) / (1 - 2*p), nil", "return (float64(code) - 1 + p) / (1 - 2*p), nil", all, draws + "warner"},
+		{"warner: variance of the bit forgotten", distribution, warner, "return p * (1 - p) / ((1 - 2*p) * (1 - 2*p))", "return p * (1 - p)", all, draws + "warner"},
+		{"duchi: threshold rounded to the wrong side", certificate, thresholds, "return (Flip(epsilonMicro) + step - 1) &^ (step - 1)", "return Flip(epsilonMicro) &^ (step - 1)", all, certificates + "duchi"},
+		{"duchi: input off by one", certificate, duchi, "return m.low + uint64(input)*m.step", "return m.low + uint64(input+1)*m.step", all, certificates + "duchi"},
+		{"duchi: no clamp, an input above the levels is taken", law, duchi, "if input > m.levels {\n\t\treturn 0, privacy.ErrInput", "if input > 2*m.levels {\n\t\treturn 0, privacy.ErrInput", all, "TestRefusals"},
+		{"piecewise: threshold rounded up", certificate, thresholds, "inside.add(fixed{hi: uint64(levels)}))\n\treturn q", "inside.add(fixed{hi: uint64(levels)}))\n\treturn q + 1", all, certificates + "piecewise"},
+		{"piecewise: ε where ε/2 belongs", certificate, piecewise, "split: threshold.Split(e.Micro(), window, levels)", "split: threshold.Split(2*e.Micro(), window, levels)", all, certificates + "piecewise"},
+		{"piecewise: window of the wrong width", formula, thresholds, "half := expLower(epsilonMicro, two)", "half := expLower(epsilonMicro, one)", all, "TestVarianceTable"},
+		{"piecewise: fill off by one", enumeration, piecewise, "behind := 1 - threshold.Below(high, uint64(input))", "behind := 1 - threshold.Below(high, uint64(input)+1)", "privacy/piecewise", "TestDrawHasTheStatedProbabilities"},
+		{"piecewise: uneven words are kept", enumeration, piecewise, "if low < cells && low < -cells%cells {", "if low < cells && cells == 0 {", "privacy/piecewise", "TestEveryCellHasTheSameWords"},
+		{"piecewise: others include the window", enumeration, piecewise, "outside := cell + behind*m.window", "outside := cell + behind*(m.window-1)", "privacy/piecewise", "TestDrawHasTheStatedProbabilities"},
+		{"hybrid: one word for both coins", distribution, hybrid, "cell, err := m.cells.Place(input, coin, src)", "cell, err := m.cells.Place(input, mix, src)", all, draws + "hybrid"},
+		{"hybrid: the wrong mixture", formula, hybrid, "m.mix = m.cells.Slope()", "m.mix = m.cells.Slope() / 2", "privacy/hybrid", "TestVarianceIsConstant"},
+		{"hybrid: Duchi's bit lost", distribution, hybrid, "cell, m.cellCodes()+bit)", "cell, m.cellCodes())", all, draws + "hybrid"},
+		{"square wave: threshold of another window", certificate, piecewise, "split: threshold.Split(e.Micro(), window, levels)", "split: threshold.Split(e.Micro(), threshold.Window(e.Micro(), levels), levels)", all, certificates + "square-wave"},
+		{"square wave: the piecewise window", formula, wave, "threshold.Wave(e.Micro(), levels))", "threshold.Window(e.Micro(), levels))", "privacy/squarewave", "TestPosition"},
+		{"square wave: a shape from the wrong matrix", formula, "privacy/squarewave/shape.go", "outside*out + (inside-outside)*part", "outside*out + inside*part", "privacy/squarewave", "TestTransitions"},
+		{"laplace: all of ε spent, nothing left for the bounded loops", certificate, laplace, "rate: e.Micro()<<spare - 1", "rate: e.Micro() << spare", "privacy/laplace", "TestCertificates"},
+		{"laplace: sensitivity off by a hair", certificate, laplace, "unit: uint64(levels) * million << spare", "unit: (uint64(levels)*million - 1) << spare", "privacy/laplace", "TestCertificates"},
+		{"laplace: zero has two ways to come", distribution, sampler, "case negative && magnitude == 0:", "case negative && magnitude < 0:", "privacy/laplace", "TestSmallGridDraws"},
+		{"laplace: series read the wrong way round", distribution, sampler, "return k%2 == 1, nil", "return k%2 == 0, nil", "privacy/laplace", "TestCoin"},
+		{"laplace: noise cut within the codes", certificate, sampler, "wholeMax = 64", "wholeMax = 16", "privacy/laplace", "TestCertificates"},
+		{"laplace: last code scored as its own place", formula, "privacy/laplace/score.go", "place += m.beyond()", "place += 0", "privacy/laplace", "TestMoments"},
+		{"source: a word that repeats is trusted", fault, source, "if word == s.last {", "if word == s.last && !s.started {", "privacy", "TestSecureFailsClosed"},
+		{"source: a failed read gives zeros", fault, source, "word, err := s.read()\n\tif err != nil {\n\t\treturn 0, s.fail(err)", "word, err := s.read()\n\tif err != nil {\n\t\treturn 0, nil", "privacy", "TestSecureFailsClosed|TestSecureStaysFailed"},
+		{"source: seeded with a constant", fault, source, "word := binary.LittleEndian.Uint64(s.buf[:])", "word := s.last + 1", "privacy", "TestSecure.*"},
+		{"bounds: levels rounded down", law, "privacy/bounds.go", "bits.Add64(lo, span/2, 0)", "bits.Add64(lo, 0, 0)", "privacy", "FuzzLevel"},
+	}
+}
