@@ -116,7 +116,7 @@ func (e *Engine) adopt(kept *keptKappa) {
 // fits tells whether a kept window has the shape that its plan and layout ask for.
 func (w *window) fits() bool {
 	statistics := len(w.plan.statistics)
-	if !w.fitsPanel() {
+	if !w.fitsPanel() || (w.tails != nil) != w.plan.hasVariance() {
 		return false
 	}
 	if w.plan.clusteredBy != "" {

@@ -52,7 +52,7 @@ func decodeCheckpoint(b []byte) (*snapshot, error) {
 		return nil, errCheckpoint
 	}
 	r := &decoder{b: body[len(checkpointMagic)+1:], version: body[len(checkpointMagic)]}
-	if r.version < checkpointDevices || r.version > checkpointPanels {
+	if r.version < checkpointDevices || r.version > checkpointTails {
 		return nil, errCheckpoint
 	}
 	s := &snapshot{sequence: r.uint(), markMs: r.int(), levelMs: r.int()}
@@ -224,6 +224,13 @@ func (r *decoder) window(l *layout) keptWindow {
 	w.planRevision, w.revision = uint32(r.uint()), uint32(r.uint())
 	flags := r.uint()
 	w.dirty, w.damaged = flags&flagDirty != 0, flags&flagDamaged != 0
+	hasTails := flags&flagTails != 0
+	if hasTails {
+		if r.version < checkpointTails {
+			r.fail()
+		}
+		w.tails = []survey.Tails{}
+	}
 	if len(l.clusters) > 0 {
 		w.dueGroups = r.slots()
 	}
@@ -234,6 +241,14 @@ func (r *decoder) window(l *layout) keptWindow {
 			m.Mean, m.M2, m.Noise = r.float(), r.float(), r.float()
 		}
 		w.moments = append(w.moments, m)
+		if !hasTails {
+			continue
+		}
+		tails := survey.Tails{}
+		if m.Count > 0 {
+			tails = survey.Tails{M3: r.float(), M4: r.float()}
+		}
+		w.tails = append(w.tails, tails)
 	}
 	for range r.count() {
 		t := told{counted: r.uint() == 1}

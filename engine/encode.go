@@ -17,6 +17,7 @@ const (
 	checkpointDevices  = 1 // devices are drawn in all windows
 	checkpointClusters = 2 // a window's layout may have clusters
 	checkpointPanels   = 3 // a window may keep single answers
+	checkpointTails    = 4 // a window may keep the third and fourth moments
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -60,6 +61,9 @@ func (e *Engine) checkpointVersion() byte {
 			}
 			if len(w.layout.panel) > 0 || w.values != nil {
 				version = max(version, checkpointPanels)
+			}
+			if w.tails != nil {
+				version = max(version, checkpointTails)
 			}
 		}
 	}
@@ -140,6 +144,7 @@ const (
 	flagDirty = 1 << iota
 	flagDamaged
 	flagValues
+	flagTails // version 4
 )
 
 func (w *encoder) window(each *window) {
@@ -155,6 +160,9 @@ func (w *encoder) window(each *window) {
 	}
 	if each.values != nil {
 		flags |= flagValues
+	}
+	if each.tails != nil {
+		flags |= flagTails
 	}
 	w.uint(flags)
 	if len(each.layout.clusters) > 0 {
@@ -173,6 +181,10 @@ func (w *encoder) window(each *window) {
 			w.float(m.Mean)
 			w.float(m.M2)
 			w.float(m.Noise)
+			if each.tails != nil {
+				w.float(each.tails[i].M3)
+				w.float(each.tails[i].M4)
+			}
 		}
 	}
 	w.uint(uint64(len(each.told)))

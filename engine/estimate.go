@@ -38,8 +38,9 @@ func (k *kappa) estimate(w *window, responseFloor float64) []*quadratv1.Result {
 			if domain != allCells {
 				name.cell = w.layout.cells[domain].text
 			}
-			// Where devices answer again and again, sampling errors don't average out; neither does the bias of a ratio.
-			if !w.plan.repeats && w.plan.statistics[s].kind != kindRatio {
+			// Where devices answer again and again, sampling errors don't average out; neither does the bias of a ratio, nor
+			// that of a variance.
+			if kind := w.plan.statistics[s].kind; !w.plan.repeats && kind != kindRatio && kind != kindVariance {
 				r.Running = k.run(name, &w.told[s*domains+d], estimate, err == nil, w.plan.confidence)
 			}
 			if compared != nil && err == nil {
@@ -95,6 +96,9 @@ func (w *window) samples(statistic, domain int) []survey.Sample {
 		h.Panel += w.due[i]
 		h.Responses += m.Count
 		if domain == allCells || domain == g.cell {
+			if w.tails != nil {
+				h.Tails.Merge(h.Domain, w.tails[i], m)
+			}
 			h.Domain.Merge(m)
 		}
 	}
@@ -112,6 +116,10 @@ func (w *window) solve(statistic, domain int) (survey.Estimate, []string, error)
 	merged, notes, err := w.strataFor(statistic, domain)
 	if err != nil {
 		return survey.Estimate{}, nil, err
+	}
+	if s := &w.plan.statistics[statistic]; s.kind == kindVariance {
+		estimate, err := survey.Variance(merged, s.powers, w.plan.confidence)
+		return estimate, notes, err
 	}
 	estimators := map[string]func([]survey.Sample, float64) (survey.Estimate, error){
 		"mean": survey.Mean, "total": survey.Total, "proportion": survey.Proportion, "count": survey.Count,

@@ -15,6 +15,7 @@ import (
 	"github.com/quadrat-dev/quadrat/privacy"
 	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+	"github.com/quadrat-dev/quadrat/survey"
 	"github.com/quadrat-dev/quadrat/survey/panel"
 )
 
@@ -54,10 +55,11 @@ type statistic struct {
 	part      string // of a ratio
 	mechanism string
 	bounds    privacy.Bounds
-	noise     float64   // variance of a score's noise
-	exact     bool      // noise is the variance itself and not a bound
-	scores    []float64 // score of each code; nil for the mechanism none
-	least     int64     // mechanism none: the values that are possible
+	noise     float64       // variance of a score's noise
+	exact     bool          // noise is the variance itself and not a bound
+	powers    survey.Powers // of a variance: how the noise moves the powers of a score
+	scores    []float64     // score of each code; nil for the mechanism none
+	least     int64         // mechanism none: the values that are possible
 	most      int64
 	bit       bool
 }
@@ -196,8 +198,8 @@ func (p *plan) compileStatistics(d *quadratv1.DevicePlan) error {
 		if err != nil {
 			return fmt.Errorf("plan: statistic %q: %w", s.GetName(), err)
 		}
-		if compiled.kind == kindRatio && p.clusteredBy != "" {
-			return fmt.Errorf("plan: statistic %q: a ratio can't be run with clusters", s.GetName())
+		if (compiled.kind == kindRatio || compiled.kind == kindVariance) && p.clusteredBy != "" {
+			return fmt.Errorf("plan: statistic %q: a %s can't be run with clusters", s.GetName(), compiled.kind)
 		}
 		p.statistics = append(p.statistics, compiled)
 	}
@@ -209,7 +211,7 @@ func newStatistic(s *quadratv1.StatisticPlan, e privacy.Epsilon) (statistic, err
 		name: s.GetName(), result: s.GetName(), kind: s.GetKind(), part: s.GetPart(), mechanism: s.GetMechanism(),
 	}
 	switch out.kind {
-	case "mean", "total", kindRatio:
+	case "mean", "total", kindRatio, kindVariance:
 	case "proportion", "count":
 		out.bit = true
 	default:
@@ -237,6 +239,11 @@ func newStatistic(s *quadratv1.StatisticPlan, e privacy.Epsilon) (statistic, err
 	}
 	if m.Codes() > scoresMost || out.bit && m.Levels() != 1 {
 		return out, fmt.Errorf("mechanism %q does not fit the statistic", out.mechanism)
+	}
+	if out.kind == kindVariance {
+		if out.powers, err = powersOf(m, bounds); err != nil {
+			return out, err
+		}
 	}
 	out.noise, out.exact = m.NoiseVariance(), m.ConstantVariance()
 	if !out.bit {

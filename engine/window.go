@@ -15,6 +15,7 @@ type window struct {
 	due       []int64          // devices due, [statistic·groups + group]
 	pi        []float64        // inclusion probability, [statistic·strata + stratum]
 	moments   []survey.Moments // [statistic·groups + group]
+	tails     []survey.Tails   // beside moments; nil unless the plan asks for a variance
 	heard     []uint64         // a bit for each device that is due, by rank
 	revision  uint32           // of its results; 0 while it is open
 	dirty     bool             // closed, and late reports came since its newest results
@@ -40,6 +41,9 @@ func newWindow(index int64, p *plan, f *frame) *window {
 		w.dueGroups, w.due = f.dueSlots(p, index)
 	}
 	w.moments = make([]survey.Moments, len(w.due))
+	if p.hasVariance() {
+		w.tails = make([]survey.Tails, len(w.due))
+	}
 	w.heard = make([]uint64, w.words())
 	if p.keeps {
 		w.values = make([]int64, len(f.panel))
@@ -134,6 +138,9 @@ func (w *window) count(r *reports, v *verdict, rows *column.Reports, sequence ui
 		at := int(statistic)*groups + int(d.group)
 		if clustered {
 			at = int(f.groupRank[d.group])
+		}
+		if s.kind == kindVariance {
+			w.tails[at].Add(w.moments[at], score)
 		}
 		w.moments[at].Add(score, s.noise)
 		if w.values != nil {

@@ -250,11 +250,15 @@ func TestOpenValues(t *testing.T) {
 	}{
 		"inside": {0, 21_500_000, 21_500_000}, "clipped": {0, 90_000_000, 40_000_000},
 		"inside a part of a ratio": {0, 21_500_000, 21_500_000}, "clipped for a ratio": {0, 90_000_000, 40_000_000},
-		"true": {1, 20_000_001, 1_000_000}, "false": {1, 20_000_000, 0},
+		"clipped for a variance": {0, 90_000_000, 40_000_000},
+		"true":                   {1, 20_000_001, 1_000_000}, "false": {1, 20_000_000, 0},
 	} {
 		cfg, p := config(t, "pi"), everyone()
 		if strings.HasSuffix(name, "ratio") {
 			p.Statistics[0].Kind = "ratio"
+		}
+		if strings.HasSuffix(name, "variance") {
+			p.Statistics[0].Kind = "variance"
 		}
 		unprotected(&cfg, p)
 		cfg.Capabilities = []wire.Capability{{Name: "sense.temperature", Open: true}}
@@ -284,6 +288,7 @@ func TestBrokenPlans(t *testing.T) {
 		"kind":             func(p *wire.DevicePlan) { p.Statistics[0].Kind = "raw" },
 		"summary":          func(p *wire.DevicePlan) { p.Statistics[0].Summary = "" },
 		"comparison":       func(p *wire.DevicePlan) { p.Statistics[1].Comparison = "like" },
+		"variance of bits": func(p *wire.DevicePlan) { p.Statistics[1].Kind = "variance" },
 		"ratio of bits":    func(p *wire.DevicePlan) { p.Statistics[1].Kind = "ratio" },
 		"arcs":             func(p *wire.DevicePlan) { p.LapWindows = 7 },
 	} {

@@ -28,7 +28,11 @@ func newStatistic(w *wire.StatisticPlan, epsilon privacy.Epsilon) (statistic, er
 	default:
 		return s, wire.ErrPlan
 	}
-	number := w.Kind == "mean" || w.Kind == "total" || w.Kind == "ratio" // a part of a ratio is answered as a mean is
+	number := false
+	switch w.Kind {
+	case "mean", "total", "ratio", "variance": // all are answered as a mean is
+		number = true
+	}
 	if number {
 		s.bounds = privacy.Bounds{Lo: privacy.Micro(w.LoMicro), Hi: privacy.Micro(w.HiMicro)}
 	} else {

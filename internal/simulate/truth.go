@@ -53,12 +53,25 @@ func (t *Truth) at(windowStart time.Time, statistic string, cell map[string]stri
 		for _, m := range members {
 			sum += score(s, t.fleet.config.Places[m].Reading(position))
 		}
+		if s.Kind == "variance" {
+			return t.spread(s, members, position, sum/float64(len(members))), len(members) > 1
+		}
 		if s.Kind == "mean" || s.Kind == "proportion" || s.Kind == "ratio" {
 			sum /= float64(len(members))
 		}
 		return sum, true
 	}
 	return 0, false
+}
+
+// spread is the variance of the places' values about their mean, with one less than their number below.
+func (t *Truth) spread(s *wire.StatisticPlan, members []int, position int64, mean float64) float64 {
+	squares := 0.0
+	for _, m := range members {
+		d := score(s, t.fleet.config.Places[m].Reading(position)) - mean
+		squares += d * d
+	}
+	return squares / float64(max(1, len(members)-1))
 }
 
 // score is what one place contributes without noise. A window holds one reading, so every summary but "count" is it.

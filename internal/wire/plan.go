@@ -50,7 +50,7 @@ type StratumPlan struct {
 // StatisticPlan is the message quadrat.v1.StatisticPlan.
 type StatisticPlan struct {
 	Name           string
-	Kind           string // mean, total, proportion, count, ratio
+	Kind           string // mean, total, proportion, count, ratio, variance
 	Reading        string
 	Summary        string // avg, last, min, max, sum, count
 	Comparison     string // = <> < <= > >= for proportion and count

@@ -33,7 +33,8 @@ func TestPowersAreThoseOfTheMatrix(t *testing.T) {
 				for k := range got {
 					got[k] += probability * math.Pow(z, float64(k))
 				}
-				about += probability * math.Pow((z-x)*(z-x)-p.Variance, 2)
+				excess := (z-x)*(z-x) - p.Variance
+				about += probability * excess * excess
 			}
 			want := [5]float64{
 				1, x, x*x + p.Variance, p.Third[0]*x*x*x + p.Third[1]*x,

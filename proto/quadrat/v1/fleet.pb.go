@@ -804,8 +804,8 @@ type StatisticPlan struct {
 	// As written in the script or by AS, e.g. "mean(temperature)"; for a part of a ratio the ratio's name, a space and the
 	// part, e.g. "ratio(a, b) numerator". No two statistics of a plan have one name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// "mean", "total", "proportion", "count" or "ratio". A ratio takes two statistics, its numerator and right behind it its
-	// denominator; a device answers one of them, as it answers a mean.
+	// "mean", "total", "proportion", "count", "ratio" or "variance". A ratio takes two statistics, its numerator and right
+	// behind it its denominator; a device answers one of them, and a variance, as it answers a mean.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Reading of the capability, e.g. "temperature".
 	Reading string `protobuf:"bytes,3,opt,name=reading,proto3" json:"reading,omitempty"`
@@ -817,7 +817,7 @@ type StatisticPlan struct {
 	ThresholdMicro int64 `protobuf:"zigzag64,6,opt,name=threshold_micro,json=thresholdMicro,proto3" json:"threshold_micro,omitempty"`
 	// Mechanism: "hybrid", "duchi", "warner" or "none".
 	Mechanism string `protobuf:"bytes,7,opt,name=mechanism,proto3" json:"mechanism,omitempty"`
-	// Lower bound that summaries are clipped to, in millionths of the reading's unit; for mean, total and ratio.
+	// Lower bound that summaries are clipped to, in millionths of the reading's unit; for all but proportion and count.
 	LoMicro int64 `protobuf:"zigzag64,8,opt,name=lo_micro,json=loMicro,proto3" json:"lo_micro,omitempty"`
 	// Upper bound, in millionths.
 	HiMicro int64 `protobuf:"zigzag64,9,opt,name=hi_micro,json=hiMicro,proto3" json:"hi_micro,omitempty"`
