@@ -19,7 +19,7 @@ import (
 )
 
 // resultsWait is how long the demo waits for a window's results before it goes on without them.
-const resultsWait = 30 * time.Second
+const resultsWait = time.Minute
 
 // policy is what the owner of every simulated device allows: what the demo's script asks for, and no more.
 func policy() (ledger.Limits, error) {
