@@ -17,10 +17,7 @@ type Powered interface {
 	Powers() (p Powers, ok bool)
 }
 
-// FourthAbout returns the variance of (z-x)² given x: what the noise adds to a squared deviation from the true value.
-func (p Powers) FourthAbout(x float64) float64 {
-	square := x * x
-	fourth := p.Fourth[0]*square*square + p.Fourth[1]*square + p.Fourth[2] -
-		4*x*(p.Third[0]*square*x+p.Third[1]*x) + 6*square*(square+p.Variance) - 3*square*square
-	return fourth - p.Variance*p.Variance
+// SquareNoise returns the mean of Var(z² | x) over inputs of which the mean square and the mean fourth power are known.
+func (p Powers) SquareNoise(square, fourth float64) float64 {
+	return (p.Fourth[0]-1)*fourth + (p.Fourth[1]-2*p.Variance)*square + p.Fourth[2] - p.Variance*p.Variance
 }

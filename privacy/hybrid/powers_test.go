@@ -22,7 +22,7 @@ func TestPowersAreThoseOfTheMatrix(t *testing.T) {
 		for input := uint32(0); input <= m.Levels(); input++ {
 			x := 2*float64(input)/float64(m.Levels()) - 1
 			var got [5]float64
-			var about float64
+			var squares float64
 			for code := range m.Codes() {
 				probability, _ := m.Probability(code, input).Float64()
 				score, err := m.Score(code)
@@ -33,8 +33,8 @@ func TestPowersAreThoseOfTheMatrix(t *testing.T) {
 				for k := range got {
 					got[k] += probability * math.Pow(z, float64(k))
 				}
-				excess := (z-x)*(z-x) - p.Variance
-				about += probability * excess * excess
+				excess := z*z - x*x - p.Variance
+				squares += probability * excess * excess
 			}
 			want := [5]float64{
 				1, x, x*x + p.Variance, p.Third[0]*x*x*x + p.Third[1]*x,
@@ -46,8 +46,8 @@ func TestPowersAreThoseOfTheMatrix(t *testing.T) {
 					t.Errorf("ε=%v, %d levels, input %d: power %d is %v, want %v", m.epsilon, m.Levels(), input, k, got[k], want[k])
 				}
 			}
-			if want := p.FourthAbout(x); math.Abs(about-want) > 1e-5*max(1, about) {
-				t.Errorf("ε=%v, %d levels, input %d: %v, want %v", m.epsilon, m.Levels(), input, about, want)
+			if want := p.SquareNoise(x*x, x*x*x*x); math.Abs(squares-want) > 1e-5*max(1, squares) {
+				t.Errorf("ε=%v, %d levels, input %d: square %v, want %v", m.epsilon, m.Levels(), input, squares, want)
 			}
 		}
 	})

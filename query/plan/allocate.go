@@ -52,6 +52,10 @@ func (d *design) allocStratum(h, most int) survey.AllocStratum {
 	s := survey.AllocStratum{
 		Population: int64(d.strata[h].units), StdDev: d.spread(0, h), Noise: d.answers[0].noise, Most: int64(most),
 	}
+	if d.q.asked[0].stat.Kind == kindVariance {
+		square, noise := d.q.squares(s.StdDev, s.Noise, d.answers[0].law)
+		s.StdDev, s.Noise = math.Sqrt(square), noise
+	}
 	if d.method() != survey.Power {
 		return s
 	}

@@ -95,6 +95,9 @@ func (q *question) design(f *frame) (*design, error) {
 	if !q.local() {
 		list = []int64{1}
 	}
+	if list, err = q.sighted(list); err != nil {
+		return nil, err
+	}
 	if len(list) == 0 {
 		return nil, &Infeasible{Reason: "epsilon is too small to be counted in millionths"}
 	}

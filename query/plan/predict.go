@@ -22,7 +22,12 @@ func (d *design) margin(i, c int, n []float64) (margin, reports float64) {
 		if !a.known {
 			return 0, a.reports
 		}
-		return d.q.quantile(a.degrees) * math.Sqrt(a.variance), a.reports
+		half := d.q.quantile(a.degrees) * math.Sqrt(a.variance)
+		if d.q.asked[i].stat.Kind == kindVariance {
+			spread := d.overallSpread(i)
+			half = skewed(half, spread*spread+d.answers[i].noise)
+		}
+		return half, a.reports
 	}
 	b := d.variance(i+1, c, n)
 	reports = a.reports + b.reports
@@ -47,7 +52,8 @@ type predicted struct {
 // Of the n_h answers of a stratum the share p = N_hc/N_h is expected from the cell. A mean or proportion has the variance
 // Σ (N_hc/N_c)² ((1−f_h)S² + σ²)/(n_h p), a total or count, whose scores outside the cell are 0, the variance
 // Σ N_h² ((1−f_h)p(S² + (1−p)ȳ²) + pσ²)/n_h, with f_h = n_h/N_h: the finite-population correction shrinks the sampling,
-// never the noise (Särndal, Swensson and Wretman 1992, §5.8 and §10.3); for a part of a ratio f_h is 0. Degrees of freedom
+// never the noise (Särndal, Swensson and Wretman 1992, §5.8 and §10.3); for a part of a ratio f_h is 0. A variance is the mean
+// of squared deviations, with their own S² and σ², and f_h is 0 where there is noise. Degrees of freedom
 // are the expected answers less the strata that have any, as the estimator counts them.
 func (d *design) variance(i, c int, n []float64) predicted {
 	if d.q.clustered() != "" {
@@ -69,8 +75,11 @@ func (d *design) variance(i, c int, n []float64) predicted {
 		out.reports += expected
 		out.degrees += max(0, expected-1)
 		spread := d.spread(i, h)
-		square, rest := spread*spread, max(0, 1-n[h]/size)
-		if part {
+		square, noise, rest := spread*spread, a.noise, max(0, 1-n[h]/size)
+		if d.q.asked[i].stat.Kind == kindVariance {
+			square, noise = d.q.squares(spread, a.noise, a.law)
+		}
+		if part || noise > 0 && d.q.asked[i].stat.Kind == kindVariance {
 			rest = 1
 		}
 		if total {
@@ -78,7 +87,7 @@ func (d *design) variance(i, c int, n []float64) predicted {
 			continue
 		}
 		share := size * p / population
-		out.variance += share * share * (rest*square + a.noise) / expected
+		out.variance += share * share * (rest*square + noise) / expected
 	}
 	out.known = a.known && out.degrees >= 1
 	return out

@@ -65,6 +65,7 @@ func ask(stat *script.Statistic) []asked {
 type units struct {
 	mean, bit         float64
 	meanName, bitName string
+	law               privacy.Powers // of the mechanism of means, when it tells of squares
 }
 
 // answer is how one statistic is answered, in its unit.
@@ -74,6 +75,7 @@ type answer struct {
 	noise     float64 // noise variance of one report
 	middle    float64 // mean that is supposed, for the totals of cells
 	known     bool    // false when nothing is known of the spread, so that no margin can be predicted
+	law       privacy.Powers
 }
 
 var errUnbound = errors.New("plan: the script is not bound")
@@ -164,7 +166,10 @@ func (q *question) unitNoise(epsilonMicro uint64) (units, error) {
 		if err != nil {
 			return units{}, err
 		}
-		u = units{mean.NoiseVariance(), bit.NoiseVariance(), mean.Name(), bit.Name()}
+		u = units{mean: mean.NoiseVariance(), bit: bit.NoiseVariance(), meanName: mean.Name(), bitName: bit.Name()}
+		if powered, ok := mean.(privacy.Powered); ok {
+			u.law, _ = powered.Powers()
+		}
 	}
 	q.noise[epsilonMicro] = u
 	return u, nil
@@ -189,7 +194,7 @@ func (q *question) answers(epsilonMicro uint64) ([]answer, error) {
 			span := (q.bounds.Hi - q.bounds.Lo).Float64()
 			out[i] = answer{
 				mechanism: u.meanName, spread: span / spreadPerSpan, noise: q.bounds.Variance(u.mean),
-				middle: q.bounds.Lo.Float64() + span/2, known: true,
+				middle: q.bounds.Lo.Float64() + span/2, known: true, law: u.law,
 			}
 		default:
 			out[i] = answer{mechanism: u.meanName}
@@ -211,7 +216,7 @@ func (q *question) reports() ([]int64, error) {
 	}
 	best, least, list := 0, math.Inf(1), []int64{}
 	for m := int64(1); m <= min(windows, reportsMax); m++ {
-		if windows%m != 0 || q.epsilon/uint64(m) == 0 {
+		if windows%m != 0 || q.epsilon/uint64(m) == 0 || m > 1 && q.blind(q.epsilon/uint64(m)) != nil {
 			continue
 		}
 		answers, err := q.answers(q.epsilon / uint64(m))
@@ -219,8 +224,12 @@ func (q *question) reports() ([]int64, error) {
 			return nil, err
 		}
 		cost := 1.0
-		for _, a := range answers {
-			cost *= (a.spread*a.spread + a.noise) / float64(m)
+		for i, a := range answers {
+			spread, noise := a.spread*a.spread, a.noise
+			if q.asked[i].stat.Kind == kindVariance {
+				spread, noise = q.squares(a.spread, a.noise, a.law)
+			}
+			cost *= (spread + noise) / float64(m)
 		}
 		list = append(list, m)
 		if cost < least {

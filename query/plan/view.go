@@ -151,6 +151,8 @@ func (d *design) warn(panels []float64) []string {
 		case !d.q.asked[i].leads():
 		case !a.known:
 			out = append(out, name+" has no bounds, so no margin is predicted; add BETWEEN lo AND hi")
+		case d.q.asked[i].stat.Kind == kindVariance:
+			out = append(out, d.supposedOfSquares(i))
 		case d.q.asked[i].part != "":
 			out = append(out, d.supposed(i, n))
 		}

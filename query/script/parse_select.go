@@ -8,7 +8,7 @@ import (
 // Statistics are the statistics of the language.
 func statistics() []string {
 	return []string{
-		"mean", "total", wordRatio, "variance", wordQuantile, "median", wordHistogram, "frequency", wordProportion, wordCount,
+		"mean", "total", wordRatio, wordVariance, wordQuantile, "median", wordHistogram, "frequency", wordProportion, wordCount,
 	}
 }
 

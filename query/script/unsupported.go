@@ -5,9 +5,9 @@ package script
 func Unsupported(s *Script) error {
 	for _, stat := range s.Select {
 		switch stat.Kind {
-		case "mean", "total", wordRatio, wordProportion, wordCount:
+		case "mean", "total", wordRatio, wordVariance, wordProportion, wordCount:
 		default:
-			return unsupportedAt(stat.Pos, stat.Kind, "mean, total, ratio, proportion and count can")
+			return unsupportedAt(stat.Pos, stat.Kind, "mean, total, ratio, variance, proportion and count can")
 		}
 	}
 	if a := s.Sample; a != nil {
@@ -24,16 +24,16 @@ func Unsupported(s *Script) error {
 	return nil
 }
 
-// unsupportedClusters is about what a sample of clusters can't be asked for: a ratio, for whose two sub-panels of clusters there
-// is no estimator, a margin, whose promise would rest on a correlation that nobody has measured, two sizes at once, and an
+// unsupportedClusters is about what a sample of clusters can't be asked for: a ratio or a variance, for which there is
+// no estimator from clusters, a margin, whose promise would rest on a correlation that nobody has measured, two sizes at once, and an
 // allocation by the spread of devices.
 func unsupportedClusters(s *Script, a *Sample) error {
 	if a.Clustered.Text == "" {
 		return nil
 	}
 	for _, stat := range s.Select {
-		if stat.Kind == wordRatio {
-			return unsupportedAt(stat.Pos, "ratio with CLUSTERED BY", "mean, total, proportion and count can")
+		if stat.Kind == wordRatio || stat.Kind == wordVariance {
+			return unsupportedAt(stat.Pos, stat.Kind+" with CLUSTERED BY", "mean, total, proportion and count can")
 		}
 	}
 	switch {

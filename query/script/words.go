@@ -10,6 +10,7 @@ const (
 	wordQuantile   = "quantile"
 	wordProportion = "proportion"
 	wordRatio      = "ratio"
+	wordVariance   = "variance"
 	opNot          = "not"
 	opNotNull      = "not null"
 )

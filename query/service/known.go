@@ -50,7 +50,7 @@ func (s *Service) known() []Known {
 }
 
 // spreadOf solves V̂ = (1−n/N)·S²/n + σ²/n for S, with V̂ averaged over the windows of one plan revision (of totals and
-// counts V̂/N²). It is false when there is no window, or when noise hides the spread altogether.
+// counts V̂/N²; a variance is S² itself). It is false when there is no window, or when noise hides the spread altogether.
 func spreadOf(entries []entry, statistic *quadratv1.StatisticPlan, revision uint32, noise float64) (float64, bool) {
 	var sum, weight float64
 	for _, e := range entries {
@@ -58,6 +58,11 @@ func spreadOf(entries []entry, statistic *quadratv1.StatisticPlan, revision uint
 		n, population := float64(r.GetReports()), float64(r.GetPopulation())
 		if r.GetStatistic() != statistic.GetName() || len(r.GetCell()) > 0 || r.StdError == nil || n < 2 || n >= population ||
 			r.GetPlanRevision() != revision {
+			continue
+		}
+		if statistic.GetKind() == "variance" { // it is S² itself, and negative ones must count
+			sum += n * r.GetValue()
+			weight += n
 			continue
 		}
 		variance := r.GetStdError() * r.GetStdError()
