@@ -87,8 +87,9 @@ type fold struct {
 	levels  []string              // of the strata
 	sizes   []float64             // of each stratum; 0 without
 	moments [][]inference.Moments // of each statistic and stratum
-	starts  []int32               // where each stratum begins in order; one more for the end
-	order   []int32               // the rows by stratum
+	quick   inference.Block
+	starts  []int32 // where each stratum begins in order; one more for the end
+	order   []int32 // the rows by stratum
 	ones    []float64
 	bits    []float64
 	kept    []int32
@@ -98,6 +99,29 @@ type fold struct {
 // block adds a block.
 func (f *fold) block(t *tabular.Table) error {
 	weights := f.weights(t)
+	codes, err := f.strata(t)
+	if err != nil {
+		return err
+	}
+	only, sorted := single(codes), false
+	for i := range f.statistics {
+		y, x := f.values(t, &f.statistics[i])
+		if only < 0 && x == nil && f.quick.Add(f.moments[i], codes, weights, y) {
+			continue
+		}
+		if !sorted {
+			f.sort(codes, only, t.Rows)
+			sorted = true
+		}
+		if err := f.slow(i, only, weights, y, x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// slow adds a block stratum by stratum.
+func (f *fold) slow(i, only int, weights, y, x []float64) error {
 	positive := true
 	for _, w := range weights {
 		if !(w >= 0) {
@@ -105,26 +129,18 @@ func (f *fold) block(t *tabular.Table) error {
 		}
 		positive = positive && w > 0
 	}
-	codes, err := f.strata(t)
-	if err != nil {
-		return err
+	whole := positive && present(y) && present(x)
+	switch {
+	case whole && only >= 0:
+		f.moments[i][only].AddRows(weights, y, x)
+		return nil
+	case !whole && !f.DropMissing && positive:
+		return errRows
 	}
-	only := f.sort(codes, t.Rows)
-	for i := range f.statistics {
-		y, x := f.values(t, &f.statistics[i])
-		whole := positive && present(y) && present(x)
-		switch {
-		case whole && only >= 0:
-			f.moments[i][only].AddRows(weights, y, x)
-			continue
-		case !whole && !f.DropMissing && positive:
+	for h := range f.levels {
+		rows := f.order[f.starts[h]:f.starts[h+1]]
+		if len(rows) > 0 && !f.gather(&f.moments[i][h], rows, weights, y, x, whole) {
 			return errRows
-		}
-		for h := range f.levels {
-			rows := f.order[f.starts[h]:f.starts[h+1]]
-			if len(rows) > 0 && !f.gather(&f.moments[i][h], rows, weights, y, x, whole) {
-				return errRows
-			}
 		}
 	}
 	return nil
@@ -162,47 +178,67 @@ func (f *fold) strata(t *tabular.Table) ([]int32, error) {
 	if len(f.FPC) == 0 {
 		return codes, nil
 	}
-	for k, size := range t.Number(f.FPC[0]) {
-		h := int32(0)
-		if codes != nil {
-			h = codes[k]
-		}
-		if size != f.sizes[h] {
-			if f.sizes[h] != 0 || !(size > 0) {
+	sizes := f.sizes
+	if codes == nil {
+		for _, size := range t.Number(f.FPC[0]) {
+			if size != sizes[0] && !f.resize(0, size) {
 				return nil, errRows
 			}
-			f.sizes[h] = size
+		}
+		return nil, nil
+	}
+	if indices, entries := t.Coded(f.FPC[0]); indices != nil {
+		for k, code := range codes {
+			if size := entries[indices[k]]; size != sizes[code] && !f.resize(code, size) {
+				return nil, errRows
+			}
+		}
+		return codes, nil
+	}
+	for k, size := range t.Number(f.FPC[0]) {
+		if size != sizes[codes[k]] && !f.resize(codes[k], size) {
+			return nil, errRows
 		}
 	}
 	return codes, nil
 }
 
-// sort orders a block's rows by stratum. It returns the stratum if there is one only, and −1 otherwise.
-func (f *fold) sort(codes []int32, rows int) int {
-	only := 0
-	if codes != nil {
-		only = int(codes[0])
-		for _, code := range codes {
-			if int(code) != only {
-				only = -1
-				break
-			}
+// resize sets the size of a stratum that has none.
+func (f *fold) resize(code int32, size float64) bool {
+	if f.sizes[code] != 0 || !(size > 0) {
+		return false
+	}
+	f.sizes[code] = size
+	return true
+}
+
+// single returns the stratum of a block's rows when there is one only, and −1 otherwise.
+func single(codes []int32) int {
+	if codes == nil {
+		return 0
+	}
+	for _, code := range codes {
+		if code != codes[0] {
+			return -1
 		}
 	}
-	for len(f.order) < rows {
-		f.order = append(f.order, 0)
-	}
+	return int(codes[0])
+}
+
+// sort orders a block's rows by stratum.
+func (f *fold) sort(codes []int32, only, rows int) {
+	f.order = slices.Grow(f.order[:0], rows)[:rows]
 	f.starts = append(f.starts[:0], make([]int32, len(f.levels)+1)...)
+	ends := f.starts[1:]
 	if only >= 0 {
-		for h := only + 1; h < len(f.starts); h++ {
-			f.starts[h] = int32(rows)
+		for h := only; h < len(ends); h++ {
+			ends[h] = int32(rows)
 		}
-		for k := range f.order[:rows] {
+		for k := range f.order {
 			f.order[k] = int32(k)
 		}
-		return only
+		return
 	}
-	ends := f.starts[1:]
 	for _, code := range codes {
 		ends[code]++
 	}
@@ -215,7 +251,6 @@ func (f *fold) sort(codes []int32, rows int) int {
 		f.order[ends[code]] = int32(k)
 		ends[code]++
 	}
-	return only
 }
 
 // values returns the columns of a statistic; x is nil but for a ratio.

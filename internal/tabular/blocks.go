@@ -41,8 +41,13 @@ func Blocks(path string, want Want, readers int, begin func() func(*Table) error
 	var work sync.WaitGroup
 	faults := make([]error, min(readers, len(groups)))
 	for i := range faults {
+		t := newTable(want)
+		t.coded = make(map[string]*coded)
+		for _, name := range want.Numbers {
+			t.coded[name] = &coded{}
+		}
 		r := &blockReader{
-			table: newTable(want), want: want, visit: begin(),
+			table: t, want: want, visit: begin(),
 			numbers: make([]numberBlocks, len(want.Numbers)), labels: make([]labelBlocks, len(want.Labels)),
 		}
 		work.Go(func() {
@@ -180,8 +185,13 @@ func (r *blockReader) block(most int64) error {
 		rows = min(rows, rest)
 	}
 	for i, name := range r.want.Numbers {
-		values, nulls := r.numbers[i].take(rows)
-		if notFinite(values, nulls) >= 0 {
+		n, c := &r.numbers[i], r.table.coded[name]
+		if c.indices = nil; len(n.indices) > 0 {
+			c.indices, c.entries, n.indices = n.indices[:rows], n.entries, n.indices[rows:]
+			continue
+		}
+		values := n.plain[:rows]
+		if n.plain = n.plain[rows:]; notFinite(values, n.nulls) >= 0 {
 			return &Error{Column: name, Cause: "not a finite number"}
 		}
 		r.table.numbers[name] = values
@@ -203,8 +213,12 @@ func (n *numberBlocks) fill() (int, error) {
 			return 0, err //nolint:wrapcheck // the rows are read again for what the user is told
 		}
 		n.page, n.nulls = page, page.NumNulls() > 0
+		known := n.decode.known
 		var ok bool
 		if n.indices, n.entries, ok = n.decode.indexed(page); ok {
+			if known != n.decode.known && notFinite(n.entries, false) >= 0 {
+				return 0, &Error{Cause: "not a finite number"}
+			}
 			continue
 		}
 		if !n.nulls && page.Type().Kind() == parquet.Double {
@@ -218,19 +232,6 @@ func (n *numberBlocks) fill() (int, error) {
 		n.plain = n.buffer
 	}
 	return len(n.plain) + len(n.indices), nil
-}
-
-// take returns the next rows, and whether there may be missing ones.
-func (n *numberBlocks) take(rows int) ([]float64, bool) {
-	if len(n.plain) > 0 {
-		values := n.plain[:rows]
-		n.plain = n.plain[rows:]
-		return values, n.nulls
-	}
-	n.buffer = slices.Grow(n.buffer[:0], rows)[:rows]
-	look(n.buffer, n.indices[:rows], n.entries)
-	n.indices = n.indices[rows:]
-	return n.buffer, n.nulls
 }
 
 func (n *numberBlocks) release() {

@@ -20,6 +20,7 @@ type Table struct {
 	Rows    int
 	Names   []string // every column of the files, also those that were not wanted
 	numbers map[string][]float64
+	coded   map[string]*coded // of a block
 	labels  map[string]*Labels
 	parts   []part
 }
@@ -31,7 +32,29 @@ type part struct {
 }
 
 // Number returns a column that was wanted as numbers; NaN stands for a missing one. It is nil for another column.
-func (t *Table) Number(name string) []float64 { return t.numbers[name] }
+func (t *Table) Number(name string) []float64 {
+	if c := t.coded[name]; c != nil && c.indices != nil {
+		c.buffer = slices.Grow(c.buffer[:0], t.Rows)[:t.Rows]
+		look(c.buffer, c.indices, c.entries)
+		return c.buffer
+	}
+	return t.numbers[name]
+}
+
+// Coded returns a column of numbers that a block has by dictionary, for each row an index into the entries; nil for
+// another one.
+func (t *Table) Coded(name string) (indices []int32, entries []float64) {
+	if c := t.coded[name]; c != nil {
+		return c.indices, c.entries
+	}
+	return nil, nil
+}
+
+// coded is a column of a block by dictionary.
+type coded struct {
+	indices         []int32 // nil when this block isn't
+	entries, buffer []float64
+}
 
 // Label returns a column that was wanted as labels, and nil for another column.
 func (t *Table) Label(name string) *Labels { return t.labels[name] }
