@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"sort"
 	"time"
 
 	"github.com/quadrat-dev/quadrat/privacy"
@@ -13,6 +14,48 @@ type Kappa struct {
 	// Newest is the start of its newest window charged.
 	Newest time.Time
 }
+
+// Period returns what is spent in the policy's period around a window that
+// starts at the given time: of all spans of that length that contain it, the
+// most that any of them holds, for epsilon, rho and reports each.
+func (b *Book) Period(start time.Time) Spent {
+	at, period := start.UnixNano(), int64(b.limits.Period)
+	first, last := b.within(at-period, at), b.within(at-period, at+period-1)
+	var most, sum Spent
+	upTo := 0
+	for i := range first {
+		for upTo < len(last) && last[upTo].start < first[i].start+period {
+			sum.add(last[upTo].epsilon())
+			upTo++
+		}
+		most = most.max(sum)
+		sum.subtract(first[i].epsilon())
+	}
+	for ; upTo < len(last); upTo++ {
+		sum.add(last[upTo].epsilon())
+	}
+	return most.max(sum)
+}
+
+// within returns the entries with after < start ≤ upTo.
+func (b *Book) within(after, upTo int64) []entry {
+	from := sort.Search(len(b.entries), func(i int) bool { return b.entries[i].start > after })
+	to := sort.Search(len(b.entries), func(i int) bool { return b.entries[i].start > upTo })
+	return b.entries[from:max(from, to)]
+}
+
+func (s Spent) max(o Spent) Spent {
+	return Spent{Epsilon: max(s.Epsilon, o.Epsilon), Rho: max(s.Rho, o.Rho), Reports: max(s.Reports, o.Reports)}
+}
+
+func (s *Spent) subtract(e privacy.Epsilon) {
+	s.Epsilon -= e
+	s.Rho -= rho(e)
+	s.Reports--
+}
+
+// Values returns the number of memoised values that were charged.
+func (b *Book) Values() int { return len(b.tags) }
 
 // Left is what may still be spent.
 type Left struct {

@@ -23,6 +23,8 @@ type Book struct {
 	// forgotten is the latest start among the entries that are no longer kept,
 	// never if there are none.
 	forgotten int64
+	// tags are the marks of the memoised values that were charged; nil for none.
+	tags map[[TagBytes]byte]bool
 }
 
 // entry is one charge.
@@ -200,11 +202,13 @@ func (b *Book) fullest(start, period int64, kappa uint32) privacy.Epsilon {
 	return max(most, sum)
 }
 
+func (e entry) epsilon() privacy.Epsilon { return privacy.Epsilon(e.micro) }
+
 func (e entry) cost(kappa uint32) privacy.Epsilon {
 	if kappa != anyKappa && kappa != e.kappa {
 		return 0
 	}
-	return privacy.Epsilon(e.micro)
+	return e.epsilon()
 }
 
 func (b *Book) charged(start int64, kappa uint32) bool {
@@ -230,8 +234,13 @@ func (b *Book) find(name string) (uint32, bool) {
 }
 
 func (s *Spent) add(e privacy.Epsilon) {
-	const unitsPerRho = 2000 // ε² in 10⁻¹², halved, in 10⁻⁹
 	s.Epsilon += e
-	s.Rho += (e.Micro()*e.Micro() + unitsPerRho - 1) / unitsPerRho
+	s.Rho += rho(e)
 	s.Reports++
+}
+
+// rho is ε²/2 in billionths, rounded up.
+func rho(e privacy.Epsilon) uint64 {
+	const unitsPerRho = 2000 // ε² in 10⁻¹², halved, in 10⁻⁹
+	return (e.Micro()*e.Micro() + unitsPerRho - 1) / unitsPerRho
 }

@@ -72,6 +72,13 @@ type Replayed struct {
 	// record, or nothing but zeros. Its charge was never followed by a report,
 	// because reports wait for the write; the file may be cut there.
 	TornBytes int
+	// Before is the chain at which a compacted file continues; its length is 0
+	// for a file that begins with the opening record. Compacted is the number of
+	// records that stand for all that was before, 0 for none.
+	Before    Chain
+	Compacted int
+
+	todo checkpoint // what is still to come of the checkpoint's block
 }
 
 // Replay rebuilds a book from the bytes of a ledger's file. Charges count even
@@ -87,6 +94,10 @@ func Replay(l Limits, owner string, file []byte) (Replayed, error) {
 	whole := file[:unfinished(file)]
 	out.TornBytes = len(file) - len(whole)
 	for ; len(whole) > 0; whole = whole[RecordBytes:] {
+		if out.Chain.length == 0 {
+			out.Before = before(whole[:RecordBytes])
+			out.Chain = out.Before
+		}
 		next, r, err := out.Chain.Accept(whole[:RecordBytes])
 		if err != nil {
 			return Replayed{}, err
@@ -99,23 +110,59 @@ func Replay(l Limits, owner string, file []byte) (Replayed, error) {
 	if out.Chain.length == 0 {
 		return Replayed{}, FaultEmpty
 	}
+	if out.restoring() {
+		return Replayed{}, FaultChain
+	}
 	return out, nil
+}
+
+// before is the chain that a file's first record follows: none, but for a
+// checkpoint the one that it names.
+func before(first []byte) Chain {
+	r, err := DecodeRecord(first)
+	if err != nil || r.Kind != KindCheckpoint {
+		return Chain{}
+	}
+	return Chain{length: r.Sequence, head: r.Previous}
 }
 
 // take books one record. A charge of a window that has its charge means that the
 // writer didn't ask the book: the ledger isn't to be trusted.
 func (p *Replayed) take(r Record, owner string) error {
-	if r.Kind == KindOpen {
-		if r.Owner != owner {
-			return FaultOwner
-		}
-		p.Opened = r.Opened
-		return nil
+	switch {
+	case r.Kind == KindOpen, r.Kind == KindCheckpoint:
+		return p.first(r, owner)
+	case p.restoring():
+		return p.restore(r)
+	case r.Kind != KindCharge && r.Kind != KindValue:
+		return FaultChain
 	}
 	if id, known := p.Book.find(r.Charge.Kappa); known && p.Book.charged(r.Charge.WindowStart.UnixNano(), id) {
 		return FaultChain
 	}
+	if r.Kind == KindValue {
+		if p.Book.Remembers(r.Tag) {
+			return FaultChain
+		}
+		p.Book.remember(r.Tag)
+	}
 	p.Book.enter(r.Charge)
+	return nil
+}
+
+// first takes the record that begins a file.
+func (p *Replayed) first(r Record, owner string) error {
+	if r.Sequence != p.Before.length {
+		return FaultChain
+	}
+	if r.Owner != owner {
+		return FaultOwner
+	}
+	p.Opened = r.Opened
+	if r.Kind == KindCheckpoint {
+		p.Compacted = 1
+		p.begin(r.sums)
+	}
 	return nil
 }
 

@@ -1,20 +1,16 @@
 package ledger
 
 import (
-	"bytes"
-	"encoding/binary"
 	"hash/crc32"
 	"time"
-
-	"github.com/quadrat-dev/quadrat/privacy"
 )
 
 // RecordBytes is the length of every record. It divides 512, so that no record
 // straddles two sectors of a disk.
 const RecordBytes = 256
 
-// recordVersion is the version of the layout that this package writes.
-const recordVersion = 1
+// TagBytes is the length of the mark of a memoised value.
+const TagBytes = 16
 
 // HashBytes is the length of the hash that ties a record to the one before.
 const HashBytes = 32
@@ -27,7 +23,29 @@ const (
 	KindOpen Kind = 1
 	// KindCharge is one charge.
 	KindCharge Kind = 2
+	// KindCheckpoint begins a compacted file: the sums of the device's life.
+	KindCheckpoint Kind = 3
+	// KindAccount is the sums of one kappa, in a checkpoint.
+	KindAccount Kind = 4
+	// KindKept is a charge that a period may still reach, in a checkpoint.
+	KindKept Kind = 5
+	// KindValue is a charge for the permanent answer to one memoised value.
+	KindValue Kind = 6
+	// KindTag is the mark of a memoised value that was charged, in a checkpoint.
+	KindTag Kind = 7
 )
+
+// version is the version of the layout that brought the kind: 1 for what every
+// version reads, 2 for compaction and memoised values, 0 for no kind.
+func (k Kind) version() byte {
+	switch k {
+	case KindOpen, KindCharge:
+		return 1
+	case KindCheckpoint, KindAccount, KindKept, KindValue, KindTag:
+		return 2
+	}
+	return 0
+}
 
 // Record is one entry of the ledger's file, in the layout of Encode.
 type Record struct {
@@ -36,12 +54,18 @@ type Record struct {
 	Sequence uint64
 	// Previous is the SHA-256 of the record before, zero for the first.
 	Previous [HashBytes]byte
-	// Owner and Opened belong to KindOpen: the device that the ledger is bound
-	// to, 1 to KappaBytesMax bytes, and when it began.
+	// Owner and Opened belong to KindOpen and KindCheckpoint: the device that the
+	// ledger is bound to, 1 to KappaBytesMax bytes, and when it began.
 	Owner  string
 	Opened time.Time
-	// Charge belongs to KindCharge.
+	// Charge belongs to KindCharge and KindValue; KindKept has its kappa, start
+	// and epsilon.
 	Charge Charge
+	// Tag belongs to KindValue and KindTag; it isn't zero.
+	Tag [TagBytes]byte
+
+	sums checkpoint // of KindCheckpoint
+	own  account    // of KindAccount
 }
 
 // Fault is why a ledger can't be read. It is an error; compare with errors.Is.
@@ -64,105 +88,6 @@ const (
 	// FaultEmpty: no opening record.
 	FaultEmpty Fault = "ledger: has no beginning"
 )
-
-// The layout, version 1. All numbers are little endian; times and durations are
-// nanoseconds, times since 1970; what isn't used is zero.
-const (
-	atMagic      = 0   // "QLDG"
-	atVersion    = 4   // 1
-	atKind       = 5   // Kind
-	atNameLength = 6   // bytes of the name; 7 is zero
-	atSequence   = 8   // uint64
-	atStart      = 16  // int64: window start, or opening time
-	atWindow     = 24  // int64
-	atEpsilon    = 32  // uint64, millionths
-	atPlanMost   = 40  // uint64, millionths
-	atPlanPeriod = 48  // int64
-	atName       = 56  // kappa or owner, 96 bytes, padded with zeros
-	atPrevious   = 152 // 32 bytes
-	atChecksum   = 252 // uint32: CRC-32C of bytes 0…251
-)
-
-const magic = "QLDG"
-
-// Encode returns the record's bytes, or FaultRecord if it has no valid ones.
-func (r Record) Encode() ([RecordBytes]byte, error) {
-	var b [RecordBytes]byte
-	copy(b[atMagic:], magic)
-	b[atVersion] = recordVersion
-	b[atKind] = byte(r.Kind)
-	le := binary.LittleEndian
-	le.PutUint64(b[atSequence:], r.Sequence)
-	copy(b[atPrevious:], r.Previous[:])
-	name, start := r.Owner, r.Opened
-	if r.Kind == KindCharge {
-		name, start = r.Charge.Kappa, r.Charge.WindowStart
-		le.PutUint64(b[atWindow:], uint64(r.Charge.Window))
-		le.PutUint64(b[atEpsilon:], r.Charge.Epsilon.Micro())
-		le.PutUint64(b[atPlanMost:], r.Charge.PlanPerPeriod.Micro())
-		le.PutUint64(b[atPlanPeriod:], uint64(r.Charge.PlanPeriod))
-	}
-	if err := r.validate(name, start); err != nil {
-		return [RecordBytes]byte{}, err
-	}
-	b[atNameLength] = byte(len(name))
-	copy(b[atName:], name)
-	le.PutUint64(b[atStart:], uint64(start.UnixNano()))
-	le.PutUint32(b[atChecksum:], checksum(b[:]))
-	return b, nil
-}
-
-// validate checks the name before its length is cut to a byte, the start before
-// it is cut to nanoseconds, and the charge.
-func (r Record) validate(name string, start time.Time) error {
-	seconds := start.Unix()
-	if name == "" || len(name) > KappaBytesMax || seconds < 0 || seconds >= startMax/int64(time.Second) {
-		return FaultRecord
-	}
-	switch r.Kind {
-	case KindOpen:
-		if r.Sequence != 0 || r.Previous != [HashBytes]byte{} {
-			return FaultRecord
-		}
-	case KindCharge:
-		if r.Sequence == 0 || r.Charge.Validate() != nil {
-			return FaultRecord
-		}
-	default:
-		return FaultRecord
-	}
-	return nil
-}
-
-// DecodeRecord reads a record. It accepts exactly the bytes that Encode makes
-// and answers anything else with FaultRecord.
-func DecodeRecord(b []byte) (Record, error) {
-	le := binary.LittleEndian
-	if len(b) != RecordBytes || string(b[:atVersion]) != magic || b[atVersion] != recordVersion ||
-		le.Uint32(b[atChecksum:]) != checksum(b) || b[atNameLength] > KappaBytesMax {
-		return Record{}, FaultRecord
-	}
-	r := Record{Kind: Kind(b[atKind]), Sequence: le.Uint64(b[atSequence:])}
-	copy(r.Previous[:], b[atPrevious:])
-	name := string(b[atName : atName+int(b[atNameLength])])
-	start := time.Unix(0, int64(le.Uint64(b[atStart:]))).UTC()
-	if r.Kind == KindCharge {
-		r.Charge = Charge{
-			Kappa: name, WindowStart: start,
-			Window:        time.Duration(le.Uint64(b[atWindow:])),
-			Epsilon:       privacy.Epsilon(le.Uint64(b[atEpsilon:])),
-			PlanPerPeriod: privacy.Epsilon(le.Uint64(b[atPlanMost:])),
-			PlanPeriod:    time.Duration(le.Uint64(b[atPlanPeriod:])),
-		}
-	} else {
-		r.Owner, r.Opened = name, start
-	}
-	again, err := r.Encode()
-	if err != nil || !bytes.Equal(again[:], b) {
-		return Record{}, FaultRecord
-	}
-	return r, nil
-}
 
 func checksum(b []byte) uint32 {
 	return crc32.Checksum(b[:atChecksum], crc32.MakeTable(crc32.Castagnoli))
