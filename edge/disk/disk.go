@@ -27,9 +27,12 @@ type Folder interface {
 	Open(name string, create bool) (File, error)
 	// Remove deletes a file.
 	Remove(name string) error
+	// Rename gives a file another name, in place of the file that had it. It is
+	// atomic, and durable after Sync.
+	Rename(from, to string) error
 	// Names lists the files in ascending order.
 	Names() ([]string, error)
-	// Sync makes creations and deletions durable.
+	// Sync makes creations, deletions and new names durable.
 	Sync() error
 }
 
@@ -74,6 +77,10 @@ func (d folder) Open(name string, create bool) (File, error) {
 }
 
 func (d folder) Remove(name string) error { return os.Remove(filepath.Join(string(d), name)) }
+
+func (d folder) Rename(from, to string) error {
+	return os.Rename(filepath.Join(string(d), from), filepath.Join(string(d), to))
+}
 
 func (d folder) Names() ([]string, error) {
 	entries, err := os.ReadDir(string(d))

@@ -57,7 +57,7 @@ func TestKill9(t *testing.T) {
 	spent := uint64(0)
 	for try := 0; try < 25 || spent == 0 && try < 60; try++ {
 		kill(t, dir, time.Duration(5+r.IntN(40)*(1+try/25*20))*time.Millisecond)
-		account, err := ledger.Inspect(disk.OS(dir), "pi-7", config(nil, "").Limits)
+		account, err := ledger.Inspect(config(disk.OS(dir), "pi-7"))
 		if err != nil {
 			if spent > 0 {
 				t.Fatal(err)

@@ -71,7 +71,7 @@ func TestReopenedLedgerRemembers(t *testing.T) {
 		t.Errorf("a third report in the hour: %v", err)
 	}
 	reserve(t, l, 60)
-	account, err := ledger.Inspect(c.Folder, "pi-7", c.Limits)
+	account, err := ledger.Inspect(c)
 	if err != nil || account.Book.Spent().Epsilon != 3_000_000 || !account.Opened.Equal(begin) {
 		t.Errorf("%+v, %v", account, err)
 	}
@@ -115,7 +115,7 @@ func TestUntrustedLedgerRefusesAll(t *testing.T) {
 		if _, err := ledger.Open(config(m, "pi-7"), begin); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
-		if _, err := ledger.Inspect(m, "pi-7", config(m, "").Limits); err == nil && name != "emptied" {
+		if _, err := ledger.Inspect(config(m, "pi-7")); err == nil && name != "emptied" {
 			t.Errorf("%s: Inspect sees nothing", name)
 		}
 		m.Crash()
@@ -162,16 +162,36 @@ func TestFullDiskRefuses(t *testing.T) {
 	}
 }
 
-func TestFailedSyncStops(t *testing.T) {
+// After a failed sync nobody knows what the disk holds. The charge counts, and the ledger goes on only with what it reads.
+func TestFailedSyncIsReadAgain(t *testing.T) {
 	m := disktest.New(4)
 	l := open(t, config(m, "pi-7"))
 	m.FailAfter(1, syscall.EIO)
-	if err := l.Reserve(charge(0)); !errors.Is(err, syscall.EIO) {
-		t.Fatal(err)
+	for range 3 {
+		if err := l.Reserve(charge(0)); !errors.Is(err, syscall.EIO) {
+			t.Fatal(err)
+		}
 	}
 	m.Heal()
-	if err := l.Reserve(charge(30)); !errors.Is(err, ledger.FaultStopped) {
+	if err := l.Reserve(charge(0)); !errors.Is(err, law.AlreadyCharged) {
+		t.Errorf("a charge that was written: %v", err)
+	}
+	reserve(t, l, 30)
+	if err := l.Reserve(charge(31)); !errors.Is(err, law.PeriodSpent) {
 		t.Errorf("after a failed sync: %v", err)
+	}
+	m.FailOnce(1, syscall.EIO)
+	_ = l.Reserve(charge(90))
+	m.Put(ledger.LogName, nil)
+	m.Put(ledger.AnchorName, nil)
+	for range 2 {
+		if err := l.Reserve(charge(91)); !errors.Is(err, ledger.FaultStopped) {
+			t.Errorf("the files are gone: %v", err)
+		}
+	}
+	_ = l.Close()
+	if err := l.Reserve(charge(92)); !errors.Is(err, ledger.FaultStopped) {
+		t.Errorf("closed: %v", err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,27 +20,38 @@ const idBytes = 12
 
 // Open opens the device's ledger, or begins one when neither file exists. It locks it and rebuilds what was spent.
 func Open(c Config, now time.Time) (*File, error) {
-	f := &File{}
-	if err := f.open(c, now); err != nil {
+	f := &File{config: c, machine: machineMark(c.Device, c.Machine)}
+	if err := f.open(now); err != nil {
 		_ = f.Close()
 		return nil, err
 	}
 	return f, nil
 }
 
-func (f *File) open(c Config, now time.Time) error {
+// Adopt binds a ledger to this machine, in place of the one that it was bound to. The owner asks for it, who knows that
+// the other machine no longer speaks for the device.
+func Adopt(c Config, now time.Time) error {
+	c.existing, c.adopt = true, true
+	f, err := Open(c, now)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func (f *File) open(now time.Time) error {
+	c := &f.config
 	if err := c.Limits.Validate(); err != nil {
 		return err
 	}
 	var err error
-	if f.log, err = c.Folder.Open(LogName, true); err != nil {
+	if f.log, err = c.Folder.Open(LogName, !c.existing); err != nil {
 		return err
 	}
 	if err := f.log.Lock(); err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
-	f.anchor, err = c.Folder.Open(AnchorName, false)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := f.openAnchors(); err != nil {
 		return err
 	}
 	content, err := disk.ReadAll(f.log)
@@ -47,21 +59,40 @@ func (f *File) open(c Config, now time.Time) error {
 		return err
 	}
 	if unborn(content) {
-		if f.anchor != nil {
-			return FaultMissing
-		}
-		if err := f.begin(c, now); err != nil {
-			return err
-		}
-		content, err = disk.ReadAll(f.log)
-		if err != nil {
+		if content, err = f.begin(now); err != nil {
 			return err
 		}
 	}
-	if err := f.replay(c, content); err != nil {
+	// What a compaction that was cut short has left. It never had the log's name, so it tells nothing.
+	if err := c.Folder.Remove(newLogName); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return f.reconcile(c, content[:f.size])
+	out, err := f.replay(content)
+	if err != nil {
+		return err
+	}
+	for _, h := range f.holders {
+		if err := f.reconcile(h, &out, content[:f.size]); err != nil {
+			return err
+		}
+	}
+	f.compacted = int64(out.Compacted) * law.RecordBytes
+	return nil
+}
+
+// openAnchors opens what there is; files that are missing are made when the log is known.
+func (f *File) openAnchors() error {
+	f.holders = []*holder{{folder: f.config.Folder}}
+	if f.config.Witness != nil {
+		f.holders = append(f.holders, &holder{folder: f.config.Witness, witness: true})
+	}
+	for _, h := range f.holders {
+		var err error
+		if h.file, err = h.folder.Open(AnchorName, false); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // unborn says that a log has no whole first record: its creation was cut short, before any charge.
@@ -72,26 +103,33 @@ func unborn(content []byte) bool {
 	return len(content) == law.RecordBytes && strings.Trim(string(content), "\x00") == ""
 }
 
-// begin writes the opening record.
-func (f *File) begin(c Config, now time.Time) error {
+// begin writes the opening record of a log without one, and returns the log's content.
+func (f *File) begin(now time.Time) ([]byte, error) {
+	c := &f.config
+	if c.existing || slices.ContainsFunc(f.holders, func(h *holder) bool { return h.file != nil }) {
+		return nil, FaultMissing
+	}
 	var id [idBytes]byte
 	if _, err := io.ReadFull(c.Random, id[:]); err != nil {
-		return fmt.Errorf("ledger: %w", err)
+		return nil, fmt.Errorf("ledger: %w", err)
 	}
 	_, record, err := law.Open(ownerPrefix(c.Device)+hex.EncodeToString(id[:]), now)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := f.log.Truncate(0); err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := f.log.WriteAt(record[:], 0); err != nil {
-		return fmt.Errorf("ledger: %w", err)
+		return nil, fmt.Errorf("ledger: %w", err)
 	}
 	if err := f.log.Sync(); err != nil {
-		return fmt.Errorf("ledger: %w", err)
+		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	return c.Folder.Sync()
+	if err := c.Folder.Sync(); err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	return disk.ReadAll(f.log)
 }
 
 // ownerPrefix binds a ledger to a device without naming it: the SHA-256 of its identity.
@@ -101,20 +139,20 @@ func ownerPrefix(device string) string {
 }
 
 // replay rebuilds book and chain, and cuts an unfinished last record off.
-func (f *File) replay(c Config, content []byte) error {
-	out, owner, err := replay(c.Device, c.Limits, content)
+func (f *File) replay(content []byte) (law.Replayed, error) {
+	out, owner, err := replay(f.config.Device, f.config.Limits, content)
 	if err != nil {
-		return err
+		return out, err
 	}
 	f.owner, f.book, f.chain, f.opened = owner, out.Book, out.Chain, out.Opened
 	f.size = int64(len(content) - out.TornBytes)
 	if out.TornBytes == 0 {
-		return nil
+		return out, nil
 	}
 	if err := f.log.Truncate(f.size); err != nil {
-		return err
+		return out, err
 	}
-	return f.log.Sync()
+	return out, f.log.Sync()
 }
 
 func replay(device string, limits law.Limits, content []byte) (law.Replayed, string, error) {
@@ -125,105 +163,12 @@ func replay(device string, limits law.Limits, content []byte) (law.Replayed, str
 	if err != nil {
 		return law.Replayed{}, "", err
 	}
+	if first.Owner == "" {
+		return law.Replayed{}, "", law.FaultChain
+	}
 	if !strings.HasPrefix(first.Owner, ownerPrefix(device)) {
 		return law.Replayed{}, "", FaultDevice
 	}
 	out, err := law.Replay(limits, first.Owner, content)
 	return out, first.Owner, err
-}
-
-// reconcile holds the log against the anchor. The log may be one record ahead: then the process died between the two
-// syncs, and the charge counts.
-func (f *File) reconcile(c Config, content []byte) error {
-	if f.anchor == nil {
-		var err error
-		if f.anchor, err = c.Folder.Open(AnchorName, true); err != nil {
-			return err
-		}
-	}
-	stored, err := disk.ReadAll(f.anchor)
-	if err != nil {
-		return err
-	}
-	want := anchorOf(f.owner, f.chain)
-	got, ok := decodeAnchor(stored)
-	switch {
-	case !ok && f.chain.Length() == 1:
-		return f.beginAnchor(c, want)
-	case !ok, got.owner != want.owner:
-		return FaultAnchor
-	case got == want:
-		return nil
-	case got.length > want.length:
-		return FaultRolledBack
-	case got.length+1 != want.length:
-		return FaultAnchor
-	}
-	last, err := law.DecodeRecord(content[len(content)-law.RecordBytes:])
-	if err != nil || last.Previous != got.head {
-		return FaultAnchor
-	}
-	return want.put(f.anchor)
-}
-
-// beginAnchor gives the anchor its full length, so that it never needs room on a full disk, and writes it.
-func (f *File) beginAnchor(c Config, want anchor) error {
-	if err := f.anchor.Truncate(0); err != nil {
-		return err
-	}
-	if _, err := f.anchor.WriteAt(make([]byte, slots*slotPitch), 0); err != nil {
-		return fmt.Errorf("ledger anchor: %w", err)
-	}
-	if err := want.put(f.anchor); err != nil {
-		return fmt.Errorf("ledger anchor: %w", err)
-	}
-	return c.Folder.Sync()
-}
-
-// Account is a ledger as it can be looked at while the device works.
-type Account struct {
-	Book   *law.Book
-	Opened time.Time
-}
-
-// Inspect reads a device's ledger without locking or changing it. It fails with fs.ErrNotExist when there is none, and
-// with the fault for which Open would refuse it.
-func Inspect(folder disk.Folder, device string, limits law.Limits) (Account, error) {
-	// The anchor first: a collector that works meanwhile can only put the log further ahead of it.
-	stored, err := read(folder, AnchorName)
-	anchored := err == nil
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return Account{}, err
-	}
-	content, err := read(folder, LogName)
-	if err != nil {
-		if anchored && errors.Is(err, fs.ErrNotExist) {
-			return Account{}, FaultMissing
-		}
-		return Account{}, err
-	}
-	out, owner, err := replay(device, limits, content)
-	if err != nil {
-		return Account{}, err
-	}
-	got, ok := decodeAnchor(stored)
-	switch {
-	case !ok && out.Chain.Length() > 1, ok && got.owner != anchorOf(owner, out.Chain).owner:
-		return Account{}, FaultAnchor
-	case got.length > out.Chain.Length():
-		return Account{}, FaultRolledBack
-	}
-	return Account{Book: out.Book, Opened: out.Opened}, nil
-}
-
-func read(folder disk.Folder, name string) ([]byte, error) {
-	f, err := folder.Open(name, false)
-	if err != nil {
-		return nil, err
-	}
-	b, err := disk.ReadAll(f)
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	return b, err
 }

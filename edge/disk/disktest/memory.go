@@ -1,5 +1,6 @@
-// Package disktest is a folder in memory that fails on command: any write may be short, any sync may fail, and a crash
-// keeps of what was not yet synced only a random part. It is for tests alone.
+// Package disktest is a folder in memory that fails on command: any write may be short, any sync may fail, a process may
+// be killed between any two operations, and a crash of the machine keeps of what was not yet synced only a random part,
+// of contents as of names. It is for tests alone.
 //
 //	m := disktest.New(seed)
 //	m.FailAfter(7, syscall.ENOSPC) // the eighth operation and all after it fail
@@ -9,6 +10,7 @@ package disktest
 import (
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -18,14 +20,21 @@ import (
 
 // Memory is a folder in memory. It is safe for concurrent use.
 type Memory struct {
-	mu     sync.Mutex // guards all below
-	random *rand.Rand
-	files  map[string]*content
-	left   int // operations until failure, -1 for never
-	fault  error
-	space  int64 // bytes that all files together may hold, 0 for any number
-	epoch  int   // crashes so far; handles of an earlier epoch are dead
+	mu      sync.Mutex // guards all below
+	random  *rand.Rand
+	files   map[string]*content
+	durable map[string]*content // names that a crash can't take
+	renames []change            // since the last Sync, oldest first
+	left    int                 // operations until failure, -1 for never
+	once    bool                // only one of them fails
+	fault   error
+	space   int64 // bytes that all files together may hold, 0 for any number
+	epoch   int   // crashes so far; handles of an earlier epoch are dead
+	steps   int   // changing operations so far
 }
+
+// change is what happened to names at once: nil for a name that is gone.
+type change map[string]*content
 
 // content is a file: what is written and what of it a crash can't take.
 type content struct {
@@ -35,14 +44,31 @@ type content struct {
 
 // New returns an empty folder.
 func New(seed uint64) *Memory {
-	return &Memory{random: rand.New(rand.NewPCG(seed, 1)), files: make(map[string]*content), left: -1}
+	return &Memory{
+		random: rand.New(rand.NewPCG(seed, 1)), files: make(map[string]*content), durable: make(map[string]*content), left: -1,
+	}
 }
 
 // FailAfter lets n more changing operations succeed, and then all fail with err.
 func (m *Memory) FailAfter(n int, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.left, m.fault = n, err
+	m.left, m.fault, m.once = n, err, false
+}
+
+// FailOnce lets n more changing operations succeed; the next one fails with err, and those after it succeed again. A
+// write that fails is short.
+func (m *Memory) FailOnce(n int, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.left, m.fault, m.once = n, err, true
+}
+
+// Steps is the number of changing operations so far, failed ones included.
+func (m *Memory) Steps() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.steps
 }
 
 // Heal ends the failures.
@@ -59,13 +85,28 @@ func (m *Memory) Space(bytes int64, err error) {
 	m.space, m.fault = bytes, err
 }
 
-// Crash cuts the power: all handles are dead, all locks free, and of what was written since the last sync of a file a
-// random beginning stays.
+// Kill ends the process: all handles are dead and all locks free. What was written stays, synced or not.
+func (m *Memory) Kill() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.epoch++
+	m.left = -1
+	for _, c := range m.files {
+		c.locked = false
+	}
+}
+
+// Crash cuts the power: all handles are dead, all locks free. Of what was written since the last sync of a file a random
+// beginning stays, and of what happened to names since the last sync of the folder.
 func (m *Memory) Crash() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.epoch++
 	m.left = -1
+	for _, r := range m.renames[:m.random.IntN(len(m.renames)+1)] {
+		m.durable = r.apply(m.durable)
+	}
+	m.files, m.renames = maps.Clone(m.durable), nil
 	for _, c := range m.files {
 		common := 0
 		for common < min(len(c.now), len(c.durable)) && c.now[common] == c.durable[common] {
@@ -77,6 +118,24 @@ func (m *Memory) Crash() {
 		}
 		c.now, c.durable, c.locked = slices.Clone(kept), kept, false
 	}
+}
+
+// apply returns the names after the change.
+func (r change) apply(names map[string]*content) map[string]*content {
+	for name, c := range r {
+		if c == nil {
+			delete(names, name)
+		} else {
+			names[name] = c
+		}
+	}
+	return names
+}
+
+// rename makes a change; the caller holds the lock.
+func (m *Memory) rename(r change) {
+	m.files = r.apply(m.files)
+	m.renames = append(m.renames, r)
 }
 
 func tail(b []byte, from int) []byte {
@@ -100,11 +159,11 @@ func (m *Memory) Bytes(name string) []byte {
 func (m *Memory) Put(name string, b []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if b == nil {
-		delete(m.files, name)
-		return
+	r := change{name: nil}
+	if b != nil {
+		r[name] = &content{now: slices.Clone(b), durable: slices.Clone(b)}
 	}
-	m.files[name] = &content{now: slices.Clone(b), durable: slices.Clone(b)}
+	m.files, m.durable = r.apply(m.files), r.apply(m.durable)
 }
 
 // Total is the number of bytes in all files.
@@ -124,7 +183,11 @@ func (m *Memory) total() int64 {
 
 // step counts an operation; the caller holds the lock.
 func (m *Memory) step() error {
+	m.steps++
 	if m.left == 0 {
+		if m.once {
+			m.left = -1
+		}
 		return m.fault
 	}
 	if m.left > 0 {
@@ -146,7 +209,7 @@ func (m *Memory) Open(name string, create bool) (disk.File, error) {
 			return nil, err
 		}
 		c = &content{}
-		m.files[name] = c
+		m.rename(change{name: c})
 	}
 	return &handle{m: m, c: c, epoch: m.epoch}, nil
 }
@@ -158,7 +221,22 @@ func (m *Memory) Remove(name string) error {
 	if err := m.step(); err != nil {
 		return err
 	}
-	delete(m.files, name)
+	m.rename(change{name: nil})
+	return nil
+}
+
+// Rename gives a file another name.
+func (m *Memory) Rename(from, to string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, ok := m.files[from]
+	if !ok {
+		return fs.ErrNotExist
+	}
+	if err := m.step(); err != nil {
+		return err
+	}
+	m.rename(change{from: nil, to: c})
 	return nil
 }
 
@@ -174,8 +252,16 @@ func (m *Memory) Names() ([]string, error) {
 	return names, nil
 }
 
-// Sync does nothing: creations and deletions are durable at once here.
-func (m *Memory) Sync() error { return nil }
+// Sync makes names durable.
+func (m *Memory) Sync() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.step(); err != nil {
+		return err
+	}
+	m.durable, m.renames = maps.Clone(m.files), nil
+	return nil
+}
 
 type handle struct {
 	m     *Memory
