@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -100,12 +99,9 @@ func (v *verb) run(ctx context.Context, args []string) int {
 		return code
 	}
 	log := slog.New(slog.NewTextHandler(v.stderr, nil))
-	d, err := collector.Open(collector.Parts{
-		Config: c, Software: software(), Data: disk.OS(c.Data), Root: os.DirFS("/"), Clock: clock.Real{},
-		Random: rand.Reader, Log: log,
-	})
+	d, err := collector.Open(parts(c, log))
 	if err != nil {
-		return v.fail(exitFailed, err)
+		return v.explain(err)
 	}
 	log.Info("collecting", "device", c.Device, "software", software())
 	if err := d.Run(ctx); err != nil {
@@ -113,6 +109,31 @@ func (v *verb) run(ctx context.Context, args []string) int {
 	}
 	log.Info("stopped")
 	return exitOK
+}
+
+// parts joins a configuration with this machine.
+func parts(c collector.Config, log *slog.Logger) collector.Parts {
+	return collector.Parts{
+		Config: c, Software: software(), Data: disk.OS(c.Data), Witness: witness(c), Root: os.DirFS("/"), Clock: clock.Real{},
+		Random: rand.Reader, Log: log,
+	}
+}
+
+// witness is the folder of the ledger's second anchor, nil for none.
+func witness(c collector.Config) disk.Folder {
+	if c.Witness == "" {
+		return nil
+	}
+	return disk.OS(c.Witness)
+}
+
+// explain fails with what the owner can do about it.
+func (v *verb) explain(err error) int {
+	code := v.fail(exitFailed, err)
+	if advice := collector.Explain(err); advice != "" {
+		_, _ = fmt.Fprintln(v.stderr, advice)
+	}
+	return code
 }
 
 // software names the program with the version that it was built from.
@@ -138,7 +159,7 @@ func (v *verb) check(ctx context.Context, args []string) int {
 		return code
 	}
 	findings := collector.Check(ctx, collector.Checks{
-		Config: c, Data: disk.OS(c.Data), Root: os.DirFS("/"), Clock: clock.Real{}, ShowReadings: *show,
+		Config: c, Data: disk.OS(c.Data), Witness: witness(c), Root: os.DirFS("/"), Clock: clock.Real{}, ShowReadings: *show,
 	})
 	code = exitOK
 	for _, f := range findings {
@@ -168,22 +189,30 @@ func (v *verb) check(ctx context.Context, args []string) int {
 }
 
 const ledgerHelp = `quadrat-edge ledger shows what this device has given away about itself, for which kappa, what it may still give, and when
-its allowance renews. It may run beside the collector.
+its allowance renews. It may run beside the collector. It fails when the ledger is missing, damaged, or that of another
+device or board, and says what to do about it; until then the device is silent.
+
+With --adopt it binds the ledger to this board first, after the old one was replaced. Say so only when the old one no longer runs.
 
 Example:
   quadrat-edge ledger --config edge.yaml --format json`
 
 func (v *verb) ledger(args []string) int {
-	c, code, done := v.parse(v.flags("ledger", ledgerHelp, true), args)
+	set := v.flags("ledger", ledgerHelp, true)
+	adopt := set.Bool("adopt", false, "bind the ledger to this board, in place of the one that it was made on")
+	c, code, done := v.parse(set, args)
 	if done {
 		return code
 	}
-	a, err := collector.ReadAccount(c, disk.OS(c.Data), clock.Real{}.Now())
-	if errors.Is(err, fs.ErrNotExist) {
-		return v.fail(exitFailed, errors.New("there is no ledger yet: the collector never ran with this data folder"))
+	p := parts(c, nil)
+	if *adopt {
+		if err := collector.Adopt(p); err != nil {
+			return v.explain(err)
+		}
 	}
+	a, err := collector.ReadAccount(p, p.Clock.Now())
 	if err != nil {
-		return v.fail(exitFailed, err)
+		return v.explain(err)
 	}
 	if v.format == "json" {
 		return v.json(a)

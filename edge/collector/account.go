@@ -1,59 +1,84 @@
 package collector
 
 import (
-	"fmt"
-	"io"
+	"errors"
+	"io/fs"
 	"sort"
-	"text/tabwriter"
+	"strconv"
+	"strings"
 	"time"
 
+	"github.com/quadrat-dev/quadrat/edge/agent"
 	"github.com/quadrat-dev/quadrat/edge/disk"
 	"github.com/quadrat-dev/quadrat/edge/ledger"
+	"github.com/quadrat-dev/quadrat/edge/summary"
+	"github.com/quadrat-dev/quadrat/internal/wire"
 	"github.com/quadrat-dev/quadrat/privacy"
 	law "github.com/quadrat-dev/quadrat/privacy/ledger"
 )
 
-// Account is what a device has given and may still give, for its owner. Epsilons are decimal numbers as text.
+// Account is what a device has given and may still give, for its owner. Epsilons and rhos are decimal numbers as text.
 type Account struct {
 	Device           string     `json:"device"`
 	Unit             string     `json:"unit"`
+	Bound            bool       `json:"bound_to_machine"` // a copy of the ledger is refused on another machine
+	Witnessed        bool       `json:"witnessed"`        // a restored copy is refused on this one
 	Opened           time.Time  `json:"opened"`
 	Period           string     `json:"period"`
 	EpsilonPerPeriod string     `json:"epsilon_per_period"`
 	SpentInPeriod    string     `json:"spent_in_period"`
 	LeftInPeriod     string     `json:"left_in_period"`
-	MoreAt           *time.Time `json:"more_at,omitempty"` // when something comes back
-	FullAt           *time.Time `json:"full_at,omitempty"` // when all has come back, if nothing is spent meanwhile
+	RhoInPeriod      string     `json:"rho_in_period"`
+	MoreAt           *time.Time `json:"more_at,omitempty"`      // when something comes back
+	FullAt           *time.Time `json:"full_at,omitempty"`      // when all has come back, if nothing is spent meanwhile
+	SilentUntil      *time.Time `json:"silent_until,omitempty"` // set when the clock is behind the newest charge
 	Lifetime         string     `json:"lifetime,omitempty"`
 	SpentInLifetime  string     `json:"spent_in_lifetime"`
 	LeftInLifetime   string     `json:"left_in_lifetime,omitempty"`
+	RhoInLifetime    string     `json:"rho_in_lifetime"`
 	Reports          uint64     `json:"reports"`
+	Values           int        `json:"memoised_values,omitempty"`
 	Kappas           []Spending `json:"kappas"`
 
-	period time.Duration
+	period      time.Duration
+	spent, most privacy.Epsilon
 }
 
-// Spending is what one kappa has cost since the ledger began.
+// Spending is what one kappa has cost since the ledger began, and what it asks for if the device still holds its plan.
 type Spending struct {
-	Ref     string    `json:"ref"`
-	Epsilon string    `json:"epsilon"`
-	Reports uint64    `json:"reports"`
-	Newest  time.Time `json:"newest_window"`
+	Ref       string     `json:"ref"`
+	Name      string     `json:"name,omitempty"`
+	Asks      string     `json:"asks,omitempty"` // its statistics
+	PerReport string     `json:"epsilon_per_report,omitempty"`
+	PerPeriod string     `json:"epsilon_per_period,omitempty"`
+	Period    string     `json:"period,omitempty"`
+	Standing  string     `json:"standing"`
+	Epsilon   string     `json:"epsilon"`
+	Rho       string     `json:"rho"`
+	Reports   uint64     `json:"reports"`
+	Newest    *time.Time `json:"newest_window,omitempty"`
 }
 
-// ReadAccount reads the device's ledger without disturbing a running collector. It fails with fs.ErrNotExist when the
-// device never ran.
-func ReadAccount(c Config, data disk.Folder, now time.Time) (Account, error) {
-	l, err := ledger.Inspect(data, c.Device, c.Policy.Limits)
+// earlier stands for the kappas that the ledger no longer keeps apart.
+const earlier = "(earlier)"
+
+// ReadAccount reads the device's ledger and its plans without disturbing a running collector. Of the parts it needs the
+// configuration, the folders and the root. It fails with fs.ErrNotExist when the device never ran.
+func ReadAccount(p Parts, now time.Time) (Account, error) {
+	where := p.ledger()
+	l, err := ledger.Inspect(where)
 	if err != nil {
 		return Account{}, err
 	}
-	limits, left, spent := l.Book.Limits(), l.Book.Left(now), l.Book.Spent()
+	limits, left, spent, period := l.Book.Limits(), l.Book.Left(now), l.Book.Spent(), l.Book.Period(now)
 	a := Account{
-		Device: c.Device, Unit: "device", Opened: l.Opened, Period: limits.Period.String(), period: limits.Period,
+		Device: p.Config.Device, Unit: "device", Bound: where.Machine != "", Witnessed: p.Witness != nil,
+		Opened: l.Opened, Period: limits.Period.String(), period: limits.Period,
+		spent: limits.PerPeriod - left.Period, most: limits.PerPeriod,
 		EpsilonPerPeriod: limits.PerPeriod.String(), SpentInPeriod: (limits.PerPeriod - left.Period).String(),
-		LeftInPeriod: left.Period.String(), SpentInLifetime: spent.Epsilon.String(), Reports: spent.Reports,
-		Kappas: []Spending{},
+		LeftInPeriod: left.Period.String(), RhoInPeriod: rho(period.Rho),
+		SpentInLifetime: spent.Epsilon.String(), RhoInLifetime: rho(spent.Rho), Reports: spent.Reports,
+		Values: l.Book.Values(), Kappas: []Spending{},
 	}
 	if limits.Lifetime != privacy.MaxBudget {
 		a.Lifetime, a.LeftInLifetime = limits.Lifetime.String(), left.Lifetime.String()
@@ -62,12 +87,97 @@ func ReadAccount(c Config, data disk.Folder, now time.Time) (Account, error) {
 		a.MoreAt = when(l.Book, now, left.Period+1)
 		a.FullAt = when(l.Book, now, limits.PerPeriod)
 	}
-	for _, k := range l.Book.Kappas() {
+	if newest, ok := l.Book.Newest(); ok && newest.Add(-law.Tolerance).After(now) {
+		until := newest.Add(-law.Tolerance)
+		a.SilentUntil = &until
+	}
+	a.charged(l.Book, spent)
+	return a, a.planned(&p, l.Book)
+}
+
+// charged adds what was charged, and what isn't kept apart any more.
+func (a *Account) charged(b *law.Book, rest law.Spent) {
+	for _, k := range b.Kappas() {
+		newest := k.Newest
 		a.Kappas = append(a.Kappas, Spending{
-			Ref: k.Name, Epsilon: k.Spent.Epsilon.String(), Reports: k.Spent.Reports, Newest: k.Newest,
+			Ref: k.Name, Standing: "no longer asks", Epsilon: k.Spent.Epsilon.String(), Rho: rho(k.Spent.Rho),
+			Reports: k.Spent.Reports, Newest: &newest,
+		})
+		rest.Epsilon, rest.Rho, rest.Reports = rest.Epsilon-k.Spent.Epsilon, rest.Rho-k.Spent.Rho, rest.Reports-k.Spent.Reports
+	}
+	if rest.Reports > 0 {
+		a.Kappas = append(a.Kappas, Spending{
+			Ref: earlier, Standing: "no longer asks", Epsilon: rest.Epsilon.String(), Rho: rho(rest.Rho), Reports: rest.Reports,
 		})
 	}
-	return a, nil
+}
+
+// nothing has no readings and grants nothing: it lets an agent judge plans without following them.
+type nothing struct{}
+
+func (nothing) Summary(summary.Series, int64) summary.Summary { return summary.Summary{} }
+func (nothing) Reserve(law.Charge) error                      { return law.PeriodSpent }
+
+// planned adds what the plans that the device holds ask for and how it stands to them. Plans that can't be read are no
+// fault of the ledger's.
+func (a *Account) planned(p *Parts, b *law.Book) error {
+	reply, err := readPlans(p.Data)
+	if err != nil {
+		return nil //nolint:nilerr // the device will ask for them again
+	}
+	judge, err := agent.New(agent.Config{
+		Device: p.Config.Device, Attributes: p.Config.Attributes, Capabilities: p.Config.Capabilities,
+		Policy: p.Config.Policy, Ledger: nothing{}, Source: privacy.NewSecure(nil), Readings: nothing{},
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := judge.ApplyReply(&reply); err != nil {
+		return err
+	}
+	for h := range judge.Plans() {
+		if h.Standing == agent.OutOfFrame {
+			continue
+		}
+		s := a.of(h.Plan.Ref)
+		s.Name, s.Asks, s.Standing = h.Plan.Name, asks(h.Plan), h.Standing.String()
+		s.PerReport, s.PerPeriod = privacy.Epsilon(h.Plan.EpsilonMicro).String(), privacy.Epsilon(h.Plan.EpsilonPeriodMicro).String()
+		s.Period = milliseconds(h.Plan.PeriodMs).String()
+		if h.Standing == agent.Takes && b.Left(time.Time{}).Lifetime < privacy.Epsilon(h.Plan.EpsilonMicro) {
+			s.Standing = "your lifetime limit is reached"
+		}
+	}
+	return nil
+}
+
+// of returns the entry of a kappa, a new one if it was never charged.
+func (a *Account) of(ref string) *Spending {
+	for i := range a.Kappas {
+		if a.Kappas[i].Ref == ref {
+			return &a.Kappas[i]
+		}
+	}
+	a.Kappas = append(a.Kappas, Spending{Ref: ref, Epsilon: "0", Rho: "0"})
+	return &a.Kappas[len(a.Kappas)-1]
+}
+
+func asks(p *wire.DevicePlan) string {
+	names := make([]string, len(p.Statistics))
+	for i := range p.Statistics {
+		names[i] = p.Statistics[i].Name
+	}
+	return strings.Join(names, ", ")
+}
+
+// rho writes billionths as a decimal number.
+func rho(billionths uint64) string {
+	const one = 1_000_000_000
+	whole, part := billionths/one, billionths%one
+	text := strconv.FormatUint(whole, 10)
+	if part == 0 {
+		return text
+	}
+	return text + "." + strings.TrimRight(strconv.FormatUint(one+part, 10)[1:], "0")
 }
 
 // when finds the first second in which at least so much is left. From the newest charge on, what is left only grows.
@@ -84,54 +194,28 @@ func when(b *law.Book, now time.Time, enough privacy.Epsilon) *time.Time {
 	return &t
 }
 
-// Print says it in words that the owner of a home understands.
-func (a Account) Print(w io.Writer) error {
-	out := &printer{w: w}
-	period := words(a.period)
-	out.line("Device %s, ledger since %s.", a.Device, a.Opened.Format(time.DateOnly))
-	out.line("")
-	out.line("Epsilon measures what somebody could learn about this device from its reports: 0 is nothing.")
-	out.line("Your limit:        epsilon %s in any %s", a.EpsilonPerPeriod, period)
-	out.line("Spent of that now: %s, left: %s", a.SpentInPeriod, a.LeftInPeriod)
-	switch {
-	case a.MoreAt == nil:
-		out.line("Nothing was spent in the last %s.", period)
-	case a.MoreAt.Equal(*a.FullAt):
-		out.line("All of it comes back on %s UTC.", a.FullAt.UTC().Format(time.DateTime))
-	default:
-		out.line("Some of it comes back on %s UTC, all of it by %s UTC.",
-			a.MoreAt.UTC().Format(time.DateTime), a.FullAt.UTC().Format(time.DateTime))
+// Explain says what the owner of a device can do about a ledger that isn't there or isn't trusted; for any other error it
+// returns nothing.
+func Explain(err error) string {
+	for _, f := range []struct {
+		fault error
+		text  string
+	}{
+		{fs.ErrNotExist, "There is no ledger yet: the collector never ran with this data folder. Is it the right edge.yaml?"},
+		{disk.ErrLocked, "The collector is running with this data folder. Stop it first."},
+		{ledger.FaultDevice, "This data folder belongs to a device of another name. Give this one a folder of its own, or its old name back."},
+		{ledger.FaultMachine, "If the other board no longer runs, say `quadrat-edge ledger --adopt`. If both run, give this one another name and an empty data folder: " +
+			"two boards by one name give away twice what their owner allowed."},
+		{ledger.FaultRolledBack, "An older copy was put in its place, so nobody knows what was spent since. The device stays silent. Put the newest files back; " +
+			"if they are lost, give the device another name and an empty data folder."},
+		{ledger.FaultMissing, "The device stays silent, since nobody knows what was spent. Put the file back; if it is lost, give the device another name and an empty data folder."},
+		{ledger.FaultAnchor, "The device stays silent. Put both files back as they were; if they are lost, give the device another name and an empty data folder."},
+		{law.FaultRecord, "The file was changed or the disk has lost a part of it. The device stays silent. If there is no whole copy of the newest state, give it another name and an empty data folder."},
+		{law.FaultChain, "Records are missing or come from another file. The device stays silent. If there is no whole copy of the newest state, give it another name and an empty data folder."},
+	} {
+		if errors.Is(err, f.fault) {
+			return f.text
+		}
 	}
-	if a.Lifetime == "" {
-		out.line("For ever:          %s in %d reports; you set no limit", a.SpentInLifetime, a.Reports)
-	} else {
-		out.line("For ever:          %s of %s in %d reports, left: %s", a.SpentInLifetime, a.Lifetime, a.Reports, a.LeftInLifetime)
-	}
-	out.line("When a limit is reached the device stays silent.")
-	if out.err != nil || len(a.Kappas) == 0 {
-		return out.err
-	}
-	out.line("")
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	rows := &printer{w: table}
-	rows.line("KAPPA\tREPORTS\tEPSILON\tNEWEST WINDOW (UTC)")
-	for _, k := range a.Kappas {
-		rows.line("%s\t%d\t%s\t%s", k.Ref, k.Reports, k.Epsilon, k.Newest.UTC().Format(time.DateTime))
-	}
-	if rows.err != nil {
-		return rows.err
-	}
-	return table.Flush()
-}
-
-// printer writes lines until one fails.
-type printer struct {
-	w   io.Writer
-	err error
-}
-
-func (p *printer) line(format string, a ...any) {
-	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.w, format+"\n", a...)
-	}
+	return ""
 }

@@ -31,6 +31,7 @@ type Finding struct {
 type Checks struct {
 	Config       Config
 	Data         disk.Folder
+	Witness      disk.Folder // or nil
 	Root         fs.FS
 	Clock        clock.Clock
 	ShowReadings bool          // put readings into the findings; they never go anywhere else
@@ -89,14 +90,17 @@ func (c *Checks) policy() Finding {
 
 func (c *Checks) ledger() Finding {
 	f := Finding{Subject: "ledger"}
-	a, err := ReadAccount(c.Config, c.Data, c.Clock.Now())
+	a, err := ReadAccount(Parts{Config: c.Config, Data: c.Data, Witness: c.Witness, Root: c.Root}, c.Clock.Now())
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		f.OK, f.Text = true, "none yet; run begins one"
 	case err != nil:
-		f.Text = err.Error() + "; the device would stay silent"
+		f.Text = strings.TrimSpace(err.Error() + "; the device would stay silent. " + Explain(err))
 	default:
 		f.OK, f.Text = true, fmt.Sprintf("epsilon %s left now, %d reports so far", a.LeftInPeriod, a.Reports)
+		if !a.Bound {
+			f.Text += "; this machine tells no identity, so that a copied card can't be noticed here"
+		}
 	}
 	return f
 }

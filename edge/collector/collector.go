@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -18,13 +19,15 @@ import (
 	"github.com/quadrat-dev/quadrat/internal/clock"
 	"github.com/quadrat-dev/quadrat/internal/wire"
 	"github.com/quadrat-dev/quadrat/privacy"
+	law "github.com/quadrat-dev/quadrat/privacy/ledger"
 )
 
 // Parts is what a collector is made of. Files, clock, randomness and the network's patience are given to it.
 type Parts struct {
 	Config   Config
 	Software string      // name and version, e.g. "quadrat-edge 0.1.0"
-	Data     disk.Folder // ledger and spool
+	Data     disk.Folder // ledger, spool and plans
+	Witness  disk.Folder // second place for the ledger's anchor, or nil
 	Root     fs.FS       // where sensors are: os.DirFS("/")
 	Clock    clock.Clock
 	Random   io.Reader // crypto/rand.Reader; for noise and the ledger's identity
@@ -55,9 +58,7 @@ func Open(p Parts) (*Collector, error) {
 		news: make(chan struct{}, 1),
 	}
 	var err error
-	c.ledger, err = ledger.Open(ledger.Config{
-		Folder: p.Data, Device: p.Config.Device, Limits: p.Config.Policy.Limits, Random: p.Random,
-	}, p.Clock.Now())
+	c.ledger, err = ledger.Open(p.ledger(), p.Clock.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +83,17 @@ func Open(p Parts) (*Collector, error) {
 	c.recallPlans()
 	return c, nil
 }
+
+// ledger says where the device's ledger is and whose.
+func (p *Parts) ledger() ledger.Config {
+	return ledger.Config{
+		Folder: p.Data, Witness: p.Witness, Device: p.Config.Device, Machine: Machine(p.Root), Limits: p.Config.Policy.Limits,
+		Random: p.Random,
+	}
+}
+
+// Adopt binds the device's ledger to this machine, after the one that it was made on was replaced.
+func Adopt(p Parts) error { return ledger.Adopt(p.ledger(), p.Clock.Now()) }
 
 // options adds credentials and certificate authority.
 func options(c *Config, to []nats.Option) []nats.Option {
@@ -187,12 +199,20 @@ func (c *Collector) replan() {
 			at = max(now, 0) / length * length
 		}
 		live[h.Plan.Ref] = at
+		if h.Standing == agent.Takes {
+			c.ledger.Expect(h.Plan.Ref, milliseconds(h.Plan.WindowMs), milliseconds(h.Plan.PeriodMs))
+		}
 	}
 	c.cursors = live
 	select {
 	case c.news <- struct{}{}:
 	default:
 	}
+}
+
+// milliseconds turns what a plan says into a duration; the ledger bounds it.
+func milliseconds(n uint64) time.Duration {
+	return time.Duration(min(n, uint64(law.PeriodMax.Milliseconds()))) * time.Millisecond
 }
 
 // Summary gives the agent what the buffer holds; the agent is only called under the lock.

@@ -220,7 +220,7 @@ func TestBudgetSpent(t *testing.T) {
 	eventually(t, "a report in the next period", func() bool { return len(f.windows()) == 4 })
 
 	// The window that would start now shares its period with those of the third and the eleventh minute.
-	account, err := ReadAccount(b.parts.Config, disk.OS(data), now.Now())
+	account, err := ReadAccount(b.parts, now.Now())
 	if err != nil || account.Reports != 4 || account.SpentInPeriod != "2" || account.LeftInPeriod != "1" {
 		t.Errorf("%+v, %v", account, err)
 	}

@@ -27,6 +27,7 @@ type Config struct {
 	Device      string
 	Attributes  map[string]string
 	Data        string // folder of ledger and spool
+	Witness     string // folder of the ledger's second anchor, or empty
 	SpoolBytes  int64
 	SpoolDrop   spool.Policy
 	HelloEvery  time.Duration
@@ -67,6 +68,7 @@ type document struct {
 	Device      string            `yaml:"device"`
 	Attributes  map[string]string `yaml:"attributes"`
 	Data        string            `yaml:"data"`
+	Witness     string            `yaml:"witness"`
 	Interval    string            `yaml:"interval"`
 	Hello       string            `yaml:"hello"`
 	Spool       struct {
@@ -160,7 +162,7 @@ func (r *reader) fault(path, format string, a ...any) {
 func (r *reader) config(d *document) Config {
 	c := Config{
 		Server: d.Server, Credentials: r.path(d.Credentials), CA: r.path(d.CA), Device: d.Device,
-		Attributes: d.Attributes, Data: r.path(d.Data),
+		Attributes: d.Attributes, Data: r.path(d.Data), Witness: r.path(d.Witness),
 		HelloEvery: r.duration("hello", d.Hello, helloDefault, helloLeast),
 	}
 	if d.Server == "" {
@@ -171,6 +173,9 @@ func (r *reader) config(d *document) Config {
 	}
 	if d.Data == "" {
 		r.fault("data", "is missing; name a folder that survives restarts, e.g. /var/lib/quadrat-edge")
+	}
+	if c.Witness != "" && c.Witness == c.Data {
+		r.fault("witness", "must be another folder than data, one that a backup of data doesn't restore")
 	}
 	if len(d.Attributes) > attributesMost {
 		r.fault("attributes", "has %d entries, at most %d are allowed", len(d.Attributes), attributesMost)

@@ -83,7 +83,7 @@ func TestKill9(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	account, err := ReadAccount(config, disk.OS(data), time.Now())
+	account, err := ReadAccount(Parts{Config: config, Data: disk.OS(data)}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,30 +53,36 @@ func overwrite(folder disk.Folder, content []byte) error {
 
 // recallPlans takes in the plans of the file, if there is one that can be read.
 func (c *Collector) recallPlans() {
-	f, err := c.parts.Data.Open(planFile, false)
-	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
-			c.parts.Log.Warn("plans not read", "error", err)
-		}
+	reply, err := readPlans(c.parts.Data)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return
-	}
-	content, err := disk.ReadAll(f)
-	if err = errors.Join(err, f.Close()); err != nil {
-		c.parts.Log.Warn("plans not read", "error", err)
-		return
-	}
-	const head = len(planMagic) + crc32.Size
-	if len(content) < head || string(content[:len(planMagic)]) != planMagic ||
-		binary.LittleEndian.Uint32(content[len(planMagic):]) != crc32.Checksum(content[head:], castagnoli) {
-		c.parts.Log.Warn("plans not read: the file is damaged")
-		return
-	}
-	reply, err := wire.DecodeHelloReply(content[head:])
-	if err != nil {
+	case err != nil:
 		c.parts.Log.Warn("plans not read", "error", err)
 		return
 	}
 	if _, err := c.ApplyReply(&reply); err != nil {
 		c.parts.Log.Warn("plans not taken", "error", err)
 	}
+}
+
+// errPlans says that the file of plans isn't one.
+var errPlans = errors.New("the file is damaged")
+
+// readPlans reads the file of plans.
+func readPlans(folder disk.Folder) (reply wire.HelloReply, err error) {
+	f, err := folder.Open(planFile, false)
+	if err != nil {
+		return reply, err
+	}
+	content, err := disk.ReadAll(f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return reply, err
+	}
+	const head = len(planMagic) + crc32.Size
+	if len(content) < head || string(content[:len(planMagic)]) != planMagic ||
+		binary.LittleEndian.Uint32(content[len(planMagic):]) != crc32.Checksum(content[head:], castagnoli) {
+		return reply, errPlans
+	}
+	return wire.DecodeHelloReply(content[head:])
 }

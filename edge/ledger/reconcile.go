@@ -96,21 +96,22 @@ func Inspect(c Config) (Account, error) {
 	}
 	// The anchors first: a collector that works meanwhile can only put the log further ahead of them.
 	var anchors [][]byte
+	anchored := false
 	for _, folder := range folders {
 		stored, err := read(folder, AnchorName)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return Account{}, err
 		}
-		anchors = append(anchors, stored)
+		anchors, anchored = append(anchors, stored), anchored || err == nil
 	}
 	content, err := read(c.Folder, LogName)
 	if err != nil {
-		if anchors[0] != nil && errors.Is(err, fs.ErrNotExist) {
+		if anchored && errors.Is(err, fs.ErrNotExist) {
 			return Account{}, FaultMissing
 		}
 		return Account{}, err
 	}
-	if unborn(content) && anchors[0] != nil {
+	if unborn(content) && anchored {
 		return Account{}, FaultMissing
 	}
 	out, owner, err := replay(c.Device, c.Limits, content)

@@ -1,0 +1,114 @@
+package collector
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/quadrat-dev/quadrat/privacy"
+)
+
+// Print says it in words that the owner of a home understands.
+func (a Account) Print(w io.Writer) error {
+	out := &printer{w: w}
+	period := words(a.period)
+	out.line("Device %s, ledger since %s.", a.Device, a.Opened.Format(time.DateOnly))
+	out.line("")
+	out.line("Epsilon measures what somebody could learn about this device from its reports: 0 is nothing, 1 is little.")
+	out.line("")
+	out.line("Your limit:   epsilon %s in any %s", a.EpsilonPerPeriod, period)
+	out.line("Spent of it:  %s  %s  left now: %s", bar(a.spent, a.most), a.SpentInPeriod, a.LeftInPeriod)
+	switch {
+	case a.MoreAt == nil:
+		out.line("              Nothing was spent in the last %s.", period)
+	case a.MoreAt.Equal(*a.FullAt):
+		out.line("              All of it comes back on %s UTC.", stamp(a.FullAt))
+	default:
+		out.line("              Some of it comes back on %s UTC, all of it by %s UTC.", stamp(a.MoreAt), stamp(a.FullAt))
+	}
+	if a.Lifetime == "" {
+		out.line("For ever:     %s in %d reports; you set no limit", a.SpentInLifetime, a.Reports)
+	} else {
+		out.line("For ever:     %s of %s in %d reports, left: %s", a.SpentInLifetime, a.Lifetime, a.Reports, a.LeftInLifetime)
+	}
+	out.line("For experts:  rho %s in the fullest %s around now, %s for ever; delta 0; the unit is this device", a.RhoInPeriod, period, a.RhoInLifetime)
+	out.line("When a limit is reached the device stays silent. No server can raise a limit.")
+	if a.SilentUntil != nil {
+		out.line("")
+		out.line("The clock is behind the newest report: it was set back. The device is silent until %s UTC.", stamp(a.SilentUntil))
+	}
+	if out.err != nil {
+		return out.err
+	}
+	return a.printKappas(w)
+}
+
+func (a *Account) printKappas(w io.Writer) error {
+	out := &printer{w: w}
+	out.line("")
+	if len(a.Kappas) == 0 {
+		out.line("Nobody has asked yet.")
+		return out.err
+	}
+	out.line("Who asked (times are UTC):")
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	rows := &printer{w: table}
+	rows.line("  KAPPA\tASKS FOR\tA REPORT COSTS\tREPORTS\tEPSILON\tNEWEST WINDOW\tNOW")
+	for i := range a.Kappas {
+		k := &a.Kappas[i]
+		name, costs, newest := k.Ref, "", "never"
+		if k.Name != "" && k.Name != k.Ref {
+			name = k.Name + " (" + k.Ref + ")"
+		}
+		if k.PerReport != "" {
+			costs = fmt.Sprintf("%s, at most %s per %s", k.PerReport, k.PerPeriod, k.Period)
+		}
+		if k.Newest != nil {
+			newest = stamp(k.Newest)
+		}
+		if k.Ref == earlier {
+			newest = ""
+		}
+		rows.line("  %s\t%s\t%s\t%d\t%s\t%s\t%s", name, k.Asks, costs, k.Reports, k.Epsilon, newest, k.Standing)
+	}
+	if err := firstError(out.err, rows.err); err != nil {
+		return err
+	}
+	return table.Flush()
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func stamp(t *time.Time) string { return t.UTC().Format(time.DateTime) }
+
+// bar draws a part of a whole.
+func bar(part, whole privacy.Epsilon) string {
+	const width = 20
+	n := 0
+	if whole > 0 {
+		n = int((uint64(part)*width + uint64(whole) - 1) / uint64(whole))
+	}
+	n = min(n, width)
+	return "[" + strings.Repeat("#", n) + strings.Repeat(".", width-n) + "]"
+}
+
+// printer writes lines until one fails.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) line(format string, a ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format+"\n", a...)
+	}
+}
