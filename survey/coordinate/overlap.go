@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"math"
 
-	"gonum.org/v1/gonum/stat/distuv"
 
 	"github.com/quadrat-dev/quadrat/survey"
+	"github.com/quadrat-dev/quadrat/survey/interval"
 )
 
 // Overlap is what one stratum's panels of two windows have in common: the units that answered in both, whatever their domain,
@@ -81,7 +81,7 @@ func Between(scale Scale, first, second []survey.Sample, both []Overlap, confide
 func (c Change) finish(variance, confidence float64) (Change, error) {
 	c.VarianceSampling = variance - c.VariancePrivacy
 	c.StdError = math.Sqrt(variance)
-	half := c.StdError * distuv.StudentsT{Sigma: 1, Nu: c.DegreesOfFreedom}.Quantile((1+confidence)/2)
+	half := c.StdError * interval.TQuantile(confidence, c.DegreesOfFreedom)
 	c.Low, c.High = c.Value-half, c.Value+half
 	if width := c.High - c.Low; math.IsInf(width, 0) || math.IsNaN(width) {
 		return Change{}, &survey.Error{Code: survey.Range, Detail: "coordination: change"}

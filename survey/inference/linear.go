@@ -51,12 +51,11 @@ func (a *Analysis) domain(q Statistic, in []bool) ([]bool, int, error) {
 	}
 	kept, rows := make([]bool, len(q.Y)), 0
 	base := a.Design.Weights()
-	alone := q.X == nil && q.Noise == nil && q.XNoise == nil
 	for k := range kept {
 		if base[k] == 0 || (in != nil && !in[k]) {
 			continue
 		}
-		if x := q.Y[k]; alone && x-x == 0 { // finite
+		if q.plain(k) {
 			kept[k] = true
 			rows++
 			continue
@@ -76,6 +75,23 @@ func (a *Analysis) domain(q Statistic, in []bool) ([]bool, int, error) {
 		return nil, 0, &design.Error{Code: design.NoDomain}
 	}
 	return kept, rows, nil
+}
+
+// plain says quickly of most rows that nothing is wrong with them.
+func (q *Statistic) plain(k int) bool {
+	x := q.Y[k]
+	if q.X != nil {
+		x += q.X[k]
+	}
+	for _, noise := range [...][]float64{q.Noise, q.XNoise} {
+		if noise != nil {
+			if !(noise[k] >= 0) {
+				return false
+			}
+			x += noise[k]
+		}
+	}
+	return x-x == 0 // finite, and so is every part
 }
 
 // check says which column of row k is missing, if any, and refuses numbers that are none.

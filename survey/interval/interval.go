@@ -144,14 +144,6 @@ func ClopperPearson(x, n, confidence float64) (low, high float64) {
 	return low, high
 }
 
-// TQuantile returns the t that a two-sided interval needs.
-func TQuantile(confidence, degrees float64) float64 {
-	return -distuv.StudentsT{Sigma: 1, Nu: degrees}.Quantile((1 - confidence) / 2)
-}
-
-// ZQuantile returns the same for the normal distribution.
-func ZQuantile(confidence float64) float64 { return math.Sqrt2 * math.Erfinv(confidence) }
-
 // noisyWilson is the score interval for scores whose noise does not depend on p: all p with (value − p)² ≤ t²·V(p), where
 // V(p) = V̂ + A(p(1−p) − p̂(1−p̂)) and A·p̂(1−p̂) is the sampling part of V̂, A at most Kish's Σ a²(1−π). An end is cut at
 // 0 or 1 when the value lies on the feasible side of it, and the interval always holds the value.

@@ -1,4 +1,4 @@
-package survey
+package interval
 
 import (
 	"math"
@@ -13,11 +13,11 @@ func TestQuantiles(t *testing.T) {
 		1: 12.7062047361747, 2: 4.30265272974946, 4: 2.77644510519779, 14: 2.1447866879178,
 		39: 2.02269092003676, 197: 1.9720790337785, 1000.5: 1.96233789245935,
 	} {
-		if got := quantileT(0.95, df); !near(got, want, 1e-12, 0) {
+		if got := TQuantile(0.95, df); !near(got, want, 1e-12, 0) {
 			t.Errorf("t with %v degrees of freedom: %.15g, want %.15g", df, got, want)
 		}
 	}
-	if got := quantileZ(0.95); math.Abs(got-1.959963984540054) > 1e-13 {
+	if got := ZQuantile(0.95); math.Abs(got-1.959963984540054) > 1e-13 {
 		t.Errorf("z: %.16g", got)
 	}
 }
@@ -28,10 +28,10 @@ func TestQuantileTEqualsTheSearch(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		degrees := math.Exp(rapid.Float64Range(0, 25).Draw(t, "log degrees"))
 		confidence := rapid.Float64Range(0.001, 0.9999).Draw(t, "confidence")
-		got, want := quantileT(confidence, degrees), searchT((1-confidence)/2, degrees)
+		got, want := TQuantile(confidence, degrees), searchT((1-confidence)/2, degrees)
 		tolerance := 1e-9 * max(1, degrees/expansionDegrees)
 		if degrees > 1e6 {
-			want, tolerance = quantileZ(confidence), 1e-5
+			want, tolerance = ZQuantile(confidence), 1e-5
 		}
 		if !near(got, want, tolerance, 0.1) {
 			t.Fatalf("%v at %v degrees of freedom: %.15g, want %.15g", confidence, degrees, got, want)
@@ -39,11 +39,6 @@ func TestQuantileTEqualsTheSearch(t *testing.T) {
 	})
 }
 
-func BenchmarkMean(b *testing.B) {
-	strata := []Sample{stratum("a", 100, 1, 2, 3, 4, 5, 6), stratum("b", 50, 4, 5, 6, 9, 2)}
-	for b.Loop() {
-		if _, err := Mean(strata, 0.95); err != nil {
-			b.Fatal(err)
-		}
-	}
+func near(a, b, tolerance, scale float64) bool {
+	return math.Abs(a-b) <= tolerance*max(math.Abs(a), math.Abs(b), scale)
 }
