@@ -64,7 +64,8 @@ func (e *Estimate) score(strata []Sample, reports func(Sample) int64, size, scal
 // scoreFrom replaces the interval by the score interval, given Σ a²(1−π) and Σ a²σ² of the share.
 func (e *Estimate) scoreFrom(kish, noise, scale float64) {
 	p, total := e.Value/scale, e.StdError*e.StdError/(scale*scale)
-	a, bits := kish, max(0, p*(1-p))
+	// Outside [0, 1] p(1−p) is negative, and so much does V̂ fall short of the noise.
+	a, bits := kish, p*(1-p)
 	if bits > 0 {
 		a = max(0, total-noise) / bits
 		if noise > 0 {

@@ -148,7 +148,7 @@ func ClopperPearson(x, n, confidence float64) (low, high float64) {
 // V(p) = V̂ + A(p(1−p) − p̂(1−p̂)) and A·p̂(1−p̂) is the sampling part of V̂, A at most Kish's Σ a²(1−π). An end is cut at
 // 0 or 1 when the value lies on the feasible side of it, and the interval always holds the value.
 func noisyWilson(in Input, t float64) (low, high float64) {
-	p, bits := in.Value, max(0, in.Value*(1-in.Value))
+	p, bits := in.Value, in.Value*(1-in.Value) // negative outside [0, 1], where V̂ falls short of the noise
 	a := in.Kish
 	if bits > 0 {
 		a = min(max(0, in.Variance-in.Noise)/bits, in.Kish)
