@@ -28,6 +28,7 @@ func (r Range) value(u float64) float64 { return r.Low + u*(r.High-r.Low) }
 type EmpiricalBernstein struct {
 	support       Range
 	confidence    float64
+	varianceBest  float64
 	mixture       GammaExponential
 	count         int64
 	sum, variance float64
@@ -47,7 +48,7 @@ func NewEmpiricalBernstein(support Range, confidence, varianceBest float64) (*Em
 	if err != nil {
 		return nil, err
 	}
-	return &EmpiricalBernstein{support: support, confidence: confidence, mixture: m}, nil
+	return &EmpiricalBernstein{support: support, confidence: confidence, varianceBest: varianceBest, mixture: m}, nil
 }
 
 // Add takes a value; one outside the range is an error and is not counted.

@@ -147,6 +147,12 @@ type Betting struct {
 	required float64   // ln(2/α)
 }
 
+// The fewest and the most steps of a grid.
+const (
+	stepsLeast = 10
+	stepsMost  = 1 << 24
+)
+
 // NewBetting returns an empty stream with so many steps of the grid, at least 10; 1000 gives bounds to a thousandth of the
 // range.
 func NewBetting(p Plan, steps int) (*Betting, error) {
@@ -154,9 +160,8 @@ func NewBetting(p Plan, steps int) (*Betting, error) {
 	if err != nil {
 		return nil, err
 	}
-	const most = 1 << 24
-	if steps < 10 || steps > most {
-		return nil, invalid("want from 10 to %d steps, not %d", most, steps)
+	if steps < stepsLeast || steps > stepsMost {
+		return nil, invalid("want from %d to %d steps, not %d", stepsLeast, stepsMost, steps)
 	}
 	return &Betting{
 		stream: s, step: 1 / float64(steps), above: make([]float64, steps+1), below: make([]float64, steps+1),

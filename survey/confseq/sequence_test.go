@@ -39,31 +39,6 @@ func TestBoundariesGrowAndSolve(t *testing.T) {
 	})
 }
 
-func TestAsymptoticMergesExactly(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		values := rapid.SliceOfN(rapid.Float64Range(-100, 100), 3, 60).Draw(t, "values")
-		cut := rapid.IntRange(0, len(values)).Draw(t, "cut")
-		fill := func(xs []float64) Asymptotic {
-			a, err := NewAsymptotic(50)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, x := range xs {
-				if err := a.Add(x); err != nil {
-					t.Fatal(err)
-				}
-			}
-			return a
-		}
-		whole, left := fill(values), fill(values[:cut])
-		left.Merge(fill(values[cut:]))
-		if left.Count != whole.Count || math.Abs(left.Mean-whole.Mean) > 1e-10 ||
-			math.Abs(left.M2-whole.M2) > 1e-12*whole.M2+1e-9 {
-			t.Fatalf("%+v, want %+v", left, whole)
-		}
-	})
-}
-
 func TestIntervalsNeverWiden(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		values := rapid.SliceOfN(rapid.Float64Range(0, 1), 1, 50).Draw(t, "values")

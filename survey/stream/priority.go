@@ -27,13 +27,16 @@ func sum[T any](sample []Weighted[T], match func(T) bool) (total, variance float
 	return total, variance
 }
 
-// weightMost keeps sums and priorities of weights inside floating point.
-const weightMost = 1e280
+// weightLeast and weightMost keep sums and priorities of weights inside floating point.
+const (
+	weightLeast = 1e-280
+	weightMost  = 1e280
+)
 
 // checkWeight says whether the item counts; an item of weight 0 adds nothing to any sum and is passed over.
 func checkWeight(weight float64) (counts bool, err error) {
-	if !(weight >= 0 && weight <= weightMost) {
-		return false, invalid("want a weight from 0 to %g, not %g", float64(weightMost), weight)
+	if weight != 0 && !(weight >= weightLeast && weight <= weightMost) {
+		return false, invalid("want a weight of 0, or from %g to %g, not %g", float64(weightLeast), float64(weightMost), weight)
 	}
 	return weight > 0, nil
 }
