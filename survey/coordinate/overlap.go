@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 
-
 	"github.com/quadrat-dev/quadrat/survey"
 	"github.com/quadrat-dev/quadrat/survey/interval"
 )
