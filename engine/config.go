@@ -59,7 +59,7 @@ type Config struct {
 	Tolerance time.Duration
 	// ReviseAfter is how long late reports are gathered before a result is revised. Default: 1 s.
 	ReviseAfter time.Duration
-	// ResponseFloor is the response rate below which a result carries a warning. Default: 0.5.
+	// ResponseFloor is the response rate below which a result carries a warning; below 0 for no warnings. Default: 0.5.
 	ResponseFloor float64
 	// ChangeAnswers is how many single answers of closed windows of a FIXED kappa are kept, so that late reports revise the
 	// change to the window after theirs; those that the next windows are compared with always are. Default: 262,144.
@@ -120,13 +120,13 @@ func (c Config) withDefaults() Config {
 func (c Config) Validate() error {
 	var faults []error
 	for fault, broken := range map[string]bool{
-		"no JetStream":                   c.JetStream == nil,
-		"no frames":                      c.Frames == nil,
-		"no sink":                        c.Sink == nil,
-		"no folder":                      c.Folder == "",
-		"a negative duration":            min(c.Retention, c.Tolerance, c.ReviseAfter, c.CheckpointEvery) < 0,
-		"a negative bound":               min(c.CheckpointReports, c.QueueMessages, c.RecordRows, c.ChangeAnswers) < 0,
-		"response floor outside 0 and 1": !(c.ResponseFloor >= 0 && c.ResponseFloor <= 1),
+		"no JetStream":             c.JetStream == nil,
+		"no frames":                c.Frames == nil,
+		"no sink":                  c.Sink == nil,
+		"no folder":                c.Folder == "",
+		"a negative duration":      min(c.Retention, c.Tolerance, c.ReviseAfter, c.CheckpointEvery) < 0,
+		"a negative bound":         min(c.CheckpointReports, c.QueueMessages, c.RecordRows, c.ChangeAnswers) < 0,
+		"a response floor above 1": !(c.ResponseFloor <= 1),
 	} {
 		if broken {
 			faults = append(faults, errors.New("engine config: "+fault))

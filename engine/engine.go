@@ -85,6 +85,26 @@ func (e *Engine) Apply(record *quadratv1.KappaRecord) error {
 	return nil
 }
 
+// Check tells what Apply would fail with, and changes nothing.
+func (e *Engine) Check(record *quadratv1.KappaRecord) error {
+	if record.GetDeleted() != nil {
+		return nil
+	}
+	ref := record.GetKappa().GetRef()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var err error
+	if k, known := e.kappas[ref]; known {
+		err = (&kappa{ref: k.ref, plans: k.plans}).revise(record)
+	} else {
+		_, err = newKappa(record)
+	}
+	if err != nil {
+		return fmt.Errorf("kappa %s: %w", ref, err)
+	}
+	return nil
+}
+
 // Remove forgets a kappa: its open windows never close. What the sink holds of it stays.
 func (e *Engine) Remove(ref string) {
 	e.mu.Lock()

@@ -24,6 +24,7 @@ const allCells = -1
 func (k *kappa) estimate(w *window, responseFloor float64) []*quadratv1.Result {
 	domains := len(w.layout.cells) + 1
 	out := make([]*quadratv1.Result, 0, len(w.plan.statistics)*domains)
+	moved := k.moved(w)
 	for s := range w.plan.statistics {
 		if w.plan.statistics[s].part == denominator {
 			continue // stands in the result of its numerator
@@ -46,6 +47,7 @@ func (k *kappa) estimate(w *window, responseFloor float64) []*quadratv1.Result {
 			if compared != nil && err == nil {
 				r.Change = compared.change(w, domain)
 			}
+			r.Warnings = append(r.Warnings, moved...)
 			if lost && err == nil {
 				r.Warnings = append(r.Warnings, w.lostChange())
 			}
@@ -178,8 +180,8 @@ func (w *window) fill(r *quadratv1.Result, statistic int, e survey.Estimate, not
 		r.Warnings = append(r.Warnings, e.Warnings...)
 	}
 	if r.GetPanel() > 0 && r.GetResponseRate() < responseFloor {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("low response: %.0f %% of the devices that were due answered",
-			100*r.GetResponseRate()))
+		r.Warnings = append(r.Warnings, fmt.Sprintf(
+			"low response: %.3g %% of the devices that were due answered, below the floor of %.3g %%", 100*r.GetResponseRate(), 100*responseFloor))
 	}
 	if s := &w.plan.statistics[statistic]; !s.exact {
 		r.Warnings = append(r.Warnings, "the noise variance of "+s.mechanism+" is an upper bound; the interval may be too wide")

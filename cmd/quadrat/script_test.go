@@ -105,7 +105,12 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "quadrat", args[2:]...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = ts.MkAbs("."), out, out
-	cmd.Env = append(os.Environ(), "QUADRAT_SERVER="+ts.Getenv("QUADRAT_SERVER"), "QUADRAT_HTTP="+ts.Getenv("QUADRAT_HTTP"))
+	cmd.Env = os.Environ()
+	for _, name := range []string{"QUADRAT_SERVER", "QUADRAT_HTTP", "QUADRAT_RESPONSE_FLOOR"} {
+		if value := ts.Getenv(name); value != "" {
+			cmd.Env = append(cmd.Env, name+"="+value)
+		}
+	}
 	err = cmd.Run()
 	var failed *exec.ExitError
 	if err != nil && !errors.As(err, &failed) {

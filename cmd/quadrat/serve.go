@@ -20,6 +20,7 @@ type serveCmd struct {
 	NATSListen string  `name:"nats-listen" help:"Address of the embedded broker; 127.0.0.1:4222 without --nats." env:"QUADRAT_NATS_LISTEN" placeholder:"ADDR"`
 	NATS       string  `name:"nats" help:"URL of an outside broker to use in place of the embedded one." env:"QUADRAT_NATS" placeholder:"URL"`
 	TokenFile  string  `help:"File with the bearer token that callers must show; needed beyond loopback." env:"QUADRAT_TOKEN_FILE" type:"path" placeholder:"FILE"`
+	Floor      float64 `name:"response-floor" help:"Response rate below which results carry a warning, between 0 and 1; 0 for no warnings." default:"0.5" env:"QUADRAT_RESPONSE_FLOOR"`
 	Speed      float64 `help:"Run the server's clock so many times as fast, for test fleets only." default:"1" env:"QUADRAT_SPEED"`
 	LogLevel   string  `help:"What to log: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"QUADRAT_LOG_LEVEL"`
 	Format     string  `help:"How to print the addresses: json or table." enum:"json,table" default:"json"`
@@ -73,6 +74,12 @@ func (c *serveCmd) config(t *terminal) (server.Config, error) {
 	}
 	if c.Speed != 1 {
 		config.Clock = clock.NewScaled(time.Now(), c.Speed)
+	}
+	if !(c.Floor >= 0 && c.Floor <= 1) {
+		return server.Config{}, &usageError{"--response-floor: at least 0, and at most 1"}
+	}
+	if config.ResponseFloor = c.Floor; c.Floor == 0 {
+		config.ResponseFloor = -1 // its 0 stands for the default
 	}
 	if c.TokenFile != "" {
 		var err error

@@ -41,6 +41,8 @@ type Config struct {
 	Entropy io.Reader
 	// Retention is how long results can be revised and deleted kappas are remembered; 0 for seven days.
 	Retention time.Duration
+	// ResponseFloor is the response rate below which results carry a warning; 0 for 0.5, below 0 for no warnings.
+	ResponseFloor float64
 	// Logger takes what the server has to say; nil for silence.
 	Logger *slog.Logger
 }
@@ -91,6 +93,9 @@ func (c Config) Validate() error {
 	}
 	if c.Retention < 0 {
 		faults = append(faults, errors.New("retention: must be above zero"))
+	}
+	if !(c.ResponseFloor <= 1) {
+		faults = append(faults, errors.New("--response-floor: at least 0, and at most 1"))
 	}
 	if c.Token == "" {
 		faults = append(faults, openBind("--http", c.HTTP), openBind("--grpc", c.GRPC))

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,6 +24,9 @@ func TestValidate(t *testing.T) {
 		{server.Config{Data: "d", NATSListen: ":4222", Token: token}, []string{"--nats-listen :4222"}},
 		{server.Config{Data: "d", NATSListen: "127.0.0.1:0", NATS: "nats://x"}, []string{"--nats and --nats-listen"}},
 		{server.Config{Data: "d", Retention: -1}, []string{"retention"}},
+		{server.Config{Data: "d", ResponseFloor: 1.01}, []string{"--response-floor"}},
+		{server.Config{Data: "d", ResponseFloor: math.NaN()}, []string{"--response-floor"}},
+		{server.Config{Data: "d", ResponseFloor: -1}, nil},
 	} {
 		err := c.config.Validate()
 		if (err != nil) != (c.faults != nil) {

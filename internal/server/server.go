@@ -170,7 +170,8 @@ func (s *Server) restore(ctx context.Context) error {
 	}
 	s.engine, err = engine.New(engine.Config{
 		JetStream: s.broker.JetStream(), Frames: s.devices, Sink: s.store, Folder: filepath.Join(s.config.Data, "engine"),
-		Settle: s.frames.Flush, Clock: s.config.Clock, Retention: s.config.Retention, Registerer: s.registry, Log: s.log,
+		Settle: s.frames.Flush, Clock: s.config.Clock, Retention: s.config.Retention, ResponseFloor: s.config.ResponseFloor,
+		Registerer: s.registry, Log: s.log,
 	})
 	return err
 }
