@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"fmt"
 	"slices"
 	"time"
 )
@@ -24,8 +23,7 @@ func (k *kappa) moved(w *window) []string {
 		return nil
 	}
 	start, _ := w.plan.span(until)
-	return []string{fmt.Sprintf("panel redrawn in this lap: devices that moved may be silent until %s",
-		time.UnixMilli(start).UTC().Format(time.RFC3339))}
+	return []string{"panel redrawn in this lap: devices that moved may be silent until " + time.UnixMilli(start).UTC().Format(time.RFC3339)}
 }
 
 // redrawn tells whether devices may have moved from one revision to the next.

@@ -26,8 +26,11 @@ func TestLowResponseNamesRateAndFloor(t *testing.T) {
 		floor float64
 		want  string
 	}{
-		{0, ""}, {0.7, ""}, {0.8, "low response: 75 % of the devices that were due answered, below the floor of 80 %"},
-		{1, "low response: 75 % of the devices that were due answered, below the floor of 100 %"}, {-1, ""},
+		{0, ""},
+		{0.7, ""},
+		{0.8, "low response: 75 % of the devices that were due answered, below the floor of 80 %"},
+		{1, "low response: 75 % of the devices that were due answered, below the floor of 100 %"},
+		{-1, ""},
 	} {
 		w := newWorld(t, 31)
 		w.populate(100)

@@ -25,8 +25,11 @@ func (t *terminal) printPlan(p *quadratv1.Plan) error {
 		fmt.Fprintf(w, "a device gives\t%.4g reports, %.4g bytes, epsilon %.4g in a day\n",
 			p.GetReportsPerDeviceDay(), p.GetBytesPerDeviceDay(), p.GetEpsilonPerDeviceDay())
 		for _, s := range p.GetStatistics() {
-			fmt.Fprintf(w, "%s\t± %.4g at confidence %g from %.4g reports (%s)\n",
-				s.GetName(), s.GetMargin(), p.GetConfidence(), s.GetPanel(), s.GetMechanism())
+			margin := "no interval expected"
+			if s.Margin != nil {
+				margin = fmt.Sprintf("± %.4g at confidence %g", s.GetMargin(), p.GetConfidence())
+			}
+			fmt.Fprintf(w, "%s\t%s from %.4g reports (%s)\n", s.GetName(), margin, s.GetPanel(), s.GetMechanism())
 			for _, c := range s.GetCells() {
 				fmt.Fprintf(w, "  %s\t%s\n", cellName(c.GetCell()), cellMargin(c))
 			}
@@ -38,7 +41,7 @@ func (t *terminal) printPlan(p *quadratv1.Plan) error {
 }
 
 func cellMargin(c *quadratv1.CellView) string {
-	if c.GetMargin() == 0 {
+	if c.Margin == nil {
 		return fmt.Sprintf("too few reports for an interval (%.3g expected of %d devices)", c.GetPanel(), c.GetPopulation())
 	}
 	return fmt.Sprintf("± %.4g from %.4g reports of %d devices", c.GetMargin(), c.GetPanel(), c.GetPopulation())

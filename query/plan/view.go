@@ -86,18 +86,28 @@ func (d *design) privacy() *quadratv1.Privacy {
 func (d *design) statisticView(i int, panels []float64) *quadratv1.StatisticView {
 	n := d.each(panels)
 	a := d.answers[i]
-	margin, reports := d.margin(i, whole, n)
+	margin, reports := d.interval(i, whole, n)
 	out := &quadratv1.StatisticView{
 		Name: d.q.asked[i].stat.Name(), Mechanism: a.mechanism, Panel: reports, Margin: margin,
 		AssumedStdDev: d.overallSpread(i), NoiseStdDev: math.Sqrt(a.noise),
 	}
 	for _, c := range d.shown() {
-		m, r := d.margin(i, c, n)
+		m, r := d.interval(i, c, n)
 		out.Cells = append(out.Cells, &quadratv1.CellView{
 			Cell: d.cells[c].values, Population: uint32(d.cells[c].size), Panel: r, Margin: m,
 		})
 	}
 	return out
+}
+
+// interval is margin for the view: nil when there will be no interval, which a margin of 0 can also stand for where all devices
+// answer without noise.
+func (d *design) interval(i, c int, n []float64) (margin *float64, reports float64) {
+	half, reports := d.margin(i, c, n)
+	if half == 0 && (d.q.asked[i].part != "" || !d.variance(i, c, n).known) {
+		return nil, reports
+	}
+	return &half, reports
 }
 
 // overallSpread is the root mean square of the strata's supposed standard deviations, weighted by their devices.

@@ -26,7 +26,7 @@ type Draft struct {
 	Revision uint32                  // from 1; 0 for a plan that is only explained
 	Now      time.Time               // the revision is in force from the next window on
 	Previous *quadratv1.PlanRevision // the revision before it; nil for the first
-	Known    []Known                 // what running kappas tell about spreads; for a first plan only
+	Known    []Known                 // what results tell about spreads; the last that fits counts
 }
 
 // Planner turns scripts into plans over the fleet as it is. It is safe for use by many goroutines.
@@ -42,9 +42,10 @@ type Planner interface {
 	Where(text string) (*attr.Predicate, error)
 }
 
-// Engine computes. Apply takes a new or changed kappa, and Remove forgets one; both are safe for use by many goroutines
-// and may be repeated.
+// Engine computes. Apply takes a new or changed kappa, and Remove forgets one; Check tells what Apply would fail with. All are
+// safe for use by many goroutines and may be repeated.
 type Engine interface {
+	Check(record *quadratv1.KappaRecord) error
 	Apply(record *quadratv1.KappaRecord) error
 	Remove(ref string)
 	// Checkpoint returns once everything that was counted is on disk.

@@ -76,6 +76,9 @@ func (s *Service) present(name string, r *quadratv1.PutKappaRequest) (*quadratv1
 		kappa := d.record.GetKappa()
 		same := sameQuestion(kappa, r.GetScript(), r.GetParams())
 		if kappa.GetName() == name || name == "" && same {
+			if d.failed() {
+				return nil, errFailed(kappa)
+			}
 			if !same {
 				return nil, &Error{Code: Exists, Message: fmt.Sprintf(
 					"the name %q belongs to kappa %s with another script or other parameters; delete it first, or take another name",
@@ -150,6 +153,10 @@ func (s *Service) publish(ctx context.Context, record *quadratv1.KappaRecord, re
 	revision.Device.PlanSetVersion = version
 	postpone(revision, s.cfg.Clock.Now())
 	record = withRevision(record, revision, s.cfg.Clock.Now(), s.cfg)
+	// A record that the engine refuses must not be found at the next start.
+	if err := s.cfg.Engine.Check(record); err != nil {
+		return nil, fmt.Errorf("kappa %s: %w", record.GetKappa().GetRef(), err)
+	}
 	if err := s.store.save(ctx, record); err != nil {
 		return nil, err
 	}
@@ -212,7 +219,7 @@ func (s *Service) UpdateKappa(ctx context.Context, r *quadratv1.UpdateKappaReque
 	}
 	s.deploy.Lock()
 	defer s.deploy.Unlock()
-	record, err := s.find(r.GetRef())
+	record, err := s.working(r.GetRef())
 	if err != nil {
 		return nil, err
 	}
@@ -248,7 +255,9 @@ func (s *Service) UpdateKappa(ctx context.Context, r *quadratv1.UpdateKappaReque
 // could not carry any more must fall silent when it is told to.
 func (s *Service) changed(ctx context.Context, record *quadratv1.KappaRecord, params map[string]float64, pause bool) (*quadratv1.PlanRevision, error) {
 	if !pause || !maps.Equal(params, record.GetKappa().GetParams()) {
-		return s.draw(ctx, s.nextDraft(record, params))
+		draft := s.nextDraft(record, params)
+		draft.Known = s.knownBefore(record)
+		return s.draw(ctx, draft)
 	}
 	revision := proto.CloneOf(latest(record))
 	revision.Device.Revision++

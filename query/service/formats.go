@@ -39,13 +39,13 @@ func accepted(r *http.Request) string {
 func (s *Service) getResults(w http.ResponseWriter, r *http.Request, path map[string]string) {
 	w.Header().Set("Vary", "Accept")
 	media := accepted(r)
-	if media == mediaEvents {
-		s.events(w, r, path["ref"])
-		return
-	}
 	request, err := resultsRequest(r, path["ref"])
 	if err != nil {
 		s.writeError(w, r, err)
+		return
+	}
+	if media == mediaEvents {
+		s.events(w, r, path["ref"])
 		return
 	}
 	reply, err := s.GetResults(r.Context(), request)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -38,6 +39,8 @@ type planner struct {
 	population uint32
 	stale      string // what Redraw answers
 	refuses    bool   // every plan is infeasible
+	statistic  *quadratv1.StatisticPlan
+	supposed   float64 // its standard deviation in every plan
 	drafts     []service.Draft
 }
 
@@ -59,14 +62,33 @@ func (p *planner) Plan(_ context.Context, d service.Draft) (*quadratv1.PlanRevis
 		return nil, &plan.Infeasible{Reason: "too few devices", BestMargin: 0.5, BestPanel: 200, Options: []string{"a longer window"}}
 	}
 	from := d.Now.UnixMilli()/windowMs + 1
-	return &quadratv1.PlanRevision{
+	revision := &quadratv1.PlanRevision{
 		Device: &quadratv1.DevicePlan{
 			Ref: d.Ref, Name: d.Name, Revision: d.Revision, FromWindow: from, WindowMs: windowMs, Salt: d.Salt, LapWindows: 60,
 		},
 		Plan: &quadratv1.Plan{
 			Name: d.Name, Revision: d.Revision, Population: p.population, From: timestamppb.New(time.UnixMilli(from * windowMs)),
 		},
-	}, nil
+	}
+	if p.statistic != nil {
+		revision.Device.Statistics = []*quadratv1.StatisticPlan{p.statistic}
+		revision.Plan.Statistics = []*quadratv1.StatisticView{{Name: p.statistic.GetName(), AssumedStdDev: p.supposed}}
+	}
+	return revision, nil
+}
+
+// tell gives every plan a statistic and what it supposes of it.
+func (p *planner) tell(statistic *quadratv1.StatisticPlan, supposed float64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.statistic, p.supposed = statistic, supposed
+}
+
+// newest is the draft that was planned last.
+func (p *planner) newest() service.Draft {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.drafts[len(p.drafts)-1]
 }
 
 func (p *planner) Redraw(service.Draft) (string, error) {
@@ -99,9 +121,29 @@ type engine struct {
 	mu      sync.Mutex // guards kappas
 	kappas  map[string]*quadratv1.KappaRecord
 	applied chan *quadratv1.KappaRecord
+	refuses string // the reference, or the name, of a kappa that can't be run
+}
+
+// Check fails for the kappa that can't be run.
+func (e *engine) Check(r *quadratv1.KappaRecord) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if k := r.GetKappa(); e.refuses != "" && (k.GetRef() == e.refuses || k.GetName() == e.refuses) {
+		return errors.New("kind \"mode\" can't be run")
+	}
+	return nil
+}
+
+func (e *engine) refuse(name string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.refuses = name
 }
 
 func (e *engine) Apply(r *quadratv1.KappaRecord) error {
+	if err := e.Check(r); err != nil {
+		return err
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.kappas[r.GetKappa().GetRef()] = proto.CloneOf(r)

@@ -40,6 +40,7 @@ func (s *Service) Handler() (http.Handler, error) {
 		{http.MethodPut, "/kappa", s.putKappa},
 		{http.MethodPost, "/explain", s.explain},
 		{http.MethodGet, "/kappa/{ref}", s.getResults},
+		{http.MethodPost, "/kappa/{ref}", s.update},
 		{http.MethodGet, "/kappa/{ref}/export", s.export},
 	} {
 		if err := gateway.HandlePath(route.method, route.path, route.handle); err != nil {
@@ -182,6 +183,10 @@ func (s *Service) writeGatewayError(_ context.Context, _ *runtime.ServeMux, _ ru
 // writeRoutingError is how the gateway answers a request that no call matches: with the code that HTTP has for it.
 func (s *Service) writeRoutingError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int) {
 	message := strings.ToLower(http.StatusText(code))
+	if allowed := s.allowed(r.URL.Path); len(allowed) > 0 {
+		code = http.StatusMethodNotAllowed // also where the gateway has no call of another method for it
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+	}
 	switch code {
 	case http.StatusNotFound:
 		s.writeStatus(w, r, status.New(codes.NotFound, message), code)

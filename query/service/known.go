@@ -29,21 +29,48 @@ func (s *Service) known() []Known {
 	s.mu.RUnlock()
 	var out []Known
 	for ref, revision := range revisions {
-		device := revision.GetDevice()
-		length := time.Duration(device.GetWindowMs()) * time.Millisecond
-		entries, _ := s.results.since(Span{Ref: ref, Since: s.cfg.Clock.Now().Add(-(knownWindows + 2) * length)})
-		noise := map[string]float64{}
-		for _, view := range revision.GetPlan().GetStatistics() {
-			noise[view.GetName()] = view.GetNoiseStdDev()
+		out = append(out, s.measured(ref, revision)...)
+	}
+	return out
+}
+
+// knownBefore is what a kappa's own plan and results tell for its next revision: what its plan supposed, and behind it
+// what was measured since. So a plan that is drawn again does not fall back to what nobody knew at first.
+func (s *Service) knownBefore(record *quadratv1.KappaRecord) []Known {
+	revision := latest(record)
+	var out []Known
+	supposed := map[string]float64{}
+	for _, view := range revision.GetPlan().GetStatistics() {
+		supposed[view.GetName()] = view.GetAssumedStdDev()
+	}
+	for _, statistic := range revision.GetDevice().GetStatistics() {
+		if sd := supposed[statistic.GetName()]; sd > 0 { // a part of a ratio has no view of its own
+			out = append(out, Known{Capability: revision.GetDevice().GetCapability(), Statistic: statistic, StdDev: sd})
 		}
-		for _, statistic := range device.GetStatistics() {
-			sigma, told := noise[statistic.GetName()]
-			if !told {
-				continue // a part of a ratio has no result of its own
-			}
-			if sd, ok := spreadOf(entries, statistic, device.GetRevision(), sigma); ok {
-				out = append(out, Known{Capability: device.GetCapability(), Statistic: statistic, StdDev: sd})
-			}
+	}
+	for _, r := range record.GetRevisions() { // oldest first: the newest measurement counts
+		out = append(out, s.measured(record.GetKappa().GetRef(), r)...)
+	}
+	return out
+}
+
+// measured is what the newest results of one revision of a kappa tell.
+func (s *Service) measured(ref string, revision *quadratv1.PlanRevision) []Known {
+	var out []Known
+	device := revision.GetDevice()
+	length := time.Duration(device.GetWindowMs()) * time.Millisecond
+	entries, _ := s.results.since(Span{Ref: ref, Since: s.cfg.Clock.Now().Add(-(knownWindows + 2) * length)})
+	noise := map[string]float64{}
+	for _, view := range revision.GetPlan().GetStatistics() {
+		noise[view.GetName()] = view.GetNoiseStdDev()
+	}
+	for _, statistic := range device.GetStatistics() {
+		sigma, told := noise[statistic.GetName()]
+		if !told {
+			continue // a part of a ratio has no result of its own
+		}
+		if sd, ok := spreadOf(entries, statistic, device.GetRevision(), sigma); ok {
+			out = append(out, Known{Capability: device.GetCapability(), Statistic: statistic, StdDev: sd})
 		}
 	}
 	return out
@@ -93,6 +120,20 @@ func pilot(known []Known, p *quadratv1.DevicePlan) map[string]map[string]float64
 		}
 	}
 	return out
+}
+
+// learned is a pilot without what the plan supposes anyway, so that a supposition that was passed on does not pass for knowledge.
+func learned(pilot map[string]map[string]float64, p *quadratv1.Plan) map[string]map[string]float64 {
+	for _, view := range p.GetStatistics() {
+		sd, supposed := pilot[view.GetName()][plan.AnyStratum], view.GetAssumedStdDev()
+		if math.Abs(sd-supposed) <= 1e-9*supposed {
+			delete(pilot, view.GetName())
+		}
+	}
+	if len(pilot) == 0 {
+		return nil
+	}
+	return pilot
 }
 
 // alike tells whether one device's summary has the same spread for two statistics: the same reading and summary, within

@@ -61,7 +61,7 @@ func (p *FleetPlanner) Plan(ctx context.Context, d Draft) (*quadratv1.PlanRevisi
 	if err != nil {
 		return nil, err
 	}
-	if options.Pilot = pilot(d.Known, revision.GetDevice()); options.Pilot != nil {
+	if options.Pilot = learned(pilot(d.Known, revision.GetDevice()), revision.GetPlan()); options.Pilot != nil {
 		if revision, err = plan.Build(s, members, options); err != nil {
 			return nil, err
 		}

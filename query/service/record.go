@@ -15,6 +15,7 @@ const (
 	running = "running"
 	waiting = "waiting" // no device in its frame yet
 	paused  = "paused"
+	failed  = "failed" // its record can't be read or run; only in memory
 )
 
 // latest is the newest revision, in force now or from the next window on.

@@ -10,6 +10,9 @@ import (
 // tend starts the loop that keeps a kappa's plan fitting its frame. The caller holds mu.
 func (s *Service) tend(ctx context.Context, ref string, d *deployed) {
 	ctx, d.stop = context.WithCancel(ctx)
+	if d.failed() {
+		return
+	}
 	s.tending.Go(func() {
 		for {
 			record, err := s.find(ref)
@@ -53,6 +56,7 @@ func (s *Service) redraw(ctx context.Context, ref string) error {
 	if err != nil || reason == "" {
 		return err
 	}
+	draft.Known = s.knownBefore(record)
 	revision, err := s.draw(ctx, draft)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package service
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -24,7 +25,8 @@ type Service struct {
 	results *index
 	metrics *metrics
 	openAPI []byte
-	caught  atomic.Bool // the stored results have been read
+	methods map[string][]string // of each path of openAPI
+	caught  atomic.Bool         // the stored results have been read
 
 	deploy sync.Mutex // held by whoever changes a kappa, from the plan to the broadcast
 
@@ -45,7 +47,8 @@ type deployed struct {
 }
 
 // New restores every kappa from the bucket PLANS, hands them to the engine, and serves nothing yet. It fails when the
-// bucket can't be read: a server that forgot a kappa would draw its panels anew.
+// bucket can't be read: a server that forgot a kappa would draw its panels anew. A single record that is broken, or that the
+// engine refuses, is logged and listed as failed; the others run.
 func New(ctx context.Context, cfg Config) (*Service, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -55,11 +58,15 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	methods, err := methodsOf(document)
+	if err != nil {
+		return nil, err
+	}
 	s := &Service{
-		cfg: cfg, store: store{kv: cfg.Plans}, results: newIndex(cfg.ResultsMax, cfg.WatchMax), openAPI: document,
+		cfg: cfg, methods: methods, store: store{kv: cfg.Plans}, results: newIndex(cfg.ResultsMax, cfg.WatchMax), openAPI: document,
 		live: map[string]*deployed{}, gone: map[string]*quadratv1.KappaRecord{},
 	}
-	records, version, err := s.store.load(ctx)
+	records, version, err := s.store.load(ctx, cfg.Logger)
 	if err != nil {
 		return nil, err
 	}
@@ -84,10 +91,37 @@ func (s *Service) restore(ctx context.Context, record *quadratv1.KappaRecord) er
 		s.gone[ref] = record
 		return nil
 	}
-	if err := s.cfg.Engine.Apply(record); err != nil {
-		return fmt.Errorf("kappa %s: %w", ref, err)
+	err := errBroken
+	if record.GetKappa().GetState() != failed {
+		err = s.cfg.Engine.Apply(record)
+	}
+	if err != nil {
+		s.cfg.Logger.Error("kappa can't be run; it is listed as failed", "ref", ref, "error", err)
+		record = proto.CloneOf(record)
+		record.Kappa.State = failed
+		s.live[ref] = &deployed{record: record}
 	}
 	return nil
+}
+
+// errBroken stands for a record whose fault was logged when it was read.
+var errBroken = errors.New("its record can't be read")
+
+// failed tells whether a kappa stands in the list only so that it can be seen and deleted.
+func (d *deployed) failed() bool { return d.record.GetKappa().GetState() == failed }
+
+func errFailed(k *quadratv1.Kappa) error {
+	return &Error{Code: Unavailable, Message: fmt.Sprintf(
+		"kappa %s has failed: its stored record can't be run, the server's log says why; delete it and deploy it again", k.GetRef())}
+}
+
+// working is find for who wants to change a kappa: one that has failed can only be deleted.
+func (s *Service) working(ref string) (*quadratv1.KappaRecord, error) {
+	record, err := s.find(ref)
+	if err == nil && record.GetKappa().GetState() == failed {
+		return nil, errFailed(record.GetKappa())
+	}
+	return record, err
 }
 
 // Run follows the stream of results and keeps every plan fitting its frame until ctx ends; then it waits for all that
@@ -208,6 +242,9 @@ func (s *Service) Since(version uint64) (plans []*quadratv1.DevicePlan, current 
 		version = 0
 	}
 	for ref, d := range s.live {
+		if d.failed() {
+			continue // nobody would count what devices say
+		}
 		live = append(live, ref)
 		revisions := d.record.GetRevisions()
 		from := inForce(revisions, windowAt(latest(d.record).GetDevice(), now))

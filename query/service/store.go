@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -25,8 +26,9 @@ const (
 // store keeps kappas and the version of the plan set in the bucket PLANS. What it has put is on disk.
 type store struct{ kv jetstream.KeyValue }
 
-// load reads all kappas and the current version.
-func (s store) load(ctx context.Context) ([]*quadratv1.KappaRecord, uint64, error) {
+// load reads all kappas and the current version. A record that is broken is logged and comes as a kappa that has failed, with
+// one empty revision.
+func (s store) load(ctx context.Context, log *slog.Logger) ([]*quadratv1.KappaRecord, uint64, error) {
 	keys, err := s.kv.ListKeys(ctx)
 	if err != nil {
 		return nil, 0, fmt.Errorf("plans: %w", err)
@@ -36,9 +38,18 @@ func (s store) load(ctx context.Context) ([]*quadratv1.KappaRecord, uint64, erro
 		if !strings.HasPrefix(key, keyPrefix) {
 			continue
 		}
-		record, err := s.record(ctx, key)
+		entry, err := s.kv.Get(ctx, key)
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, fmt.Errorf("plans: %s: %w", key, err)
+		}
+		record, err := readRecord(key, entry.Value())
+		if err != nil {
+			ref := strings.TrimPrefix(key, keyPrefix)
+			log.Error("kappa can't be read", "ref", ref, "error", err)
+			record = &quadratv1.KappaRecord{
+				Version: recordVersion, Kappa: &quadratv1.Kappa{Ref: ref, Name: ref, State: failed},
+				Revisions: []*quadratv1.PlanRevision{{Device: &quadratv1.DevicePlan{Ref: ref, WindowMs: 1}}},
+			}
 		}
 		records = append(records, record)
 	}
@@ -46,13 +57,10 @@ func (s store) load(ctx context.Context) ([]*quadratv1.KappaRecord, uint64, erro
 	return records, version, err
 }
 
-func (s store) record(ctx context.Context, key string) (*quadratv1.KappaRecord, error) {
-	entry, err := s.kv.Get(ctx, key)
-	if err != nil {
-		return nil, fmt.Errorf("plans: %s: %w", key, err)
-	}
+// readRecord decodes a value of the bucket and checks that it is what its key says.
+func readRecord(key string, value []byte) (*quadratv1.KappaRecord, error) {
 	record := &quadratv1.KappaRecord{}
-	if err := proto.Unmarshal(entry.Value(), record); err != nil {
+	if err := proto.Unmarshal(value, record); err != nil {
 		return nil, fmt.Errorf("plans: %s: %w", key, err)
 	}
 	if record.GetVersion() != recordVersion {

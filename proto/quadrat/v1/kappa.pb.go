@@ -238,7 +238,7 @@ type Kappa struct {
 	Script string `protobuf:"bytes,3,opt,name=script,proto3" json:"script,omitempty"`
 	// Values of its parameters.
 	Params map[string]float64 `protobuf:"bytes,4,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
-	// "running", "waiting" (no device in its frame yet) or "paused".
+	// "running", "waiting" (no device in its frame yet), "paused" or "failed" (its record can't be run; it can only be deleted).
 	State string `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`
 	// Current plan revision, from 1.
 	Revision uint32 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
@@ -1369,8 +1369,8 @@ type StatisticView struct {
 	Mechanism string `protobuf:"bytes,2,opt,name=mechanism,proto3" json:"mechanism,omitempty"`
 	// Devices that answer it in one window.
 	Panel float64 `protobuf:"fixed64,3,opt,name=panel,proto3" json:"panel,omitempty"`
-	// Half-width of the interval for the cell {}, in the statistic's unit.
-	Margin float64 `protobuf:"fixed64,4,opt,name=margin,proto3" json:"margin,omitempty"`
+	// Half-width of the interval for the cell {}, in the statistic's unit; absent when there will be none.
+	Margin *float64 `protobuf:"fixed64,4,opt,name=margin,proto3,oneof" json:"margin,omitempty"`
 	// Standard deviation of one summary that the prediction supposes.
 	AssumedStdDev float64 `protobuf:"fixed64,5,opt,name=assumed_std_dev,json=assumedStdDev,proto3" json:"assumed_std_dev,omitempty"`
 	// Standard deviation of the noise on one report.
@@ -1433,8 +1433,8 @@ func (x *StatisticView) GetPanel() float64 {
 }
 
 func (x *StatisticView) GetMargin() float64 {
-	if x != nil {
-		return x.Margin
+	if x != nil && x.Margin != nil {
+		return *x.Margin
 	}
 	return 0
 }
@@ -1469,8 +1469,8 @@ type CellView struct {
 	Population uint32 `protobuf:"varint,2,opt,name=population,proto3" json:"population,omitempty"`
 	// Reports expected in one window.
 	Panel float64 `protobuf:"fixed64,3,opt,name=panel,proto3" json:"panel,omitempty"`
-	// Half-width of the interval; 0 when there will be too few reports for one.
-	Margin        float64 `protobuf:"fixed64,4,opt,name=margin,proto3" json:"margin,omitempty"`
+	// Half-width of the interval; absent when there will be too few reports for one.
+	Margin        *float64 `protobuf:"fixed64,4,opt,name=margin,proto3,oneof" json:"margin,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1527,8 +1527,8 @@ func (x *CellView) GetPanel() float64 {
 }
 
 func (x *CellView) GetMargin() float64 {
-	if x != nil {
-		return x.Margin
+	if x != nil && x.Margin != nil {
+		return *x.Margin
 	}
 	return 0
 }
@@ -2593,25 +2593,27 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"population\x18\x02 \x01(\rR\n" +
 	"population\x12\x14\n" +
 	"\x05panel\x18\x03 \x01(\x01R\x05panel\x12\x1c\n" +
-	"\tcollapsed\x18\x04 \x03(\tR\tcollapsed\"\xe7\x01\n" +
+	"\tcollapsed\x18\x04 \x03(\tR\tcollapsed\"\xf7\x01\n" +
 	"\rStatisticView\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\tmechanism\x18\x02 \x01(\tR\tmechanism\x12\x14\n" +
-	"\x05panel\x18\x03 \x01(\x01R\x05panel\x12\x16\n" +
-	"\x06margin\x18\x04 \x01(\x01R\x06margin\x12&\n" +
+	"\x05panel\x18\x03 \x01(\x01R\x05panel\x12\x1b\n" +
+	"\x06margin\x18\x04 \x01(\x01H\x00R\x06margin\x88\x01\x01\x12&\n" +
 	"\x0fassumed_std_dev\x18\x05 \x01(\x01R\rassumedStdDev\x12\"\n" +
 	"\rnoise_std_dev\x18\x06 \x01(\x01R\vnoiseStdDev\x12*\n" +
-	"\x05cells\x18\a \x03(\v2\x14.quadrat.v1.CellViewR\x05cells\"\xc5\x01\n" +
+	"\x05cells\x18\a \x03(\v2\x14.quadrat.v1.CellViewR\x05cellsB\t\n" +
+	"\a_margin\"\xd5\x01\n" +
 	"\bCellView\x122\n" +
 	"\x04cell\x18\x01 \x03(\v2\x1e.quadrat.v1.CellView.CellEntryR\x04cell\x12\x1e\n" +
 	"\n" +
 	"population\x18\x02 \x01(\rR\n" +
 	"population\x12\x14\n" +
-	"\x05panel\x18\x03 \x01(\x01R\x05panel\x12\x16\n" +
-	"\x06margin\x18\x04 \x01(\x01R\x06margin\x1a7\n" +
+	"\x05panel\x18\x03 \x01(\x01R\x05panel\x12\x1b\n" +
+	"\x06margin\x18\x04 \x01(\x01H\x00R\x06margin\x88\x01\x01\x1a7\n" +
 	"\tCellEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc5\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\t\n" +
+	"\a_margin\"\xc5\x01\n" +
 	"\aPrivacy\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12\x1c\n" +
 	"\tmechanism\x18\x02 \x01(\tR\tmechanism\x12,\n" +
@@ -2856,6 +2858,8 @@ func file_quadrat_v1_kappa_proto_init() {
 	}
 	file_quadrat_v1_fleet_proto_init()
 	file_quadrat_v1_kappa_proto_msgTypes[10].OneofWrappers = []any{}
+	file_quadrat_v1_kappa_proto_msgTypes[21].OneofWrappers = []any{}
+	file_quadrat_v1_kappa_proto_msgTypes[22].OneofWrappers = []any{}
 	file_quadrat_v1_kappa_proto_msgTypes[26].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
