@@ -92,6 +92,15 @@ type tally struct {
 	t        *testing.T
 	id       string
 	compared int
+	keys     map[string]bool // "result key" of what was compared
+}
+
+// saw notes that a key of a result was compared.
+func (c *tally) saw(result, key string) {
+	if c.keys == nil {
+		c.keys = make(map[string]bool)
+	}
+	c.keys[result+" "+key] = true
 }
 
 func (c *tally) check(what string, got, want float64) {
@@ -122,6 +131,7 @@ func (r entry) compare(t *testing.T, tab table, f frames, c *tally) {
 		return
 	}
 	if r.Kind == "weights" {
+		c.saw(r.ID, "weights")
 		for i, w := range r.Weights {
 			c.check(fmt.Sprintf("weight %d", i+1), a.Weights()[i], w)
 		}
@@ -154,6 +164,7 @@ func (r entry) compare(t *testing.T, tab table, f frames, c *tally) {
 		t.Errorf("%s: %v", r.ID, err)
 		return
 	}
+	c.saw(r.ID, "vcov")
 	for i := range matrix {
 		for j := range i + 1 {
 			c.check(fmt.Sprintf("covariance %d,%d", i, j), matrix[i][j], r.VCov[i][j])
@@ -163,6 +174,9 @@ func (r entry) compare(t *testing.T, tab table, f frames, c *tally) {
 
 // result compares number i. A null standard error is a negative variance, which must be refused.
 func (r entry) result(c *tally, i int, e inference.Estimate, err error, ours bool, study inference.Study) {
+	c.saw(r.ID, "estimate")
+	c.saw(r.ID, "se")
+	c.saw(r.ID, "df")
 	if r.SE == nil {
 		c.compared++
 		if design.CodeOf(err) != design.Negative {
@@ -183,10 +197,12 @@ func (r entry) result(c *tally, i int, e inference.Estimate, err error, ours boo
 		if strings.Contains(r.ID, "strat_mean_api00_nofpc") { //nolint:misspell // R's name
 			deff = e.DesignEffectWR // the call asks for deff='replace'
 		}
+		c.saw(r.ID, "deff")
 		c.check("design effect", deff, r.Deff[i])
 	}
-	for _, ci := range []*bounds{r.CIT, r.CI} {
+	for key, ci := range map[string]*bounds{"ci95_t": r.CIT, "ci95": r.CI} {
 		if ci != nil && ours {
+			c.saw(r.ID, key)
 			c.check("low", e.Low, ci.Lower[i])
 			c.check("high", e.High, ci.Upper[i])
 		}
@@ -198,6 +214,7 @@ func (r entry) result(c *tally, i int, e inference.Estimate, err error, ours boo
 		if err != nil {
 			c.t.Errorf("%s: %v", r.ID, err)
 		}
+		c.saw(r.ID, "ci95_z")
 		c.check("z low", low, r.CIZ.Lower[i])
 		c.check("z high", high, r.CIZ.Upper[i])
 	}
@@ -224,6 +241,7 @@ func TestOracles(t *testing.T) {
 				}
 				r.compare(t, tab, framesOf(t, filepath.Dir(file)), c)
 			}
+			everyKey(t, text, c.keys)
 			t.Logf("compared %d numbers of %d results with R's survey", c.compared, len(oracle.Results))
 			if c.compared < want {
 				t.Errorf("compared %d numbers, want at least %d", c.compared, want)
