@@ -5,6 +5,10 @@ import (
 	"math"
 )
 
+// squaresLeast is the least number of reports that a variance is estimated from. Two scores always have the same squared
+// deviation from their mean, so that the variance would seem to be known without error; three are little better.
+const squaresLeast = 4
+
 // Powers is how the powers of a noisy score z follow the true value x, both on the scale of [Centre − Scale, Centre +
 // Scale] as [−1, 1]: E z = x, E z² = x² + Variance, E z³ = Third[0] x³ + Third[1] x and
 // E z⁴ = Fourth[0] x⁴ + Fourth[1] x² + Fourth[2]. Third[0] and Fourth[0] are positive. The zero value says that it isn't
@@ -33,7 +37,8 @@ type Powers struct {
 // says of the noise, and cut to [0, V̂]; when powers is the zero value, all of V̂ is put down to the noise.
 //
 // The interval is symmetric for the logarithm of the variance of the noisy scores, S² + σ², which is always positive: the
-// sampling distribution of a variance is skewed. Degrees of freedom and errors are those of [Mean].
+// sampling distribution of a variance is skewed. Degrees of freedom and errors are those of [Mean];
+// NoFreedom also stands for a domain with fewer than four reports, which tell nothing of the estimate's own error.
 func Variance(strata []Sample, powers Powers, confidence float64) (Estimate, error) {
 	kept, err := live(strata, confidence)
 	if err != nil {
@@ -102,8 +107,8 @@ func newSpread(strata []Sample) (spread, error) {
 		noise += w * each.Domain.Noise
 		own += w * w * each.Domain.Noise
 	}
-	if s.count < 2 {
-		return s, &Error{Code: NoFreedom, Detail: fmt.Sprintf("%d reports in the domain", s.count)}
+	if s.count < squaresLeast {
+		return s, &Error{Code: NoFreedom, Detail: fmt.Sprintf("%d reports in the domain, a variance needs %d", s.count, squaresLeast)}
 	}
 	s.factor = float64(s.count) / float64(s.count-1)
 	s.noise = s.factor * (noise - own)

@@ -72,9 +72,9 @@ func TestVarianceAsInR(t *testing.T) {
 
 // Over all samples of a small population and all signs of a noise ±s the mean of the estimates is S².
 func TestVarianceIsUnbiased(t *testing.T) {
-	population := []float64{3, -1, 4, 1.5, 9}
+	population := []float64{3, -1, 4, 1.5, 9, 2}
 	truth, _ := state(population, 0)
-	const s, n = 7.0, 3
+	const s, n = 7.0, 4
 	var sum, samples float64
 	for drawn := range 1 << len(population) {
 		var sample []float64
@@ -92,7 +92,7 @@ func TestVarianceIsUnbiased(t *testing.T) {
 				noisy[i] = y + s*float64(2*(signs>>i&1)-1)
 			}
 			m, tails := state(noisy, s*s)
-			e, err := Variance([]Sample{{Population: 5, Panel: n, Responses: n, Domain: m, Tails: tails}}, Powers{}, 0.95)
+			e, err := Variance([]Sample{{Population: 6, Panel: n, Responses: n, Domain: m, Tails: tails}}, Powers{}, 0.95)
 			if err != nil || e.Low > e.Value || e.High < e.Value {
 				t.Fatalf("%+v, %v", e, err)
 			}
@@ -103,7 +103,7 @@ func TestVarianceIsUnbiased(t *testing.T) {
 			samples++
 		}
 	}
-	if want := truth.M2 / 4; !near(sum/samples, want, 1e-12, want) {
+	if want := truth.M2 / 5; !near(sum/samples, want, 1e-12, want) {
 		t.Errorf("mean %v, want %v", sum/samples, want)
 	}
 }
@@ -133,8 +133,8 @@ func TestPowersTellTheNoise(t *testing.T) {
 
 // What breaks a law is refused.
 func TestVarianceRefuses(t *testing.T) {
-	m, tails := state([]float64{1, 2, 4}, 0)
-	good := Sample{Stratum: "a", Population: 9, Panel: 3, Responses: 3, Domain: m, Tails: tails}
+	m, tails := state([]float64{1, 2, 4, 4}, 0)
+	good := Sample{Stratum: "a", Population: 9, Panel: 4, Responses: 4, Domain: m, Tails: tails}
 	for name, c := range map[string]struct {
 		change func(*Sample)
 		want   Code
@@ -143,6 +143,7 @@ func TestVarianceRefuses(t *testing.T) {
 		"infinite":   {func(s *Sample) { s.Tails.M4 = math.Inf(1) }, Invalid},
 		"negative":   {func(s *Sample) { s.Tails.M4 = -1 }, Invalid},
 		"one report": {func(s *Sample) { s.Domain, s.Tails = state([]float64{1}, 0) }, NoFreedom},
+		"three":      {func(s *Sample) { s.Domain, s.Tails = state([]float64{1, 2, 4}, 0) }, NoFreedom},
 		"no report":  {func(s *Sample) { s.Domain, s.Tails = Moments{}, Tails{} }, NoDomain},
 	} {
 		s := good
@@ -151,7 +152,7 @@ func TestVarianceRefuses(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if e, err := Variance([]Sample{good}, Powers{}, 0.95); err != nil || e.Value != m.M2/2 {
+	if e, err := Variance([]Sample{good}, Powers{}, 0.95); err != nil || !near(e.Value, m.M2/3, 1e-15, 1) {
 		t.Errorf("%+v, %v", e, err)
 	}
 }

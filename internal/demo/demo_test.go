@@ -21,6 +21,7 @@ type line struct {
 	Value       *float64
 	Low         float64 `json:"ci_low"`
 	High        float64 `json:"ci_high"`
+	StdError    float64 `json:"std_error"`
 	Population  int
 	Panel       int
 	Reports     int

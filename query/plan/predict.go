@@ -24,6 +24,9 @@ func (d *design) margin(i, c int, n []float64) (margin, reports float64) {
 		}
 		half := d.q.quantile(a.degrees) * math.Sqrt(a.variance)
 		if d.q.asked[i].stat.Kind == kindVariance {
+			if a.reports < squaresLeast {
+				return 0, a.reports
+			}
 			spread := d.overallSpread(i)
 			half = skewed(half, spread*spread+d.answers[i].noise)
 		}

@@ -10,6 +10,9 @@ import (
 
 const kindVariance = "variance"
 
+// squaresLeast is how many reports survey.Variance needs.
+const squaresLeast = 4
+
 // squares returns the variances that one report's linearised score (z − ȳ)² has: of the population, and of the noise. It
 // supposes that the summaries are normal with the standard deviation s about the middle of the bounds; then their squares
 // have the variance 2s⁴, and their fourth powers the mean 3s⁴.

@@ -20,6 +20,10 @@ const (
 	Quantile                   // F̂⁻¹(p), with Woodruff's interval (1952)
 )
 
+// squaresLeast is the least number of rows that a variance is estimated from: two have the same squared deviation from
+// their mean, which makes an error of 0, and three are little better.
+const squaresLeast = 4
+
 // Statistic is a question about one variable. NaN in Y and X is a missing value. Rows without a weight are not looked
 // at.
 type Statistic struct {
@@ -229,8 +233,8 @@ func (q *Statistic) sums(in []bool, weight []float64) (sums, error) {
 		}
 		s.value = total / denominator
 	case Variance:
-		if rows < 2 {
-			return s, &design.Error{Code: design.NoFreedom, Detail: "a variance needs two rows"}
+		if rows < squaresLeast {
+			return s, &design.Error{Code: design.NoFreedom, Detail: fmt.Sprintf("%d rows in the domain, a variance needs %d", rows, squaresLeast)}
 		}
 		s.factor = float64(rows) / float64(rows-1)
 		q.spread(in, weight, &s)
