@@ -33,6 +33,9 @@ cross: ## build quadrat-edge for every board and check its size
 mutants: ## plant known bugs and demand that the tests kill each
 	go run ./internal/mutants
 
+verify: ## prove, sample and attack every mechanism, and run the whole system once
+	go run ./cmd/quadrat privacy verify
+
 coverage: ## run 200 windows of the demo and count the intervals that hold the truth
 	go test -count=1 -tags demo -run Coverage -v ./internal/demo
 
@@ -42,4 +45,4 @@ external: ## read an export with DuckDB and re-compute its estimates in SQL
 ci: ## everything that CI runs
 	.ci/run
 
-.PHONY: help build test race fuzz lint generate generated cross mutants coverage external ci
+.PHONY: help build test race fuzz lint generate generated cross mutants verify coverage external ci

@@ -47,6 +47,7 @@ type cli struct {
 	Delete   deleteCmd   `cmd:"" help:"Stop and delete a kappa."`
 	Devices  devicesCmd  `cmd:"" help:"List the fleet."`
 	Export   exportCmd   `cmd:"" help:"Write stored reports or results to files."`
+	Privacy  privacyCmd  `cmd:"" help:"Audit the mechanisms."`
 	Estimate estimateCmd `cmd:"" help:"Estimate from a file of rows, with the errors of its design."`
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 	"time"
 
 	"github.com/quadrat-dev/quadrat/privacy"
@@ -16,10 +17,8 @@ func numberNames() []string { return append(mechanisms.Names(), mechanisms.Draft
 
 // number is a mechanism for numbers or bits by name, be it a draft or not.
 func number(name string, e privacy.Epsilon) (privacy.Mechanism, error) {
-	for _, draft := range mechanisms.Drafts() {
-		if name == draft {
-			return mechanisms.Draft(name, e)
-		}
+	if slices.Contains(mechanisms.Drafts(), name) {
+		return mechanisms.Draft(name, e)
 	}
 	return mechanisms.ByName(name, e)
 }

@@ -279,7 +279,7 @@ func guess(stored []report, coins []indoor.Place, keyer fleet.Keyer) []Check {
 		} else {
 			holds = holds && audit.AtLeast(k, n, 0.5) < falseAlarm // or the guesses say nothing
 		}
-		text := fmt.Sprintf("%d coins guessed from Parquet, %.2f %% right, at most %.2f %% may be", n, 100*float64(k)/float64(max(n, 1)), 100*best)
+		text := fmt.Sprintf("%d coins guessed from Parquet, %.2f %% right; ε allows %.2f %% on average", n, 100*float64(k)/float64(max(n, 1)), 100*best)
 		if strangers > 0 {
 			text += fmt.Sprintf("; %d reports of unknown devices", strangers)
 		}

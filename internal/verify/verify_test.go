@@ -1,23 +1,46 @@
 package verify_test
 
 import (
+	"context"
+	"errors"
 	"testing"
 
 	"github.com/quadrat-dev/quadrat/internal/verify"
 )
 
+// TestRun makes all checks on small samples: a correct system passes, and every layer is looked at.
 func TestRun(t *testing.T) {
 	layers := map[verify.Layer]int{}
-	sum, err := verify.Run(t.Context(), verify.Config{Dir: t.TempDir(), Draws: 60_000, Devices: 400, Windows: 3, Seed: 1}, func(c verify.Check) error {
+	config := verify.Config{Dir: t.TempDir(), Draws: 40_000, Devices: 400, Windows: 3, Seed: 1}
+	sum, err := verify.Run(t.Context(), config, func(c verify.Check) error {
 		layers[c.Layer]++
 		if c.Verdict != verify.Pass {
 			t.Errorf("%+v", c)
 		}
-		t.Logf("%+v", c)
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || sum.Failed != 0 {
+		t.Fatalf("%+v, %v", sum, err)
 	}
-	t.Logf("%+v", sum)
+	for _, layer := range []verify.Layer{verify.Certificate, verify.Distribution, verify.LowerBound, verify.Control, verify.EndToEnd} {
+		if layers[layer] < 3 {
+			t.Errorf("%d checks of the layer %s", layers[layer], layer)
+		}
+	}
+}
+
+func TestRunRefuses(t *testing.T) {
+	nobody := func(verify.Check) error { return nil }
+	for _, c := range []verify.Config{
+		{}, {Dir: "x", Draws: 10}, {Dir: "x", Devices: 1}, {Dir: "x", Windows: -1},
+	} {
+		if _, err := verify.Run(t.Context(), c, nobody); err == nil {
+			t.Errorf("%+v is taken", c)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := verify.Run(ctx, verify.Config{Dir: t.TempDir()}, nobody); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
 }

@@ -26,8 +26,12 @@ func TestLowerBound(t *testing.T) {
 		e         privacy.Epsilon
 		low, high float64
 	}{
-		{"warner", 1_000_000, 0.9, 1}, {"duchi", 1_000_000, 0.9, 1}, {"piecewise", 1_000_000, 0.85, 1},
-		{"square-wave", 1_000_000, 0.85, 1}, {"hybrid", 1_000_000, 0.7, 1}, {"duchi", 1_100_000, 1, 1.1},
+		{"warner", 1_000_000, 0.9, 1},
+		{"duchi", 1_000_000, 0.9, 1},
+		{"piecewise", 1_000_000, 0.85, 1},
+		{"square-wave", 1_000_000, 0.85, 1},
+		{"hybrid", 1_000_000, 0.7, 1},
+		{"duchi", 1_100_000, 1, 1.1},
 	} {
 		m := mechanism(t, c.name, c.e)
 		b, err := audit.LowerBound(codes(m, 0, 1), codes(m, m.Levels(), 2), uint64(m.Codes()), draws, falseAlarm)
@@ -66,12 +70,12 @@ func TestLowerBoundSeesSilence(t *testing.T) {
 // TestBinomial compares the tails with sums of the probabilities.
 func TestBinomial(t *testing.T) {
 	const n, p = 40, 0.3
-	sum, below := 0.0, 0.0
+	sum := 0.0
 	for k := range n + 1 {
 		logs, _ := math.Lgamma(n + 1)
 		in, _ := math.Lgamma(float64(k) + 1)
 		out, _ := math.Lgamma(float64(n-k) + 1)
-		below = sum
+		below := sum
 		sum += math.Exp(logs - in - out + float64(k)*math.Log(p) + float64(n-k)*math.Log(1-p))
 		if got := audit.AtMost(k, n, p); math.Abs(got-sum) > 1e-10 {
 			t.Errorf("P(X ≤ %d) is %v, want %v", k, got, sum)
