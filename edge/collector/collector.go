@@ -33,6 +33,8 @@ type Parts struct {
 	Random   io.Reader // crypto/rand.Reader; for noise and the ledger's identity
 	Log      *slog.Logger
 	Uplink   uplink.Config // patience only; address, device, clock and log are filled in
+	// LedgerRecords is how many charges are appended before the ledger is compacted; 0 for its own default.
+	LedgerRecords int
 }
 
 // Collector is a running device. It implements uplink.Device and agent.Readings.
@@ -88,7 +90,7 @@ func Open(p Parts) (*Collector, error) {
 func (p *Parts) ledger() ledger.Config {
 	return ledger.Config{
 		Folder: p.Data, Witness: p.Witness, Device: p.Config.Device, Machine: Machine(p.Root), Limits: p.Config.Policy.Limits,
-		Random: p.Random,
+		Random: p.Random, CompactRecords: p.LedgerRecords,
 	}
 }
 

@@ -7,13 +7,14 @@ import (
 	law "github.com/quadrat-dev/quadrat/privacy/ledger"
 )
 
-// worthCompacting says that as much was appended as a compacted log would hold, and no less than a number of charges.
+// worthCompacting says that enough was appended: as many charges as were asked for, or as many as a compacted log would
+// hold, so that writing it costs no more than they did.
 func (f *File) worthCompacting() bool {
 	least := f.config.CompactRecords
 	if least <= 0 {
-		least = compactDefault
+		least = max(compactDefault, f.book.Weight())
 	}
-	return f.size-f.compacted >= int64(max(least, f.book.Weight()))*law.RecordBytes
+	return f.size-f.compacted >= int64(least)*law.RecordBytes
 }
 
 // compact puts a compacted log in the place of the old one: written whole and synced under another name, read back,

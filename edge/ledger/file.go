@@ -17,7 +17,7 @@ const (
 	newLogName = "ledger.new"
 )
 
-// compactDefault is how many charges are appended before the log is compacted, unless what would stay is larger.
+// compactDefault is the fewest charges that are appended before the log is compacted, unless the Config names a number.
 const compactDefault = 512
 
 // Fault is why a ledger can't be trusted. It is an error; compare with errors.Is. Whoever gets one makes no report.
@@ -53,7 +53,8 @@ type Config struct {
 	Machine string
 	Limits  law.Limits
 	Random  io.Reader // for the identity of a new ledger: crypto/rand.Reader on a device
-	// CompactRecords is how many charges are appended before the log is compacted; 0 for 512.
+	// CompactRecords is how many charges are appended before the log is compacted; 0 for 512 or as many as would stay,
+	// whichever is more.
 	CompactRecords int
 
 	existing, adopt bool
