@@ -38,7 +38,6 @@ type tortured struct {
 	clock   *clock.Manual
 	device  *Collector // nil while it is dead, or its ledger refuses to open
 	refused error      // why it doesn't open
-	opens   uint64
 	minutes int
 	silent  bool    // the server doesn't answer: nothing is settled
 	broker  *heard  // shared by copies of the device
