@@ -69,7 +69,9 @@ func (c *estimateCmd) Run(t *terminal) error {
 		return usage(err)
 	}
 	if c.Format == formatJSON {
-		return json.NewEncoder(t.out).Encode(results)
+		out := json.NewEncoder(t.out)
+		out.SetEscapeHTML(false)
+		return out.Encode(results)
 	}
 	return t.printEstimates(results, c.By)
 }

@@ -73,6 +73,9 @@ func (p *plan) calibration() error {
 		}
 		p.function = function
 	}
+	if p.margins == nil && p.auxiliary == nil {
+		return &UsageError{"calibrate", "no total is given"}
+	}
 	if p.function == calibrate.Logit && p.Bounds == nil {
 		return &UsageError{"calfun", "logit needs --bounds"}
 	}

@@ -110,7 +110,7 @@ func TestFaultsNameColumnAndRow(t *testing.T) {
 		`column "z": row 2: missing value`:                                                     {Stats: []string{"mean(z)"}},
 		`column "w": row 3: invalid input: negative`:                                           {Stats: []string{"mean(c)"}, Weight: "w"},
 		`column "n": row 3: invalid input: stratum "b": population below the number`:           {Stats: []string{"mean(c)"}, Stratum: "s", FPC: []string{"n"}},
-		`one unit only: stratum "c"`:                                                           {Stats: []string{"mean(c)"}, Stratum: "s"},
+		`column "s": one unit only: stratum "c"`:                                               {Stats: []string{"mean(c)"}, Stratum: "s"},
 		`column "p": row 5: invalid input: not in (0, 1]`:                                      {Stats: []string{"mean(c)"}, Pi: "p"},
 		`column "r": row 4: want 1, true or yes`:                                               {Stats: []string{"mean(c)"}, Phase2: "r"},
 		`column "z": row 2: missing; --na drop`:                                                {Stats: []string{"mean(c)"}, By: []string{"z"}},

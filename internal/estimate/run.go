@@ -103,7 +103,7 @@ func (r *runner) run() ([]Result, error) {
 		}
 	}
 	if len(r.results) == 0 {
-		return nil, &design.Error{Code: design.NoDomain}
+		return nil, &design.Error{Code: design.NoDomain, Detail: "--where and --by leave none"}
 	}
 	slices.SortStableFunc(r.results, func(a, b Result) int {
 		if c := cmp.Compare(r.order(a.Statistic), r.order(b.Statistic)); c != 0 {
@@ -201,7 +201,7 @@ func (r *runner) sample(rows []int32, nest []string) error {
 		if len(r.By) > 0 || r.reports != nil {
 			return nil
 		}
-		return &design.Error{Code: design.NoDomain}
+		return &design.Error{Code: design.NoDomain, Detail: "--where holds for none"}
 	}
 	study, err := r.study(r.table, rows, nest)
 	if err != nil {
@@ -254,7 +254,13 @@ func (r *runner) answer(s *statistic, names map[string]string, e inference.Estim
 
 // located turns roles and rows of a sample into columns and rows of the table.
 func (r *runner) located(err error, rows []int32, s *statistic) error {
-	if e, ok := errors.AsType[*design.Error](err); ok && e.Role != "" {
+	e, ok := errors.AsType[*design.Error](err)
+	if ok && e.Code == design.Lonely && e.Role == "" && e.Stage == 1 && e.Stratum != "" {
+		named := *e
+		named.Role = design.RoleStratum
+		e = &named
+	}
+	if ok && e.Role != "" {
 		name := r.column(e, s)
 		if name == "" && e.Row == 0 {
 			return err

@@ -30,6 +30,7 @@ type Fit struct {
 	weight     []float64
 	scale      []float64
 	columns    [][]float64 // kept, each divided by its norm
+	kept       []string    // their names
 	factor     [][]float64 // Cholesky factor of Σ w x x'/σ²
 }
 
@@ -162,7 +163,7 @@ func (f *Fit) reduce(s Spec) ([]float64, error) {
 		if rest > dependent {
 			row[len(row)-1] = math.Sqrt(rest)
 			f.factor = append(f.factor, row)
-			f.columns = append(f.columns, column)
+			f.columns, f.kept = append(f.columns, column), append(f.kept, c.Name)
 			totals, sizes = append(totals, c.Total/norm), append(sizes, size)
 			continue
 		}

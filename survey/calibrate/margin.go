@@ -1,10 +1,14 @@
 package calibrate
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Margin returns one column for each level of a factor: 1 where a row has the level, 0 elsewhere, with the known number of
 // units that have it. Post-stratification is calibration to one margin, raking to several. codes gives each row's index
-// into levels, and −1 where the label is missing, which is refused; so are levels without a total. A level with a total
+// into levels, and −1 where the label is missing, which is refused; so are levels without a total or with a
+// negative one. A level with a total
 // that no row has is a column of zeros, which New refuses as infeasible.
 func Margin(name string, codes []int32, levels []string, totals map[string]float64) ([]Column, error) {
 	columns := make([]Column, len(levels))
@@ -13,6 +17,9 @@ func Margin(name string, codes []int32, levels []string, totals map[string]float
 		total, ok := totals[level]
 		if !ok {
 			return nil, &Error{Code: Invalid, Column: name, Detail: fmt.Sprintf("no total for level %q", level)}
+		}
+		if !(total >= 0) || math.IsInf(total, 0) {
+			return nil, &Error{Code: Invalid, Column: name, Detail: fmt.Sprintf("the total of level %q is negative or no number", level)}
 		}
 		known[level] = true
 		columns[j] = Column{Name: name + "=" + level, Values: make([]float64, len(codes)), Total: total}

@@ -23,11 +23,11 @@ func (f *Fit) solve(s Spec, totals []float64) error {
 	gap, worst := f.gap(s, lambda, totals, sizes, slope)
 	for f.Iterations = 0; worst > converged; f.Iterations++ {
 		if f.Iterations == mostSteps {
-			return &Error{Code: NotConverged, Detail: fmt.Sprintf("after %d steps", mostSteps)}
+			return f.farthest(gap, sizes, fmt.Sprintf("after %d steps its total is far off", mostSteps))
 		}
 		step, ok := f.step(slope, gap)
 		if !ok {
-			return &Error{Code: NotConverged, Detail: "too many weights stand at the bounds"}
+			return f.farthest(gap, sizes, "too many weights stand at the bounds")
 		}
 		before := worst
 		for halving := 0; ; halving++ {
@@ -46,11 +46,22 @@ func (f *Fit) solve(s Spec, totals []float64) error {
 					f.gap(s, lambda, totals, sizes, slope)
 					return nil
 				}
-				return &Error{Code: NotConverged, Detail: "no step comes nearer to the totals"}
+				return f.farthest(gap, sizes, "no step comes nearer to its total")
 			}
 		}
 	}
 	return nil
+}
+
+// farthest is the error that names the column whose total is missed most.
+func (f *Fit) farthest(gap, sizes []float64, detail string) error {
+	most, column := -1.0, ""
+	for j, x := range gap {
+		if miss := math.Abs(x) / sizes[j]; !(miss <= most) {
+			most, column = miss, f.kept[j]
+		}
+	}
+	return &Error{Code: NotConverged, Column: column, Detail: detail}
 }
 
 // gap sets G and the slopes for λ and returns t − Σ w g x and the largest relative entry; infinity for no number.

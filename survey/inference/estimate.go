@@ -204,13 +204,23 @@ func (e *Estimate) bracket(method interval.Method, v float64, in interval.Input)
 		e.Warnings = append(e.Warnings, note)
 	}
 	if e.Rows < fewRows {
-		e.Warnings = append(e.Warnings, fmt.Sprintf("only %d rows: the interval is approximate", e.Rows))
+		e.Warnings = append(e.Warnings, few(e.Rows))
 	}
 	return e.check()
 }
 
+// tooLarge is the detail of a Range error.
+const tooLarge = "numbers too large, or weights"
+
+func few(rows int) string {
+	if rows == 1 {
+		return "only 1 row: nothing is known of the spread within the domain"
+	}
+	return fmt.Sprintf("only %d rows: the interval is approximate", rows)
+}
+
 func noFreedom(rows int) error {
-	return &design.Error{Code: design.NoFreedom, Detail: fmt.Sprintf("%d rows in the domain", rows)}
+	return &design.Error{Code: design.NoFreedom, Detail: fmt.Sprintf("rows in the domain: %d", rows)}
 }
 
 func unproportional(method interval.Method) error {
@@ -227,7 +237,7 @@ func (a *Analysis) freedom(l *linear) int {
 func (e *Estimate) check() error {
 	for _, x := range []float64{e.Value, e.StdError, e.Low, e.High, e.DesignEffect, e.DesignEffectWR} {
 		if math.IsNaN(x) || math.IsInf(x, 0) {
-			return &design.Error{Code: design.Range}
+			return &design.Error{Code: design.Range, Role: design.RoleY, Detail: tooLarge}
 		}
 	}
 	return nil
@@ -245,7 +255,7 @@ func (a *Analysis) variance(l *linear, again func([]float64) (float64, error)) (
 		}
 	}
 	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return 0, 0, &design.Error{Code: design.Range}
+		return 0, 0, &design.Error{Code: design.Range, Role: design.RoleY, Detail: tooLarge}
 	}
 	if v < 0 {
 		return 0, 0, &design.Error{Code: design.Negative, Detail: "this form can be; for unequal probabilities choose brewer or syg"}

@@ -76,7 +76,7 @@ func (a *Analysis) domain(q Statistic, in []bool) ([]bool, int, error) {
 		}
 	}
 	if rows == 0 {
-		return nil, 0, &design.Error{Code: design.NoDomain}
+		return nil, 0, &design.Error{Code: design.NoDomain, Detail: "none with a weight and without a missing value"}
 	}
 	return kept, rows, nil
 }
@@ -250,7 +250,7 @@ func (s sums) check(rows int) error {
 		return &design.Error{Code: design.NoDomain}
 	}
 	if math.IsNaN(s.value) || math.IsInf(s.value, 0) {
-		return &design.Error{Code: design.Range}
+		return &design.Error{Code: design.Range, Role: design.RoleY, Detail: tooLarge}
 	}
 	return nil
 }
