@@ -22,10 +22,10 @@ func scales(kind string) coordinate.Scale {
 	return 0
 }
 
-// keepsUnits tells whether a plan needs the answers of its devices one by one: the same devices are asked in every window,
-// so that their answers, compared one by one, tell the change.
-func (p *plan) keepsUnits(fixed bool) bool {
-	if !fixed || p.lapWindows != 1 || p.clusteredBy != "" {
+// tellsChange tells whether results have a change: the same devices are asked in every window, so that their answers,
+// compared one by one, tell far more of it than those of different devices.
+func (p *plan) tellsChange(fixed bool) bool {
+	if !fixed || p.lapWindows != 1 {
 		return false
 	}
 	for _, s := range p.statistics {
@@ -47,11 +47,8 @@ func (w *window) turn() int64 { return int64(len(w.plan.statistics)) }
 // an estimate that no longer holds.
 func (e *Engine) reopen() {
 	for _, l := range e.late {
-		if l.window.values == nil {
-			continue
-		}
 		next := l.kappa.windows[l.window.index+l.window.turn()]
-		if next == nil || next.revision == 0 || next.dirty || next.values == nil {
+		if !l.window.comparable() || next == nil || next.revision == 0 || next.dirty || !next.comparable() {
 			continue
 		}
 		next.dirty = true
@@ -59,26 +56,32 @@ func (e *Engine) reopen() {
 	}
 }
 
+// comparable tells whether a window still has what a comparison needs.
+func (w *window) comparable() bool { return w.plan.changes && (w.values != nil || !w.plan.keeps) }
+
 // comparison is a statistic of a window beside the same statistic of the window that it is compared with.
 type comparison struct {
 	past              *window
 	statistic, before int                // number of the statistic in the plan of either window
-	pairs             []coordinate.Pairs // of the devices that answered in both, by group of the later window
+	pairs             []coordinate.Pairs // of the devices that answered in both, by group of the later window; nil with clusters
 }
 
 // compare pairs the answers of a window with those of the earlier one. It gives nil where no change is told: for panels
 // that are not FIXED, statistics without one, and windows whose single answers nobody keeps, which lost tells.
 func (k *kappa) compare(w *window, statistic int) (c *comparison, lost bool) {
 	s := &w.plan.statistics[statistic]
-	if !w.plan.keeps || scales(s.kind) == 0 {
+	if !w.plan.changes || scales(s.kind) == 0 {
 		return nil, false
 	}
 	past := k.earlier(w)
-	if past == nil || past.values == nil || w.values == nil {
+	if past == nil || !past.comparable() || !w.comparable() {
 		before := k.at(w.index - w.turn())
-		return nil, w.revision > 1 && before != nil && before.keeps && !before.paused
+		return nil, w.revision > 1 && before != nil && before.changes && !before.paused
 	}
-	c = &comparison{past: past, statistic: statistic, before: -1, pairs: make([]coordinate.Pairs, len(w.layout.groups))}
+	if past.plan.clusteredBy != w.plan.clusteredBy {
+		return nil, false
+	}
+	c = &comparison{past: past, statistic: statistic, before: -1}
 	for i := range past.plan.statistics {
 		if o := &past.plan.statistics[i]; o.name == s.name && o.kind == s.kind && o.bounds == s.bounds {
 			c.before = i
@@ -87,7 +90,10 @@ func (k *kappa) compare(w *window, statistic int) (c *comparison, lost bool) {
 	if c.before < 0 {
 		return nil, false
 	}
-	c.pair(w)
+	if w.plan.keeps {
+		c.pairs = make([]coordinate.Pairs, len(w.layout.groups))
+		c.pair(w)
+	}
 	return c, false
 }
 
@@ -160,13 +166,30 @@ func (c *comparison) change(w *window, domain int) *quadratv1.Change {
 	if !known {
 		return nil
 	}
+	between := c.between
+	if c.pairs == nil {
+		between = c.betweenClusters
+	}
+	got, err := between(w, domain, before)
+	if err != nil {
+		return nil // one of the two windows has no estimate, or too little freedom
+	}
+	start, _ := c.past.plan.span(c.past.index)
+	return &quadratv1.Change{
+		Value: got.Value, StdError: got.StdError, CiLow: got.Low, CiHigh: got.High, VarianceSampling: got.VarianceSampling,
+		VariancePrivacy: got.VariancePrivacy, Since: timestamppb.New(time.UnixMilli(start)), Matched: uint32(got.Common),
+	}
+}
+
+// between compares samples of devices. before is the domain's number in the earlier window.
+func (c *comparison) between(w *window, domain, before int) (coordinate.Change, error) {
 	first, _, _, err := c.past.collapsed(c.before, before)
 	if err != nil {
-		return nil
+		return coordinate.Change{}, err
 	}
 	second, into, _, err := w.collapsed(c.statistic, domain)
 	if err != nil {
-		return nil
+		return coordinate.Change{}, err
 	}
 	both := make([]coordinate.Overlap, len(second))
 	for i, g := range w.layout.groups {
@@ -179,41 +202,45 @@ func (c *comparison) change(w *window, domain int) *quadratv1.Change {
 			both[h].Domain.Merge(c.pairs[i])
 		}
 	}
-	first, second, both = align(first, second, both)
-	got, err := coordinate.Between(scales(w.plan.statistics[c.statistic].kind), first, second, both, w.plan.confidence)
-	if err != nil {
-		return nil
-	}
-	start, _ := c.past.plan.span(c.past.index)
-	return &quadratv1.Change{
-		Value: got.Value, StdError: got.StdError, CiLow: got.Low, CiHigh: got.High, VarianceSampling: got.VarianceSampling,
-		VariancePrivacy: got.VariancePrivacy, Since: timestamppb.New(time.UnixMilli(start)), Matched: uint32(got.Common),
-	}
+	sides := align(first, second, both, func(s survey.Sample) string { return s.Stratum })
+	return coordinate.Between(scales(w.plan.statistics[c.statistic].kind), sides.first, sides.second, sides.both, w.plan.confidence)
+}
+
+// aligned is the strata of two windows side by side, with what they have in common.
+type aligned[S, O any] struct {
+	first, second []S
+	both          []O
 }
 
 // align puts the strata of two windows side by side. One that the other window has not, for it was collapsed there otherwise or
 // nobody was in it, stands beside an empty one: then what its devices have in common isn't used.
-func align(first, second []survey.Sample, both []coordinate.Overlap) (a, b []survey.Sample, common []coordinate.Overlap) {
+func align[S, O any](first, second []S, both []O, name func(S) string) aligned[S, O] {
+	var out aligned[S, O]
+	var noStratum S
+	var nothing O
 	places := map[string]int{}
 	for i, s := range first {
-		places[s.Stratum] = i
+		places[name(s)] = i
 	}
 	for i, s := range second {
-		at, known := places[s.Stratum]
-		b = append(b, s)
+		at, known := places[name(s)]
 		if !known {
-			a, common = append(a, survey.Sample{Stratum: s.Stratum}), append(common, coordinate.Overlap{})
+			out.add(noStratum, s, nothing)
 			continue
 		}
-		a, common = append(a, first[at]), append(common, both[i])
-		delete(places, s.Stratum)
+		out.add(first[at], s, both[i])
+		delete(places, name(s))
 	}
 	for i, s := range first {
-		if at, left := places[s.Stratum]; left && at == i {
-			a, b, common = append(a, s), append(b, survey.Sample{Stratum: s.Stratum}), append(common, coordinate.Overlap{})
+		if at, left := places[name(s)]; left && at == i {
+			out.add(s, noStratum, nothing)
 		}
 	}
-	return a, b, common
+	return out
+}
+
+func (a *aligned[S, O]) add(first, second S, both O) {
+	a.first, a.second, a.both = append(a.first, first), append(a.second, second), append(a.both, both)
 }
 
 // lostChange is the warning of a revised result whose change can't be told any more.

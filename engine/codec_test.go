@@ -171,6 +171,8 @@ func TestCheckpointRefusesDamage(t *testing.T) {
 func FuzzCheckpoint(f *testing.F) {
 	content := goldenState(f).encode()
 	f.Add(content[:len(content)-4])
+	content = goldenPanel(f).encode()
+	f.Add(content[:len(content)-4])
 	f.Fuzz(func(_ *testing.T, body []byte) {
 		// With a checksum that fits, so that the fuzzer reaches what is behind it.
 		_, _ = decodeCheckpoint(binary.LittleEndian.AppendUint32(slices.Clone(body), crc32.Checksum(body, castagnoli)))

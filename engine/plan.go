@@ -30,7 +30,8 @@ type plan struct {
 	windowMs    int64
 	graceMs     int64
 	paused      bool
-	keeps       bool // the answers of a FIXED panel, one by one, see keepsUnits
+	changes     bool // results of a FIXED panel tell the change, see tellsChange
+	keeps       bool // its single answers are kept for that; clusters' totals are there anyway
 	repeats     bool // the same devices answer again before others have had their turn
 	salt        panel.Salt
 	query       fleet.Query
@@ -110,7 +111,8 @@ func newPlan(r *quadratv1.PlanRevision) (*plan, error) {
 	if err := p.compileStatistics(d); err != nil {
 		return nil, err
 	}
-	p.keeps = p.keepsUnits(r.GetPlan().GetRotation() == "fixed")
+	p.changes = p.tellsChange(r.GetPlan().GetRotation() == "fixed")
+	p.keeps = p.changes && p.clusteredBy == ""
 	return p, nil
 }
 

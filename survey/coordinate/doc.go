@@ -9,7 +9,7 @@
 //
 // [MeanChange] estimates the change of a stratified mean between two windows, for fixed, partly rotating and independent
 // samples, with noisy scores, from moments that merge ([Pairs], survey.Moments). [Between] does the same for the mean or total of a
-// domain, with silence: it is what the engine says of FIXED panels.
+// domain, with silence, and [BetweenClusters] for samples of clusters: they are what the engine says of FIXED panels.
 //
 // The permanent random numbers must not depend on what is measured. Schedules are public: no privacy claim rests on them.
 // The package draws no random numbers, does no I/O and keeps no state; values may be read concurrently. Errors are

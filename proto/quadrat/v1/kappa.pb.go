@@ -1715,7 +1715,7 @@ type Change struct {
 	VariancePrivacy float64 `protobuf:"fixed64,6,opt,name=variance_privacy,json=variancePrivacy,proto3" json:"variance_privacy,omitempty"`
 	// Start of the earlier window.
 	Since *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=since,proto3" json:"since,omitempty"`
-	// Devices of the cell that answered in both windows.
+	// Devices of the cell that answered in both windows; of a cluster sample, clusters with a report in both.
 	Matched       uint32 `protobuf:"varint,8,opt,name=matched,proto3" json:"matched,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
