@@ -42,6 +42,9 @@ type Categorical interface {
 	// Both is the exact probability that the report for a category supports both
 	// a and b, two different categories; zero for arguments out of range or equal.
 	Both(category, a, b uint32) *big.Rat
+	// Exchangeable says that Both depends only on whether the category is one of
+	// the two: true but for olh.
+	Exchangeable() bool
 	// Probability is the exact probability of the report given the category;
 	// zero for bytes that are no report and for a category out of range.
 	Probability(report []byte, category uint32) *big.Rat

@@ -20,6 +20,9 @@ const (
 	ErrInput Error = "input: above the levels of the mechanism"
 	// ErrCategories says that a mechanism cannot have so many categories, or so few.
 	ErrCategories Error = "categories: too few or too many for the mechanism"
+	// ErrPairs says that how often a report supports two categories depends on
+	// which two, so that there is no formula for their covariance.
+	ErrPairs Error = "pairs: no formula for two categories of this mechanism"
 	// ErrCode says that a code is not one that the mechanism can produce.
 	ErrCode Error = "code: out of range"
 	// ErrEntropy says that the source of randomness can't be trusted. Whoever

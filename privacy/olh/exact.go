@@ -51,6 +51,10 @@ func (m *Mechanism) Both(category, a, b uint32) *big.Rat {
 	return sum.Quo(sum, whole(m.pool.prime))
 }
 
+// Exchangeable returns false: which seeds make three categories collide depends on
+// the three.
+func (*Mechanism) Exchangeable() bool { return false }
+
 // relation returns which of the levels a hash has, given the truth.
 func (m *Mechanism) relation(seed, hash, category uint32) int {
 	own, ok := m.Hash(seed, category)

@@ -149,6 +149,9 @@ func (m *Mechanism) Both(category, a, b uint32) *big.Rat {
 	return other.Mul(other, other)
 }
 
+// Exchangeable returns true: no category is special.
+func (*Mechanism) Exchangeable() bool { return true }
+
 // Probability returns the exact probability of the report given the category.
 func (m *Mechanism) Probability(report []byte, category uint32) *big.Rat {
 	if !m.valid(report) || category >= m.categories {

@@ -167,6 +167,9 @@ func (m *Mechanism) Both(category, a, b uint32) *big.Rat {
 	return left
 }
 
+// Exchangeable returns true: no category is special.
+func (*Mechanism) Exchangeable() bool { return true }
+
 // Probability returns the exact probability of the report given the category.
 func (m *Mechanism) Probability(report []byte, category uint32) *big.Rat {
 	var room [MaxCategories]uint32
