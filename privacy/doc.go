@@ -8,6 +8,10 @@
 // is only integer arithmetic, and every threshold is derived from ε on the
 // device itself (package threshold), so that no server can weaken it.
 //
+// For one of several categories the same way is [Categorical.Randomise], report,
+// [Categorical.Supported] and [Rates]: a report supports some of the categories,
+// and counts of support are all that package frequency needs.
+//
 // The package does no input or output, keeps no state and never touches a
 // clock. It must never print a reading: no error of this package contains one.
 // The mechanisms stand in one folder each; package mechanisms picks one by name
