@@ -96,6 +96,7 @@ type plan struct {
 	lonely     design.LonelyRule
 	interval   interval.Method
 	replicates *replicate.Plan
+	clustered  bool // exported reports that name clusters
 }
 
 func (c Config) plan() (*plan, error) {

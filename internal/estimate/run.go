@@ -39,6 +39,10 @@ func (c Config) prepared() (p *plan, w tabular.Want, reports []string, err error
 		return nil, w, nil, err
 	}
 	reports = reportsOf(names)
+	p.clustered = reports != nil && slices.Contains(names, clusterColumn) && slices.Contains(names, deviceColumn)
+	if p.clustered {
+		w.Labels = append(w.Labels, clusterColumn, deviceColumn)
+	}
 	p.want(&w)
 	for i := range p.statistics {
 		p.statistics[i].want(&w)
@@ -88,6 +92,9 @@ type runner struct {
 
 func (r *runner) run() ([]Result, error) {
 	if err := r.filter(); err != nil {
+		return nil, err
+	}
+	if err := r.clusters(); err != nil {
 		return nil, err
 	}
 	r.normalise()
@@ -236,6 +243,9 @@ func (r *runner) sample(rows []int32, nest []string) error {
 // answer adds a result. A group without an estimate is told as one, when there are groups.
 func (r *runner) answer(s *statistic, names map[string]string, e inference.Estimate, err error) error {
 	result := Result{Statistic: s.text, By: names, Warnings: e.Warnings}
+	if r.clustered && len(r.Cluster) > 0 {
+		result.Warnings = append(result.Warnings, silentClusters)
+	}
 	switch code := design.CodeOf(err); {
 	case err == nil:
 		result.Value, result.StdError, result.CILow, result.CIHigh = &e.Value, &e.StdError, &e.Low, &e.High

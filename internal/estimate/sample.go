@@ -92,7 +92,7 @@ func (p *plan) study(t *tabular.Table, rows []int32, nest []string) (inference.S
 	}
 	spec.Stages = make([]design.Stage, max(1, len(p.Cluster), len(p.FPC)))
 	for i, name := range p.Cluster {
-		spec.Stages[i].Unit = factor(t, name, rows)
+		spec.Stages[i].Unit = p.units(t, name, rows)
 	}
 	for i, name := range p.FPC {
 		spec.Stages[i].Size = pick(t.Number(name), rows)
