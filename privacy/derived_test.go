@@ -1,0 +1,29 @@
+package privacy_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"testing"
+
+	"github.com/quadrat-dev/quadrat/privacy"
+)
+
+// The words are those of HMAC-SHA256 over counter and label, block after block, and the label is copied.
+func TestDerivedIsHMACInCounterMode(t *testing.T) {
+	key := [privacy.SecretBytes]byte{1, 2, 3}
+	label := []byte("purpose")
+	source := privacy.NewDerived(&key, label)
+	label[0] = 'X'
+	for block := range uint64(3) {
+		mac := hmac.New(sha256.New, key[:])
+		mac.Write(binary.LittleEndian.AppendUint64(nil, block))
+		mac.Write([]byte("purpose"))
+		sum := mac.Sum(nil)
+		for i := range 4 {
+			if got, err := source.Uint64(); err != nil || got != binary.LittleEndian.Uint64(sum[8*i:]) {
+				t.Fatalf("block %d, word %d: %x, %v", block, i, got, err)
+			}
+		}
+	}
+}
