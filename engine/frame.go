@@ -17,7 +17,7 @@ import (
 const nowhere = ^uint32(0)
 
 // layout is what estimates need of a frame: its strata, its cells, and how many devices each combination has. It never
-// changes and outlives the frame.
+// changes, but for the panel, which goes when no window needs it any more, and outlives the frame.
 type layout struct {
 	fingerprint string
 	strata      []string

@@ -102,3 +102,40 @@ func TestGoldenPanel(t *testing.T) {
 		}
 	}
 }
+
+// TestPanelsGoWithTheirAnswers: a frame that changes in every window leaves no panel behind, and one that stays is not lost.
+func TestPanelsGoWithTheirAnswers(t *testing.T) {
+	for _, moving := range []bool{true, false} {
+		w := newWorld(t, 27)
+		w.populate(60)
+		record := w.fix(w.deploy("k1", 1, nil, meanPlan("none")), 0.8)
+		w.start(true, func(c *Config) { c.ChangeAnswers = 1 }, record)
+		for i := range int64(5) {
+			if moving {
+				w.join(fmt.Sprint("new", i), map[string]string{"region": "asia"}, w.clock.Now())
+			}
+			w.say(record, firstWindow+i, 0)
+		}
+		w.stop()
+		panels := map[*layout]bool{}
+		for _, each := range w.engine.kappas["k1"].sorted() {
+			if each.values != nil && len(each.layout.panel) != len(each.values) {
+				t.Errorf("%d answers of a panel of %d", len(each.values), len(each.layout.panel))
+			}
+			if len(each.layout.panel) > 0 {
+				panels[each.layout] = true
+			}
+		}
+		if len(panels) != 1 {
+			t.Errorf("frames that change: %v; %d panels are kept, want that of the newest window", moving, len(panels))
+		}
+		for i := range int64(4) {
+			if c := w.result(firstWindow+1+i, "mean(temperature)", nil).GetChange(); c.GetMatched() < 20 {
+				t.Errorf("frames that change: %v; window %d: %v", moving, i+1, c)
+			}
+		}
+		if _, err := decodeCheckpoint(w.engine.encode()); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -28,6 +28,9 @@ func (k *kappa) moved(w *window) []string {
 
 // redrawn tells whether devices may have moved from one revision to the next.
 func redrawn(before, p *plan) bool {
+	if len(before.strata) == 0 {
+		return false // nobody was there to be moved
+	}
 	if before.lapWindows != p.lapWindows || len(before.statistics) != len(p.statistics) || !slices.Equal(before.strata, p.strata) {
 		return true
 	}

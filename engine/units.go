@@ -44,12 +44,22 @@ func (k *kappa) keep(w *window, most int) {
 	}
 }
 
-// discard forgets the single answers of a closed window, which may be nil.
+// discard forgets the single answers of a closed window, which may be nil, and with the last of a layout who gave them.
 func (k *kappa) discard(w *window) {
-	if w != nil {
-		k.kept -= len(w.values)
-		w.values = nil
+	if w == nil || w.values == nil {
+		return
 	}
+	k.kept -= len(w.values)
+	w.values = nil
+	if k.newest != nil && k.newest.layout == w.layout {
+		return // the next window has it too
+	}
+	for _, other := range k.windows {
+		if other.values != nil && other.layout == w.layout {
+			return
+		}
+	}
+	w.layout.panel = nil
 }
 
 // recount finds out which closed windows keep single answers, after a restart.

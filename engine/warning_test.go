@@ -98,6 +98,7 @@ func TestWhatMovesNobodyIsNotWarnedOf(t *testing.T) {
 		"moved":           {func(_, p *plan) { p.rotations[0].Last = []uint64{4, 10, 15, 20} }, true},
 		"another lap":     {func(_, p *plan) { p.lapWindows = 5 }, true},
 		"another stratum": {func(_, p *plan) { p.strata = []string{"b"} }, true},
+		"nobody before":   {func(before, _ *plan) { before.strata, before.rotations = nil, nil }, false},
 		"resumed":         {func(_, p *plan) { p.revision = 9 }, false},
 		"a turn":          {func(_, p *plan) { p.from, p.rotations[0].Origin = 404, 21 }, false},
 		"half a turn":     {func(_, p *plan) { p.from, p.rotations[0].Origin = 403, 21 }, true},
