@@ -173,6 +173,8 @@ func FuzzCheckpoint(f *testing.F) {
 	f.Add(content[:len(content)-4])
 	content = goldenPanel(f).encode()
 	f.Add(content[:len(content)-4])
+	content = goldenVariance(f).encode()
+	f.Add(content[:len(content)-4])
 	f.Fuzz(func(_ *testing.T, body []byte) {
 		// With a checksum that fits, so that the fuzzer reaches what is behind it.
 		_, _ = decodeCheckpoint(binary.LittleEndian.AppendUint32(slices.Clone(body), crc32.Checksum(body, castagnoli)))

@@ -139,7 +139,7 @@ func (w *window) count(r *reports, v *verdict, rows *column.Reports, sequence ui
 		if clustered {
 			at = int(f.groupRank[d.group])
 		}
-		if s.kind == kindVariance {
+		if w.tails != nil && s.kind == kindVariance {
 			w.tails[at].Add(w.moments[at], score)
 		}
 		w.moments[at].Add(score, s.noise)

@@ -29,3 +29,19 @@ func Example() {
 	// variance: 0.1027 sampling + 0.0433 privacy
 	// 7 of 8 answered
 }
+
+// The noise has the variance 4; it is taken out of the variance of the scores.
+func ExampleVariance() {
+	s := survey.Sample{Population: 500, Panel: 8, Responses: 8}
+	for _, score := range []float64{19.5, 24, 20.5, 17, 22, 25.5, 16, 21} {
+		s.Tails.Add(s.Domain, score) // before the score is in the moments
+		s.Domain.Add(score, 4)
+	}
+	variance, err := survey.Variance([]survey.Sample{s}, survey.Powers{}, 0.95)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%.2f, 95 %% interval %.2f to %.2f\n", variance.Value, variance.Low, variance.High)
+	// Output: 6.42, 95 % interval 0.27 to 21.43
+}

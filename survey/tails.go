@@ -15,7 +15,7 @@ func (t *Tails) Add(before Moments, score float64) {
 	delta := score - before.Mean
 	step := delta / n
 	square := delta * step * (n - 1) // what the score adds to M2
-	t.M4 += square*step*step*(n*n-3*n+3) + 6*step*step*before.M2 - 4*step*t.M3
+	t.M4 = max(0, t.M4+square*step*step*(n*n-3*n+3)+6*step*step*before.M2-4*step*t.M3)
 	t.M3 += square*step*(n-2) - 3*step*before.M2
 }
 
@@ -35,15 +35,17 @@ func (t *Tails) Merge(own Moments, o Tails, other Moments) {
 	pa, pb := a/n, b/n
 	square := delta * delta
 	t.M4 += o.M4 + square*square*a*pb*(pa*pa-pa*pb+pb*pb) + 6*square*(pa*pa*other.M2+pb*pb*own.M2) + 4*delta*(pa*o.M3-pb*t.M3)
+	t.M4 = max(0, t.M4)
 	t.M3 += o.M3 + square*delta*a*pb*(pa-pb) + 3*delta*(pa*other.M2-pb*own.M2)
 }
 
-// valid says whether the state can be that of the same finite scores as m: by Cauchy and Schwarz M2² ≤ n·M4 and
-// M3² ≤ M2·M4, up to rounding.
+// valid says whether the state can be that of the same finite scores as m, or has not been kept. Where scores differ by
+// little more than their own rounding no sharper law holds.
 func (t Tails) valid(m Moments) bool {
-	const slack = 1 + 1e-6
-	if !finite(t.M3, t.M4) || t.M4 < 0 {
+	const rounding = 1e-20 // of a square
+	if !finite(t.M3, t.M4) || t.M4 < 0 || m.Count == 0 && t != (Tails{}) {
 		return false
 	}
-	return m.M2*m.M2 <= slack*float64(m.Count)*t.M4 && t.M3*t.M3 <= slack*m.M2*t.M4
+	spread := m.M2*m.M2 > 0 && m.M2 > rounding*float64(m.Count)*m.Mean*m.Mean
+	return t.M4 > 0 || !spread
 }

@@ -53,6 +53,29 @@ func TestTailsMergeExactly(t *testing.T) {
 	}
 }
 
+// Readings that differ by little or by nothing make estimates too, whatever their size and however they are merged.
+func TestVarianceOfNearlyEqualScores(t *testing.T) {
+	source := rand.New(rand.NewPCG(8, 1))
+	for _, centre := range []float64{0, 20, -1e6, 1e12} {
+		for _, step := range []float64{0, 1e-150, 1e-9, 1e-6, 1e-3, 1, 1e9} {
+			for n := 4; n < 200; n += 7 {
+				scores := make([]float64, n)
+				for i := range scores {
+					scores[i] = centre + step*float64(source.IntN(2))
+				}
+				m, tails := state(scores[:n/3], 0)
+				rest, restTails := state(scores[n/3:], 0)
+				tails.Merge(m, restTails, rest)
+				m.Merge(rest)
+				e, err := Variance([]Sample{{Population: int64(n + 9), Panel: int64(n), Responses: int64(n), Domain: m, Tails: tails}}, Powers{}, 0.95)
+				if err != nil || e.Value != m.M2/float64(n)*(float64(n)/float64(n-1)) && !near(e.Value, m.M2/float64(n-1), 1e-9, e.Value) {
+					t.Errorf("%d scores %v apart about %v: %v, %v", n, step, centre, e.Value, err)
+				}
+			}
+		}
+	}
+}
+
 // R: svyvar(~api00, svydesign(id=~1, fpc=~fpc, data=apisrs)), survey 4.1-1.
 func TestVarianceAsInR(t *testing.T) {
 	s := Sample{Population: 6194}

@@ -38,6 +38,25 @@ func TestSpreadOfInvertsTheVariance(t *testing.T) {
 	}
 }
 
+// A variance is the square of the spread itself. Negative ones, which noise makes, are not left out of the mean.
+func TestSpreadOfVariances(t *testing.T) {
+	statistic := &quadratv1.StatisticPlan{Name: "v", Kind: "variance"}
+	entries := func(values ...float64) (out []entry) {
+		for _, v := range values {
+			out = append(out, entry{result: &quadratv1.Result{
+				Statistic: "v", Reports: 100, Population: 1000, Value: &v, StdError: new(1.0), PlanRevision: 2,
+			}})
+		}
+		return out
+	}
+	if got, ok := spreadOf(entries(20, -2, 9), statistic, 2, 7); !ok || math.Abs(got-3) > 1e-12 {
+		t.Errorf("%g, %v, want 3", got, ok)
+	}
+	if got, ok := spreadOf(entries(4, -20), statistic, 2, 7); ok {
+		t.Errorf("%g came out of mere noise", got)
+	}
+}
+
 func TestPilotTakesOnlyWhatFits(t *testing.T) {
 	mean := &quadratv1.StatisticPlan{Name: "m", Kind: "mean", Reading: "temperature", Summary: "avg", LoMicro: 1, HiMicro: 9}
 	warm := &quadratv1.StatisticPlan{Name: "w", Kind: "proportion", Reading: "temperature", Summary: "avg", Comparison: ">", ThresholdMicro: 5}
