@@ -39,6 +39,9 @@ verify: ## prove, sample and attack every mechanism, and run the whole system on
 coverage: ## run 200 windows of the demo and count the intervals that hold the truth
 	go test -count=1 -tags demo -run Coverage -v ./internal/demo
 
+study: ## count how often 95 % intervals hold the truth, in all cells; -update writes docs/coverage.md (ARGS=-update)
+	go test -count=1 -timeout 30m -tags study -run Study -v ./internal/study $(ARGS)
+
 external: ## read an export with DuckDB and re-compute its estimates in SQL
 	cd internal/external && go test -count=1 ./...
 
