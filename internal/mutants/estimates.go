@@ -6,6 +6,8 @@ func estimators() []mutant {
 		estimate = "survey/estimate.go"
 		sample   = "survey/sample.go"
 		moments  = "survey/moments.go"
+		spread   = "survey/variance.go"
+		tails    = "survey/tails.go"
 		sums     = "TestClosedFormsEqualSumsOverUnits"
 		oracle   = "TestSamplingOracle"
 	)
@@ -19,6 +21,12 @@ func estimators() []mutant {
 		{"moments: noise not added up", formula, moments, "\tm.Noise += noiseVariance\n", "\t_ = noiseVariance\n", "survey", sums},
 		{"moments: what lies between two parts is lost", formula, moments, "m.M2 += o.M2 + delta*delta*(a*b/(a+b))", "m.M2 += o.M2", "survey", "TestMomentsMergeInAnyGrouping"},
 		{"interval: a degree of freedom too many", formula, estimate, "degrees += s.Domain.Count - 1", "degrees += s.Domain.Count", "survey", sums + "|" + oracle},
+		{"squares: the noise isn't taken out", formula, spread, "s.value = s.factor*square - s.noise", "s.value = s.factor * square", "survey", "TestVarianceIsUnbiased"},
+		{"squares: noise taken out as if each score were apart", formula, spread, "s.noise = s.factor * (noise - own)", "s.noise = s.factor * noise", "survey", "TestVarianceIsUnbiased"},
+		{"squares: n where n-1 belongs", formula, spread, "s.factor = float64(s.count) / float64(s.count-1)", "s.factor = 1", "survey", "TestVarianceAsInR"},
+		{"squares: the third power forgotten", formula, spread, "+4*shift*each.Tails.M3+", "+", "survey/inference", "TestVarianceFromRowsAndFromSums"},
+		{"squares: the population correction shrinks the noise", formula, spread, "p.share += float64(each.Responses)", "p.share += 0 * float64(each.Responses)", "survey/inference", "TestVarianceFromRowsAndFromSums"},
+		{"squares: powers of merged parts lose what lies between", formula, tails, "+ 4*delta*(pa*o.M3-pb*t.M3)", "", "survey", "TestTailsMergeExactly"},
 	}
 }
 
@@ -30,5 +38,6 @@ func engines() []mutant {
 		{"dedupe: forgotten at a restart", counting, "engine/decode.go", "w.heard = append(w.heard, r.word())", "w.heard = append(w.heard, 0*r.word())", "engine", "TestRestartChangesNothing|TestCrashBetweenCommitAndCheckpoint"},
 		{"counting: who was not due is counted", counting, window, "slot+lap != statistic && slot+lap != statistic+statistics {", "slot+lap != statistic && slot+lap == statistic+statistics {", "engine", "TestEveryRefusalIsADeadLetter|TestEndToEnd"},
 		{"counting: one statistic's noise for another", counting, window, "w.moments[at].Add(score, s.noise)", "w.moments[at].Add(score, p.statistics[0].noise)", "engine", "TestEndToEnd"},
+		{"counting: powers forgotten at a restart", counting, "engine/decode.go", "M3: r.float(), M4: r.float()", "M3: r.float(), M4: 2 * r.float()", "engine", "TestVariance"},
 	}
 }
