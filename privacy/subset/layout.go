@@ -22,6 +22,20 @@ func (s *set) insert(category, bit uint32) {
 	s[category/wordBits] |= uint64(bit) << (category % wordBits)
 }
 
+// open makes room for the category: every number from it on becomes one more.
+// The set holds numbers below categories-1.
+func (s *set) open(category, categories uint32) {
+	carry := uint64(0)
+	for i := range s[:(categories+wordBits-1)/wordBits] {
+		// The bits of this word below the category stay; shifts of 64 leave 0.
+		below := max(0, min(wordBits, int(category)-i*wordBits))
+		stay := uint64(1)<<below - 1
+		moved := s[i] &^ stay
+		s[i] = s[i]&stay | moved<<1 | carry
+		carry = moved >> (wordBits - 1)
+	}
+}
+
 // layout says how the sets of a mechanism are written, all alike and each in one
 // way only: as k bits, or as w numbers in ascending order, whichever is shorter.
 // It follows from k and w alone.

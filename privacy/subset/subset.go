@@ -73,9 +73,6 @@ func (m *Mechanism) Size() uint32 { return m.size }
 // Bytes returns the shorter of k bits and w numbers of as many bits as k-1 has.
 func (m *Mechanism) Bytes() int { return m.layout.bytes }
 
-// dice is how many elements one word chooses: five of up to 1028 make 2⁵¹.
-const dice = 5
-
 // Randomise draws 1+⌈w/5⌉ words, and another in place of one of them for as long
 // as that can't be spread evenly (less than once in 2¹² times, whatever the
 // category), and appends the set as FORMAT in PROOF.md says.
@@ -89,44 +86,33 @@ func (m *Mechanism) Randomise(category uint32, src privacy.Source, buf []byte) (
 	}
 	var s set
 	kept := threshold.Below(coin, m.keep)
-	if err := m.others(&s, category, kept, src); err != nil {
+	if err := m.others(&s, kept, src); err != nil {
 		return nil, err
 	}
+	s.open(category, m.categories)
 	s.insert(category, kept)
 	return m.layout.append(buf, &s), nil
 }
 
-// others puts w-kept of the other categories into the set, each such set equally
+// others puts w-kept of the numbers 0…k-2 into the set, each such set equally
 // often, by Floyd's algorithm (Bentley and Floyd 1987): for j = n-w…n-1, a
 // uniform number t ≤ j goes in, or j itself if t is there already. With one
 // element fewer the loop begins one later, so the first step is computed in
 // either case and counts only if the truth was left out.
-func (m *Mechanism) others(s *set, category, kept uint32, src privacy.Source) error {
-	var sides, rolls [dice]uint32
+func (m *Mechanism) others(s *set, kept uint32, src privacy.Source) error {
+	var rolls [uniform.RunLength]uint32
 	last := m.categories - 2
-	first := last + 1 - m.size
 	wanted := 1 - kept
-	for j := first; j <= last; j += dice {
-		for i := range sides {
-			sides[i] = j + uint32(i) + 1
-		}
-		if err := uniform.Dice(src, sides[:], rolls[:]); err != nil {
+	for j := last + 1 - m.size; j <= last; j += uniform.RunLength {
+		if err := uniform.Run(src, j+1, &rolls); err != nil {
 			return err
 		}
-		for i := uint32(0); i < dice && j+i <= last; i++ {
-			t := beside(rolls[i], category)
-			t = threshold.Choose(s.has(t), beside(j+i, category), t)
-			s.insert(t, wanted)
+		for i, t := range rolls[:min(uniform.RunLength, last+1-j)] {
+			s.insert(threshold.Choose(s.has(t), j+uint32(i), t), wanted)
 			wanted = 1
 		}
 	}
 	return nil
-}
-
-// beside takes the number of another category among the others to its number
-// among all.
-func beside(other, category uint32) uint32 {
-	return other + 1 - threshold.Below(uint64(other), uint64(category))
 }
 
 // Supported appends the categories of the set in ascending order.
