@@ -246,3 +246,37 @@ func TestForCategories(t *testing.T) {
 		t.Errorf("too many categories: %v", err)
 	}
 }
+
+// FuzzReports reads any bytes as a report of any mechanism: they are refused and
+// have probability 0, or they support categories in order and are possible.
+func FuzzReports(f *testing.F) {
+	f.Add(uint8(0), uint64(1_000_000), uint32(300), []byte{1, 1})
+	f.Add(uint8(1), uint64(1_000_000), uint32(74), []byte{1, 1})
+	f.Add(uint8(2), uint64(500_000), uint32(9), []byte{0xff, 0x01})
+	f.Add(uint8(3), uint64(4_000_000), uint32(64), []byte{0x41})
+	f.Fuzz(func(t *testing.T, which uint8, micro uint64, k uint32, report []byte) {
+		names := mechanisms.CategoricalNames()
+		name := names[int(which)%len(names)]
+		e, k := privacy.Epsilon(micro%privacy.MaxEpsilon.Micro()+1), 2+k%1023
+		m, err := mechanisms.CategoricalByName(name, e, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := m.Supported(report, nil)
+		possible := m.Probability(report, k-1).Sign() > 0
+		if err != nil {
+			if !errors.Is(err, privacy.ErrCode) || len(found) != 0 || possible {
+				t.Errorf("%s, ε=%v, k=%d: %x: %v, %v, possible %v", name, e, k, report, found, err, possible)
+			}
+			return
+		}
+		if len(report) != m.Bytes() || !possible {
+			t.Errorf("%s, ε=%v, k=%d: %x is taken for a report", name, e, k, report)
+		}
+		for i, c := range found {
+			if c >= k || i > 0 && c <= found[i-1] {
+				t.Errorf("%s, ε=%v, k=%d: %x supports %v", name, e, k, report, found)
+			}
+		}
+	})
+}

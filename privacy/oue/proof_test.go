@@ -1,6 +1,9 @@
 package oue
 
 import (
+	"encoding/binary"
+	"io"
+	"math"
 	"math/big"
 	"testing"
 
@@ -64,6 +67,43 @@ func TestLanesCompareWithTheThreshold(t *testing.T) {
 				if want := number < m.flip; want != (got>>lane&1 == 1) {
 					t.Fatalf("ε=%v, seed %d, lane %d: %x below %x is %v", e, seed, lane, number, m.flip, !want)
 				}
+			}
+		}
+	}
+}
+
+// scripted gives words one after another; the first is the source's own trial.
+type scripted struct{ words []uint64 }
+
+func (s *scripted) Read(b []byte) (int, error) {
+	if len(s.words) == 0 {
+		return 0, io.EOF
+	}
+	binary.LittleEndian.PutUint64(b, s.words[0])
+	s.words = s.words[1:]
+	return len(b), nil
+}
+
+// TestEveryBitOfTheThresholdCounts puts numbers next to the threshold into one
+// lane, where no luck would bring them; the other lanes keep the words different.
+func TestEveryBitOfTheThresholdCounts(t *testing.T) {
+	for _, e := range epsilons {
+		m := mechanism(t, e, 64)
+		lowest := m.flip & -m.flip
+		for number, want := range map[uint64]bool{
+			0: true, m.flip - 1: true, m.flip ^ lowest: true, m.flip - lowest + 1: lowest > 1,
+			m.flip: false, m.flip + 1: false, m.flip + lowest: false, math.MaxUint64: false,
+		} {
+			words := []uint64{1 << 40}
+			for bit := range lanes {
+				words = append(words, uint64(bit)<<1|number>>(lanes-1-bit)&1)
+			}
+			got, err := m.draw(^uint64(0), privacy.NewSecure(&scripted{words}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got&1 == 1 != want {
+				t.Errorf("ε=%v: %x below %x is %v", e, number, m.flip, !want)
 			}
 		}
 	}
