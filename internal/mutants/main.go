@@ -56,7 +56,7 @@ const (
 
 // list returns all mutants.
 func list() []mutant {
-	return slices.Concat(mechanisms(), devices(), estimators(), engines())
+	return slices.Concat(mechanisms(), categories(), devices(), estimators(), engines())
 }
 
 // timeout bounds one test run. A mutant that only shows by running out of it is not killed.
