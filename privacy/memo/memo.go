@@ -207,6 +207,9 @@ func (m *Mechanism) ratio() *big.Rat {
 // Both returns zero: a report names one category.
 func (*Mechanism) Both(_, _, _ uint32) *big.Rat { return new(big.Rat) }
 
+// Exchangeable returns true: no category is special.
+func (*Mechanism) Exchangeable() bool { return true }
+
 // Probability returns the exact probability of the report given the category.
 func (m *Mechanism) Probability(report []byte, category uint32) *big.Rat {
 	var room [1]uint32
