@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 )
 
 // config is what the flags say.
@@ -85,7 +86,11 @@ func run(ctx context.Context, c config) error {
 	fromR := runR(ctx, c, duck, &r)
 	own := r.Timings["quadrat"]
 	for name, t := range r.Timings {
-		if name != "quadrat" {
+		own := own
+		if strings.HasPrefix(name, "r_") {
+			own = r.Timings["quadrat_beside_r"]
+		}
+		if !strings.HasPrefix(name, "quadrat") {
 			r.Ratios[name] = t.perRow(c.rows) / own.perRow(c.rows)
 			r.Ratios[name+"_cpu"] = t.MedianCPU / float64(t.rows(c.rows)) / (own.MedianCPU / float64(c.rows))
 		}

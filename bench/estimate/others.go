@@ -63,6 +63,11 @@ func runR(ctx context.Context, c config, d *duck, r *report) error {
 	if _, err := d.db.ExecContext(ctx, copied); err != nil {
 		return err
 	}
+	own := contestant{"quadrat_beside_r", func() (answer, spent, error) { return runQuadrat(ctx, c, c.table) }}
+	before, err := repeated(own, c.runs/2+1)
+	if err != nil {
+		return err
+	}
 	cmd := exec.CommandContext(ctx, "Rscript", c.rScript, c.slice)
 	var said strings.Builder
 	cmd.Stderr = &said
@@ -70,6 +75,11 @@ func runR(ctx context.Context, c config, d *duck, r *report) error {
 	if err != nil {
 		return fmt.Errorf("R: %w\n%s", err, said.String())
 	}
+	after, err := repeated(own, c.runs/2+1)
+	if err != nil {
+		return err
+	}
+	r.Timings[own.name] = summarised(append(before, after...))
 	var from struct {
 		Rows      int
 		Value, SE float64

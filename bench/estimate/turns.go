@@ -61,6 +61,19 @@ func takeTurns(contestants []contestant, runs int) (map[string]timing, map[strin
 	return timings, answers, nil
 }
 
+// repeated runs a contestant so many times.
+func repeated(c contestant, runs int) ([]spent, error) {
+	var list []spent
+	for range runs {
+		_, s, err := c.run()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.name, err)
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
 func summarised(list []spent) timing {
 	var walls, cpus []float64
 	for _, s := range list {
