@@ -4,4 +4,5 @@ package main
 type privacyCmd struct {
 	Verify privacyVerifyCmd `cmd:"" help:"Prove, sample and attack every mechanism, and run the whole system once."`
 	Sample privacySampleCmd `cmd:"" help:"Print reports of one mechanism."`
+	Curve  privacyCurveCmd  `cmd:"" help:"Show what privacy costs: error against epsilon."`
 }

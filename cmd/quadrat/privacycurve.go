@@ -1,0 +1,115 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/quadrat-dev/quadrat/internal/curve"
+)
+
+// privacyCurveCmd is `quadrat privacy curve`.
+type privacyCurveCmd struct {
+	Statistic string  `help:"What is asked: mean, proportion or histogram." enum:"mean,proportion,histogram" default:"mean"`
+	Lo        float64 `help:"Lower bound of a mean." default:"0"`
+	Hi        float64 `help:"Upper bound of a mean." default:"1"`
+	Bins      uint32  `help:"Cells of a histogram." default:"16" placeholder:"K"`
+	Share     float64 `help:"Share of the devices in the cell that is looked at; 0 for one in K." default:"0" placeholder:"P"`
+	Devices   float64 `help:"Devices that report, once each." default:"1000" placeholder:"N"`
+	From      float64 `help:"Smallest epsilon." default:"0.1" placeholder:"E"`
+	To        float64 `help:"Largest epsilon." default:"8" placeholder:"E"`
+	Steps     int     `help:"Points of a curve; 0 for 12 in a table and 60 elsewhere." default:"0" placeholder:"N"`
+	Format    string  `help:"How to show them: table, json or svg." enum:"table,json,svg" default:"table"`
+	Out       string  `help:"File to write instead of standard output." type:"path" placeholder:"FILE"`
+}
+
+// Help shows an example.
+func (*privacyCurveCmd) Help() string {
+	return `Example:
+
+    quadrat privacy curve --statistic mean --lo 10 --hi 40 --devices 1000
+    quadrat privacy curve --statistic histogram --bins 32 --devices 5000 --format svg --out curve.svg
+
+The standard error that the devices' noise brings to an estimate, against the epsilon of a report, for every mechanism
+that can answer. Sampling comes on top: quadrat explain tells both for a script and a fleet.`
+}
+
+// Run computes the curves and shows them.
+func (c *privacyCurveCmd) Run(_ context.Context, t *terminal) error {
+	q := curve.Question{
+		Statistic: curve.Statistic(c.Statistic), Lo: c.Lo, Hi: c.Hi, Bins: c.Bins, Share: c.Share, Devices: c.Devices,
+		From: c.From, To: c.To, Steps: c.Steps,
+	}
+	if q.Steps == 0 {
+		q.Steps = 60
+		if c.Format == "table" {
+			q.Steps = 12
+		}
+	}
+	if err := q.Validate(); err != nil {
+		return &usageError{err.Error()}
+	}
+	points, err := curve.Compute(q)
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	switch c.Format {
+	case formatJSON:
+		err = json.NewEncoder(&b).Encode(map[string]any{"statistic": q.Statistic, "devices": q.Devices, "points": points})
+	case "svg":
+		err = curve.SVG(&b, q, points)
+	default:
+		err = curveTable(&b, points)
+	}
+	if err != nil {
+		return err
+	}
+	if c.Out != "" {
+		return os.WriteFile(c.Out, b.Bytes(), 0o644) //nolint:gosec // a picture to be looked at
+	}
+	_, err = t.out.Write(b.Bytes())
+	return err
+}
+
+// curveTable has a line for each ε and a column for each mechanism; the least error of a line has a star.
+func curveTable(w io.Writer, points []curve.Point) error {
+	var names []string
+	var grid []float64
+	at := map[string]map[float64]float64{}
+	for _, p := range points {
+		if at[p.Mechanism] == nil {
+			at[p.Mechanism] = map[float64]float64{}
+			names = append(names, p.Mechanism)
+		}
+		if len(names) == 1 {
+			grid = append(grid, p.Epsilon)
+		}
+		at[p.Mechanism][p.Epsilon] = p.StdError
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "EPSILON\t"+strings.ToUpper(strings.Join(names, "\t")))
+	for _, e := range grid {
+		best := names[0]
+		for _, name := range names {
+			if at[name][e] < at[best][e] {
+				best = name
+			}
+		}
+		fmt.Fprintf(table, "%.3g", e)
+		for _, name := range names {
+			star := ""
+			if name == best {
+				star = " *"
+			}
+			fmt.Fprintf(table, "\t%.4g%s", at[name][e], star)
+		}
+		fmt.Fprintln(table)
+	}
+	return table.Flush()
+}

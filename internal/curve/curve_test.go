@@ -1,0 +1,131 @@
+package curve
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func question(s Statistic) Question {
+	return Question{Statistic: s, Lo: 10, Hi: 40, Bins: 32, Devices: 1000, From: 0.1, To: 8, Steps: 20}
+}
+
+// TestFormulas compares with the closed forms of Duchi et al. 2018, Laplace, Warner 1965 and Wang et al. 2017.
+func TestFormulas(t *testing.T) {
+	const span, n, share = 30.0, 1000.0, 1.0 / 32
+	formulas := map[string]func(x float64) float64{
+		"duchi":            func(e float64) float64 { c := (math.Exp(e) + 1) / (math.Exp(e) - 1); return span * span * c * c / 4 },
+		"discrete-laplace": func(e float64) float64 { return span * span * 2 / e / e },
+		"warner":           func(e float64) float64 { x := math.Exp(e); return x / (x - 1) / (x - 1) },
+		"oue": func(e float64) float64 {
+			p, q := 0.5, 1/(math.Exp(e)+1)
+			return (share*p*(1-p) + (1-share)*q*(1-q)) / (p - q) / (p - q)
+		},
+		"grr": func(e float64) float64 {
+			q := 1 / (math.Exp(e) + 31)
+			p := math.Exp(e) * q
+			return (share*p*(1-p) + (1-share)*q*(1-q)) / (p - q) / (p - q)
+		},
+	}
+	seen := 0
+	for _, s := range []Statistic{Mean, Proportion, Histogram} {
+		points, err := Compute(question(s))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range points {
+			if f := formulas[p.Mechanism]; f != nil {
+				seen++
+				// ε is rounded down to a millionth, and the discrete Laplace has steps.
+				if want := math.Sqrt(f(p.Epsilon) / n); math.Abs(p.StdError-want) > 1e-4*want {
+					t.Errorf("%s at ε=%v: %v, want %v", p.Mechanism, p.Epsilon, p.StdError, want)
+				}
+			}
+			if p.Draft != (p.Mechanism == "discrete-laplace") {
+				t.Errorf("%s is a draft: %v", p.Mechanism, p.Draft)
+			}
+		}
+	}
+	if seen != 5*20 {
+		t.Errorf("%d points were compared", seen)
+	}
+}
+
+// TestPicture: the picture is XML, all in it is finite and inside, and no name hides another.
+func TestPicture(t *testing.T) {
+	for _, s := range []Statistic{Mean, Proportion, Histogram} {
+		points, err := Compute(question(s))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		if err := SVG(&b, question(s), points); err != nil {
+			t.Fatal(err)
+		}
+		if text := b.String(); strings.Contains(text, "NaN") || strings.Contains(text, "Inf") {
+			t.Errorf("%s: a number isn't finite", s)
+		}
+		lines := 0
+		for in := xml.NewDecoder(&b); ; {
+			token, err := in.Token()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e, ok := token.(xml.StartElement); ok && e.Name.Local == "polyline" {
+				lines++
+			}
+		}
+		if want := 2 * len(question(s).names()); lines != want {
+			t.Errorf("%s: %d lines, want %d", s, lines, want)
+		}
+	}
+	labels := []label{{at: 400}, {at: 461}, {at: 100}, {at: 460}, {at: 462}}
+	for i := range labels {
+		labels[i].place = labels[i].at
+	}
+	spread(labels)
+	for i, l := range labels {
+		if l.place > height-bottom || i > 0 && l.place < labels[i-1].place+labelGap {
+			t.Errorf("label %d at %v: %v", i, l.place, labels)
+		}
+	}
+	if err := SVG(io.Discard, question(Mean), nil); err == nil {
+		t.Error("a picture of nothing")
+	}
+}
+
+func TestTicks(t *testing.T) {
+	if got := ticks(0.1, 8); !slices.Equal(got, []float64{0.1, 0.2, 0.5, 1, 2, 5}) {
+		t.Errorf("ticks %v", got)
+	}
+	if got := thousands(1234567); got != "1,234,567" || thousands(12) != "12" {
+		t.Errorf("%s", got)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	for name, edit := range map[string]func(q *Question){
+		"statistic": func(q *Question) { q.Statistic = "median" },
+		"--hi":      func(q *Question) { q.Hi = q.Lo },
+		"--devices": func(q *Question) { q.Devices = math.NaN() },
+		"--share":   func(q *Question) { q.Share = 2 },
+		"--to":      func(q *Question) { q.To = 30 },
+		"--from":    func(q *Question) { q.From = 0 },
+		"--steps":   func(q *Question) { q.Steps = 1 },
+		"--bins":    func(q *Question) { q.Statistic, q.Bins = Histogram, 1 },
+	} {
+		q := question(Mean)
+		edit(&q)
+		if _, err := Compute(q); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
