@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -16,8 +17,8 @@ import (
 // privacyCurveCmd is `quadrat privacy curve`.
 type privacyCurveCmd struct {
 	Statistic string  `help:"What is asked: mean, proportion or histogram." enum:"mean,proportion,histogram" default:"mean"`
-	Lo        float64 `help:"Lower bound of a mean." default:"0"`
-	Hi        float64 `help:"Upper bound of a mean." default:"1"`
+	Lo        decimal `help:"Lower bound of a mean." default:"0" placeholder:"L"`
+	Hi        decimal `help:"Upper bound of a mean." default:"1" placeholder:"H"`
 	Bins      uint32  `help:"Cells of a histogram." default:"16" placeholder:"K"`
 	Share     float64 `help:"Share of the devices in the cell that is looked at; 0 for one in K." default:"0" placeholder:"P"`
 	Devices   float64 `help:"Devices that report, once each." default:"1000" placeholder:"N"`
@@ -41,8 +42,13 @@ that can answer. Sampling comes on top: quadrat explain tells both for a script 
 
 // Run computes the curves and shows them.
 func (c *privacyCurveCmd) Run(_ context.Context, t *terminal) error {
+	lo, errLo := strconv.ParseFloat(string(c.Lo), 64)
+	hi, errHi := strconv.ParseFloat(string(c.Hi), 64)
+	if errLo != nil || errHi != nil {
+		return &usageError{"--lo, --hi: decimal numbers are needed"}
+	}
 	q := curve.Question{
-		Statistic: curve.Statistic(c.Statistic), Lo: c.Lo, Hi: c.Hi, Bins: c.Bins, Share: c.Share, Devices: c.Devices,
+		Statistic: curve.Statistic(c.Statistic), Lo: lo, Hi: hi, Bins: c.Bins, Share: c.Share, Devices: c.Devices,
 		From: c.From, To: c.To, Steps: c.Steps,
 	}
 	if q.Steps == 0 {
