@@ -159,7 +159,9 @@ func (c *Cumulative) Merge(o *Cumulative) {
 
 // Scores returns the moments of the scores of all categories up to the given one,
 // added up report by report. It fails with privacy.ErrPairs for a mechanism that
-// has no formula for Noise, and then leaves that field 0.
+// has no formula for Noise, and then leaves that field 0: an estimator that takes
+// the reports as drawn from a large population doesn't need it and is on the safe
+// side.
 func (c *Cumulative) Scores(m privacy.Categorical, last uint32) (Scores, error) {
 	if c.Reports == 0 {
 		return Scores{}, nil

@@ -13,7 +13,7 @@ func BenchmarkCategories(b *testing.B) {
 	for _, c := range []struct {
 		name string
 		k    uint32
-	}{{"grr", 64}, {"subset", 8}, {"subset", 64}, {"subset", 1024}, {"oue", 64}, {"oue", 1024}, {"olh", 5000}} {
+	}{{"grr", 64}, {"subset", 8}, {"subset", 64}, {"subset", 256}, {"subset", 1024}, {"oue", 64}, {"oue", 256}, {"oue", 1024}, {"olh", 5000}} {
 		m, err := mechanisms.CategoricalByName(c.name, 1_000_000, c.k)
 		if err != nil {
 			b.Fatal(err)

@@ -1,6 +1,7 @@
 package subset
 
 import (
+	"encoding/binary"
 	"math/bits"
 
 	"github.com/quadrat-dev/quadrat/privacy"
@@ -59,8 +60,12 @@ func layoutOf(categories, size uint32) layout {
 // sent.
 func (l layout) append(buf []byte, s *set) []byte {
 	if l.width == 0 {
-		for i := range l.bytes {
-			buf = append(buf, byte(s[i/8]>>(8*(i%8))))
+		whole := l.bytes / 8
+		for _, word := range s[:whole] {
+			buf = binary.LittleEndian.AppendUint64(buf, word)
+		}
+		for i := range l.bytes % 8 {
+			buf = append(buf, byte(s[whole]>>(8*i)))
 		}
 		return buf
 	}
