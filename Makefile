@@ -48,4 +48,7 @@ external: ## read an export with DuckDB and re-compute its estimates in SQL
 ci: ## everything that CI runs
 	.ci/run
 
-.PHONY: help build test race fuzz lint generate generated cross mutants verify coverage external ci
+bench-estimate: build ## measure quadrat estimate beside DuckDB and R on ten million rows
+	cd bench && go run ./estimate -quadrat ../bin/quadrat
+
+.PHONY: bench-estimate help build test race fuzz lint generate generated cross mutants verify coverage external ci
