@@ -120,8 +120,9 @@ func (w *window) fits() bool {
 		return false
 	}
 	if w.plan.clusteredBy != "" {
-		return w.fitsClusters() && len(w.told) == statistics*(len(w.layout.cells)+1) && len(w.heard) == w.words()
+		return w.fitsClusters() && len(w.told) == statistics*(len(w.layout.cells)+1) && len(w.heard) == w.words() &&
+			w.fitsSupports()
 	}
 	return len(w.layout.clusters) == 0 && len(w.due) == statistics*len(w.layout.groups) && len(w.told) == statistics*(len(w.layout.cells)+1) &&
-		len(w.heard) == w.words()
+		len(w.heard) == w.words() && w.fitsSupports()
 }

@@ -52,7 +52,7 @@ func decodeCheckpoint(b []byte) (*snapshot, error) {
 		return nil, errCheckpoint
 	}
 	r := &decoder{b: body[len(checkpointMagic)+1:], version: body[len(checkpointMagic)]}
-	if r.version < checkpointDevices || r.version > checkpointTails {
+	if r.version < checkpointDevices || r.version > checkpointSupports {
 		return nil, errCheckpoint
 	}
 	s := &snapshot{sequence: r.uint(), markMs: r.int(), levelMs: r.int()}
@@ -262,6 +262,11 @@ func (r *decoder) window(l *layout) keptWindow {
 	}
 	if flags&flagValues != 0 {
 		r.values(&w.window)
+	}
+	if flags&flagSupports != 0 && r.version < checkpointSupports {
+		r.fail()
+	} else if flags&flagSupports != 0 {
+		r.supports(&w.window)
 	}
 	return w
 }

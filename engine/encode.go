@@ -18,6 +18,7 @@ const (
 	checkpointClusters = 2 // a window's layout may have clusters
 	checkpointPanels   = 3 // a window may keep single answers
 	checkpointTails    = 4 // a window may keep the third and fourth moments
+	checkpointSupports = 5 // a window may count sets of categories
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -64,6 +65,9 @@ func (e *Engine) checkpointVersion() byte {
 			}
 			if w.tails != nil {
 				version = max(version, checkpointTails)
+			}
+			if w.supports != nil {
+				version = max(version, checkpointSupports)
 			}
 		}
 	}
@@ -144,7 +148,8 @@ const (
 	flagDirty = 1 << iota
 	flagDamaged
 	flagValues
-	flagTails // version 4
+	flagTails    // version 4
+	flagSupports // version 5
 )
 
 func (w *encoder) window(each *window) {
@@ -163,6 +168,9 @@ func (w *encoder) window(each *window) {
 	}
 	if each.tails != nil {
 		flags |= flagTails
+	}
+	if each.supports != nil {
+		flags |= flagSupports
 	}
 	w.uint(flags)
 	if len(each.layout.clusters) > 0 {
@@ -202,4 +210,5 @@ func (w *encoder) window(each *window) {
 		w.word(word)
 	}
 	w.values(each)
+	w.supports(each)
 }

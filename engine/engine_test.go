@@ -119,6 +119,9 @@ func (w *world) unitsOf(record *quadratv1.KappaRecord, all []answer, window int6
 		}
 		seen[a.key] = true
 		score, _ := compiled.score(a.value)
+		if w.scoring != nil {
+			score = w.scoring(compiled, a.value)
+		}
 		cell := map[string]string{}
 		for _, by := range plan.GetGroupBy() {
 			cell[by] = named(byKey[a.key].Attributes[by])

@@ -32,6 +32,10 @@ func (k *kappa) estimate(w *window, responseFloor float64) []*quadratv1.Result {
 		compared, lost := k.compare(w, s)
 		for d := range domains {
 			domain := d - 1
+			if w.plan.statistics[s].bins != nil {
+				out = append(out, w.estimateBins(s, domain, responseFloor)...)
+				continue
+			}
 			r := w.frameOf(s, domain)
 			estimate, notes, err := w.solve(s, domain)
 			w.fill(r, s, estimate, notes, err, responseFloor)

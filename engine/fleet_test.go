@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/quadrat-dev/quadrat/fleet"
 	"github.com/quadrat-dev/quadrat/internal/broker"
 	"github.com/quadrat-dev/quadrat/internal/clock"
+	"github.com/quadrat-dev/quadrat/privacy"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 	"github.com/quadrat-dev/quadrat/survey/panel"
 )
@@ -30,6 +32,8 @@ const firstWindow = 1_800_000_000_000 / windowMs
 
 // world is a fleet, a kappa and everything that an engine needs.
 type world struct {
+	// scoring gives the score of a value in place of the statistic, when it is set: that of one category.
+	scoring  func(s statistic, value int64) float64
 	t        *testing.T
 	rand     *rand.Rand
 	broker   *broker.Broker
@@ -180,12 +184,21 @@ func (w *world) code(s *quadratv1.StatisticPlan) int64 {
 	switch {
 	case s.GetMechanism() == "none" && bit:
 		return w.rand.Int64N(2) * 1_000_000
+	case s.GetMechanism() == "none" && s.GetCategories() > 0:
+		return w.rand.Int64N(int64(s.GetCategories()))
 	case s.GetMechanism() == "none":
 		return s.GetLoMicro() + w.rand.Int64N(s.GetHiMicro()-s.GetLoMicro()+1)
 	}
 	compiled, err := newStatistic(s, 4e6)
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	if b := compiled.bins; b != nil {
+		report, err := b.set.Randomise(uint32(w.rand.IntN(b.how.Categories)), privacy.NewSeeded(w.rand.Uint64()), make([]byte, 0, 8))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return int64(binary.LittleEndian.Uint64(report[:8]))
 	}
 	return w.rand.Int64N(int64(len(compiled.scores)))
 }

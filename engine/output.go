@@ -202,8 +202,16 @@ func resultMessages(results []*quadratv1.Result) ([]*nats.Msg, error) {
 func resultID(r *quadratv1.Result) string {
 	id := r.GetRef() + "/" + strconv.FormatInt(r.GetWindowStart().AsTime().UnixMilli(), 36) + "/" +
 		strconv.FormatUint(uint64(r.GetRevision()), 10)
-	sum := sha256.Sum256([]byte(r.GetStatistic() + "\x00" + column.Cell(r.GetCell())))
+	sum := sha256.Sum256([]byte(r.GetStatistic() + "\x00" + column.Cell(r.GetCell()) + binText(r)))
 	return id + "/" + hex.EncodeToString(sum[:8])
+}
+
+// binText tells the results of the categories of one statistic apart; it is empty for others.
+func binText(r *quadratv1.Result) string {
+	if r.GetBin() == nil {
+		return ""
+	}
+	return "\x00" + strconv.FormatUint(uint64(r.GetBin().GetIndex()), 10)
 }
 
 // publish publishes messages and waits until all are stored.

@@ -63,6 +63,18 @@ type statistic struct {
 	least     int64         // mechanism none: the values that are possible
 	most      int64
 	bit       bool
+	bins      *binning // of a histogram, a frequency or a quantile; nil for others
+}
+
+// read gives the unbiased score of a value, or the set of categories that it stands for; then the score is 0. ok is false
+// for a value that no device sends.
+func (s *statistic) read(value int64) (score float64, set uint64, ok bool) {
+	if s.bins != nil {
+		set, ok = s.bins.support(value)
+		return 0, set, ok
+	}
+	score, ok = s.score(value)
+	return score, 0, ok
 }
 
 // score gives the unbiased score of a code; ok is false for one that no device sends.
@@ -200,7 +212,7 @@ func (p *plan) compileStatistics(d *quadratv1.DevicePlan) error {
 		if err != nil {
 			return fmt.Errorf("plan: statistic %q: %w", s.GetName(), err)
 		}
-		if (compiled.kind == kindRatio || compiled.kind == kindVariance) && p.clusteredBy != "" {
+		if (compiled.kind == kindRatio || compiled.kind == kindVariance || compiled.bins != nil) && p.clusteredBy != "" {
 			return fmt.Errorf("plan: statistic %q: a %s can't be run with clusters", s.GetName(), compiled.kind)
 		}
 		p.statistics = append(p.statistics, compiled)
@@ -211,6 +223,14 @@ func (p *plan) compileStatistics(d *quadratv1.DevicePlan) error {
 func newStatistic(s *quadratv1.StatisticPlan, e privacy.Epsilon) (statistic, error) {
 	out := statistic{
 		name: s.GetName(), result: s.GetName(), kind: s.GetKind(), part: s.GetPart(), mechanism: s.GetMechanism(),
+	}
+	bins, err := newBinning(s, e)
+	if err != nil {
+		return out, err
+	}
+	if bins != nil {
+		out.bins, out.exact = bins, true
+		return out, nil
 	}
 	switch out.kind {
 	case "mean", "total", kindRatio, kindVariance:

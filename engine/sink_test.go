@@ -117,7 +117,7 @@ func (s *memorySink) newest() []*quadratv1.Result {
 	defer s.mu.Unlock()
 	byID := map[string]*quadratv1.Result{}
 	for _, r := range s.results {
-		id := fmt.Sprint(r.GetRef(), r.GetWindowStart().AsTime().UnixMilli(), r.GetStatistic(), r.GetCell())
+		id := fmt.Sprint(r.GetRef(), r.GetWindowStart().AsTime().UnixMilli(), r.GetStatistic(), r.GetCell(), r.GetBin().GetIndex())
 		if old := byID[id]; old == nil || old.GetRevision() <= r.GetRevision() {
 			byID[id] = r
 		}
@@ -128,7 +128,8 @@ func (s *memorySink) newest() []*quadratv1.Result {
 	}
 	slices.SortFunc(out, func(a, b *quadratv1.Result) int {
 		return cmp.Or(cmp.Compare(a.GetRef(), b.GetRef()), a.GetWindowStart().AsTime().Compare(b.GetWindowStart().AsTime()),
-			cmp.Compare(a.GetStatistic(), b.GetStatistic()), cmp.Compare(fmt.Sprint(a.GetCell()), fmt.Sprint(b.GetCell())))
+			cmp.Compare(a.GetStatistic(), b.GetStatistic()), cmp.Compare(fmt.Sprint(a.GetCell()), fmt.Sprint(b.GetCell())),
+			cmp.Compare(a.GetBin().GetIndex(), b.GetBin().GetIndex()))
 	})
 	return out
 }

@@ -16,6 +16,7 @@ type window struct {
 	pi        []float64        // inclusion probability, [statistic·strata + stratum]
 	moments   []survey.Moments // [statistic·groups + group]
 	tails     []survey.Tails   // beside moments; nil unless the plan asks for a variance
+	supports  []survey.Support // in the order of moments; nil unless the plan has statistics of categories
 	heard     []uint64         // a bit for each device that is due, by rank
 	revision  uint32           // of its results; 0 while it is open
 	dirty     bool             // closed, and late reports came since its newest results
@@ -43,6 +44,9 @@ func newWindow(index int64, p *plan, f *frame) *window {
 	w.moments = make([]survey.Moments, len(w.due))
 	if p.hasVariance() {
 		w.tails = make([]survey.Tails, len(w.due))
+	}
+	if p.binned() {
+		w.supports = make([]survey.Support, len(w.due))
 	}
 	w.heard = make([]uint64, w.words())
 	if p.keeps {
@@ -124,7 +128,7 @@ func (w *window) count(r *reports, v *verdict, rows *column.Reports, sequence ui
 			continue
 		}
 		s := &p.statistics[statistic]
-		score, ok := s.score(r.value[i])
+		score, set, ok := s.read(r.value[i])
 		if !ok {
 			v.refuse(causeCode, i)
 			continue
@@ -143,18 +147,28 @@ func (w *window) count(r *reports, v *verdict, rows *column.Reports, sequence ui
 			w.tails[at].Add(w.moments[at], score)
 		}
 		w.moments[at].Add(score, s.noise)
+		if s.bins != nil {
+			w.supports[at].Add(set, s.bins.how.Categories, s.bins.cumulative())
+		}
 		if w.values != nil {
 			w.values[d.rank] = r.value[i]
 		}
 		v.counted++
 		if rows != nil {
-			w.store(rows, d, int(statistic), score, sequence)
+			w.store(rows, d, int(statistic), answered{score, set, sequence})
 		}
 	}
 }
 
+// answered is what a report said, and where it stands in the stream.
+type answered struct {
+	score    float64
+	set      uint64
+	sequence uint64
+}
+
 // store appends one report to the rows for the sink.
-func (w *window) store(rows *column.Reports, d *device, statistic int, score float64, sequence uint64) {
+func (w *window) store(rows *column.Reports, d *device, statistic int, a answered) {
 	start, end := w.plan.span(w.index)
 	g, s := w.layout.groups[d.group], &w.plan.statistics[statistic]
 	text := "{}"
@@ -165,10 +179,14 @@ func (w *window) store(rows *column.Reports, d *device, statistic int, score flo
 	if w.plan.clusteredBy != "" {
 		named = w.layout.clusters[g.cluster].name
 	}
-	rows.Append(&column.Report{
+	row := column.Report{
 		WindowStartMs: start, WindowEndMs: end, Device: d.key, Statistic: s.name,
 		Stratum: w.layout.strata[g.stratum], Cluster: named, Cell: text, Pi: w.pi[statistic*len(w.layout.strata)+g.stratum],
-		StratumPopulation: w.layout.stratumSize[g.stratum], Score: score, NoiseVariance: s.noise, Mechanism: s.mechanism,
-		Epsilon: w.plan.epsilon, PlanRevision: w.plan.revision, Sequence: sequence,
-	})
+		StratumPopulation: w.layout.stratumSize[g.stratum], Score: a.score, NoiseVariance: s.noise, Mechanism: s.mechanism,
+		Epsilon: w.plan.epsilon, PlanRevision: w.plan.revision, Sequence: a.sequence,
+	}
+	if b := s.bins; b != nil {
+		row.Answer, row.Categories, row.Size, row.Include = a.set, uint32(b.how.Categories), uint32(b.how.Size), b.how.Include
+	}
+	rows.Append(&row)
 }

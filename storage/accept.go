@@ -16,9 +16,11 @@ import (
 type reportReader struct {
 	statistic, stratum, cluster, cell, mechanism       func(int) string
 	start, end, device, population, revision, sequence func(int) int64
-	pi, score, noise, epsilon                          func(int) float64
+	pi, score, noise, epsilon, include                 func(int) float64
+	answer, categories, size                           func(int) int64
 	rows                                               int
 	columns                                            map[string]arrow.Array
+	nulls                                              bool // permitted in the column that is being looked for
 	err                                                error
 }
 
@@ -35,8 +37,9 @@ func newReportReader(rec arrow.Record) (*reportReader, error) {
 	}
 	r.start, r.end, r.device = r.whole(colWindowStart), r.whole("window_end"), r.key(colDevice)
 	r.population, r.revision, r.sequence = r.whole(colPopulation), r.whole("plan_revision"), r.whole(colSequence)
-	r.pi, r.score = r.number("pi"), r.number("score")
-	r.noise, r.epsilon = r.number("noise_variance"), r.number("epsilon")
+	r.pi, r.epsilon = r.number("pi"), r.number("epsilon")
+	r.score, r.noise = orZero(r, "score", r.number), orZero(r, "noise_variance", r.number)
+	r.answers()
 	return r, r.err
 }
 
@@ -46,16 +49,43 @@ func (r *reportReader) fail(name, what string) {
 	}
 }
 
-// column is a column without nulls.
+// column is a column without nulls, unless they are permitted.
 func (r *reportReader) column(name string) arrow.Array {
 	a := r.columns[name]
 	switch {
 	case a == nil:
 		r.fail(name, "is missing")
-	case a.NullN() > 0:
+	case a.NullN() > 0 && !r.nulls:
 		r.fail(name, "holds nulls")
 	}
 	return a
+}
+
+// answers finds the columns of statistics of categories, which a record may lack: then it has no such statistic.
+func (r *reportReader) answers() {
+	if r.columns["answer"] == nil {
+		none := func(int) int64 { return 0 }
+		r.answer, r.categories, r.size, r.include = none, none, none, func(int) float64 { return 0 }
+		return
+	}
+	r.answer, r.include = orZero(r, "answer", r.whole), orZero(r, "answer_include", r.number)
+	r.categories, r.size = orZero(r, "answer_categories", r.whole), orZero(r, "answer_size", r.whole)
+}
+
+// orZero reads a column in which a null is 0.
+func orZero[T int64 | float64](r *reportReader, name string, read func(string) func(int) T) func(int) T {
+	r.nulls = true
+	value, a := read(name), r.columns[name]
+	r.nulls = false
+	if value == nil || a.NullN() == 0 {
+		return value
+	}
+	return func(i int) T {
+		if a.IsNull(i) {
+			return 0
+		}
+		return value(i)
+	}
 }
 
 func (r *reportReader) text(name string) func(int) string {
@@ -148,16 +178,20 @@ func (r *reportReader) read(i int) (row column.Report, err error) {
 		Statistic: r.statistic(i), Stratum: r.stratum(i), Cluster: r.cluster(i), Cell: r.cell(i),
 		Pi: r.pi(i), StratumPopulation: r.population(i), Score: r.score(i), NoiseVariance: r.noise(i),
 		Mechanism: r.mechanism(i), Epsilon: r.epsilon(i), PlanRevision: uint32(r.revision(i)), Sequence: uint64(r.sequence(i)),
+		Answer: uint64(r.answer(i)), Categories: uint32(r.categories(i)), Size: uint32(r.size(i)), Include: r.include(i),
 	}
 	switch {
 	case r.err != nil:
 		return row, r.err
 	case row.WindowStartMs < 0 || row.WindowEndMs <= row.WindowStartMs:
 		return row, &Error{Code: Malformed, Detail: "a window does not end after its start"}
-	case !finite(row.Score) || !finite(row.NoiseVariance) || !finite(row.Epsilon):
+	case !finite(row.Score) || !finite(row.NoiseVariance) || !finite(row.Epsilon) || !finite(row.Include):
 		return row, &Error{Code: Malformed, Detail: "a number is not finite"}
 	case !(row.Pi > 0 && row.Pi <= 1):
 		return row, &Error{Code: Malformed, Detail: "an inclusion probability does not lie in (0, 1]"}
+	}
+	if row.Categories == 0 && (r.columns["score"].IsNull(i) || r.columns["noise_variance"].IsNull(i)) {
+		return row, &Error{Code: Malformed, Detail: "a report has neither a score nor an answer"}
 	}
 	return row, nil
 }

@@ -28,7 +28,12 @@ func goldenStore(t *testing.T, version int) *Store {
 		Stratum: "asia", Cluster: "c1", Cell: `{"cooling":"1"}`, Pi: 0.25, StratumPopulation: 1 << 40, Score: -17.5,
 		NoiseVariance: 0.125, Mechanism: "hybrid", Epsilon: 4, PlanRevision: 3, Sequence: 1 << 63,
 	}
-	rec := recordOf(t, []column.Report{report, report})
+	second := report
+	if version >= 2 {
+		second.Score, second.NoiseVariance, second.Mechanism = 0, 0, "subset"
+		second.Answer, second.Categories, second.Size, second.Include = 1<<63|1, 64, 2, 0.75
+	}
+	rec := recordOf(t, []column.Report{report, second})
 	defer rec.Release()
 	must(t, s.Reports(rec))
 	third := &quadratv1.Result{
@@ -40,6 +45,9 @@ func goldenStore(t *testing.T, version int) *Store {
 			Value: -0.5, StdError: 0.25, CiLow: -1, CiHigh: 0.125, VarianceSampling: 0.0625, VariancePrivacy: 1e-300,
 			Since: makeResult(0, 1, 0).GetWindowStart(), Matched: 1 << 31,
 		}
+	}
+	if version >= 3 {
+		third.Bin = &quadratv1.Bin{Index: 63, Low: -1, High: 1e-300, Consistent: new(0.5)}
 	}
 	must(t, s.Results([]*quadratv1.Result{makeResult(1, 1, 0.1), makeResult(0, 2, -1e300), third}))
 	must(t, s.Strata("indoor", testRef, []column.Stratum{{
@@ -66,8 +74,8 @@ func TestGoldenFiles(t *testing.T) {
 			}
 		}
 	}
-	if read != 4 {
-		t.Errorf("%d golden files, want 4", read)
+	if read != 6 {
+		t.Errorf("%d golden files, want 6", read)
 	}
 }
 

@@ -11,12 +11,14 @@ import (
 type resultKey struct {
 	ref, statistic, cell string
 	startMs, revision    int64
+	bin                  uint32
 }
 
 func keyOf(m *quadratv1.Result) resultKey {
 	return resultKey{
 		ref: m.GetRef(), statistic: m.GetStatistic(), cell: column.Cell(m.GetCell()),
 		startMs: m.GetWindowStart().AsTime().UnixMilli(), revision: int64(m.GetRevision()),
+		bin: m.GetBin().GetIndex(),
 	}
 }
 
@@ -24,7 +26,7 @@ func keyOf(m *quadratv1.Result) resultKey {
 func compareResults(x, y *quadratv1.Result) int {
 	a, b := keyOf(x), keyOf(y)
 	return cmp.Or(cmp.Compare(a.startMs, b.startMs), cmp.Compare(a.statistic, b.statistic),
-		cmp.Compare(a.cell, b.cell), cmp.Compare(a.revision, b.revision))
+		cmp.Compare(a.cell, b.cell), cmp.Compare(a.bin, b.bin), cmp.Compare(a.revision, b.revision))
 }
 
 // checkResult says which law of a result's columns is broken.

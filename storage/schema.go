@@ -19,8 +19,12 @@ const (
 // version is the version of a kind's Parquet columns, in every file's metadata under "quadrat.format". A file of an older one
 // lacks columns that may be null.
 func (k Kind) version() int {
-	if k == KindResults {
-		return 2 // 1 had no change_…
+	switch k {
+	case KindResults:
+		return 3 // 1 had no change_…, 2 no bin_…
+	case KindReports:
+		return 2 // 1 had no answer…, and score and noise_variance were never null
+	case KindStrata:
 	}
 	return 1
 }

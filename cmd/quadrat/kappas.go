@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/quadrat-dev/quadrat/internal/demo"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 	"github.com/quadrat-dev/quadrat/query/client"
 )
@@ -100,7 +101,7 @@ func resultRow(r *quadratv1.Result) string {
 		change = fmt.Sprintf("%+.5g ± %.3g", c.GetValue(), (c.GetCiHigh()-c.GetCiLow())/2)
 	}
 	return fmt.Sprintf("%s\t%d\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%.3g\t%s", r.GetWindowStart().AsTime().Format(time.RFC3339), r.GetRevision(),
-		r.GetStatistic(), cellName(r.GetCell()), number(r.Value), number(r.CiLow), number(r.CiHigh), //nolint:protogetter // absent ones are shown as such
+		demo.StatisticName(r), cellName(r.GetCell()), number(r.Value), number(r.CiLow), number(r.CiHigh), //nolint:protogetter // absent ones are shown as such
 		r.GetReports(), r.GetPanel(), r.GetResponseRate(), change)
 }
 

@@ -52,16 +52,15 @@ func (a *Agent) answer(p *Plan, index uint32, window int64) (int64, Outcome, err
 	if !ok {
 		return 0, NoReadings, nil
 	}
-	if s.mechanism == nil {
+	if s.mechanism == nil && s.set == nil {
 		return s.open(x), Reported, nil
 	}
-	input := s.input(x)
 	if err := a.config.Ledger.Reserve(p.charge(window)); err != nil {
 		return 0, refusal(err), err
 	}
-	code, err := s.mechanism.Randomise(input, a.config.Source)
+	value, err := s.randomise(x, a.config.Source)
 	if err != nil {
 		return 0, EntropyFailed, err
 	}
-	return int64(code), Reported, nil
+	return value, Reported, nil
 }

@@ -17,6 +17,11 @@ type statistic struct {
 	compare   string            // empty for a number, else the comparison that makes the bit
 	threshold privacy.Micro
 	bounds    privacy.Bounds // empty for the model none without bounds
+	// Of a histogram, frequency or quantile: how many categories, whether they are whole numbers or else equal bins, and
+	// the mechanism, nil for the model none.
+	categories uint32
+	wholes     bool
+	set        privacy.Categorical
 }
 
 // newStatistic checks one question. An epsilon of 0 stands for the model none: then, and only then, there is no
@@ -27,6 +32,9 @@ func newStatistic(w *wire.StatisticPlan, epsilon privacy.Epsilon) (statistic, er
 	case "avg", "last", "min", "max", "sum", "count":
 	default:
 		return s, wire.ErrPlan
+	}
+	if binned(w.Kind) {
+		return s.withCategories(w, epsilon)
 	}
 	number := false
 	switch w.Kind {
@@ -92,8 +100,12 @@ func (s *statistic) input(x privacy.Micro) uint32 {
 	return 0
 }
 
-// open is what the model none reports: the summary clipped to the bounds if there are any, or the bit, in millionths.
+// open is what the model none reports: the summary clipped to the bounds if there are any, or the bit, in millionths; or
+// the category.
 func (s *statistic) open(x privacy.Micro) int64 {
+	if s.categories > 0 {
+		return int64(s.category(x))
+	}
 	if s.compare != "" {
 		if s.bit(x) {
 			return million

@@ -28,7 +28,7 @@ func TestReports(t *testing.T) {
 	}
 	record := b.NewRecord()
 	defer record.Release()
-	if b.Len() != 0 || record.NumRows() != 3 || int(record.NumCols()) != column.ReportSequence+1 {
+	if b.Len() != 0 || record.NumRows() != 3 || int(record.NumCols()) != column.ReportAnswerInclude+1 {
 		t.Fatalf("%d rows, %d columns, %d left", record.NumRows(), record.NumCols(), b.Len())
 	}
 	if kappa, ref := column.Ref(record.Schema()); kappa != "indoor" || ref != "k7f3q2" {
@@ -46,7 +46,7 @@ func TestReports(t *testing.T) {
 		"window_start": "1970-01-01 00:01:00Z", "window_end": "1970-01-01 00:02:00Z", "device": "00000000000000ad",
 		"statistic": "mean(t)", "stratum": "asia", "cluster": "", "cell": `{"a":"1","b":"2"}`, "weight": 4.0, "pi": 0.25,
 		"stratum_population": 40.0, "score": 21.5, "noise_variance": 3.0, "mechanism": "hybrid", "epsilon": 4.0,
-		"plan_revision": 2.0, "sequence": 9.0,
+		"plan_revision": 2.0, "sequence": 9.0, "answer": nil, "answer_categories": nil, "answer_size": nil, "answer_include": nil,
 	}
 	for name, value := range want {
 		if got[2][name] != value {
@@ -65,7 +65,7 @@ func TestResultsAreTheMessage(t *testing.T) {
 	for i := range fields.Len() {
 		f := fields.Get(i)
 		name := string(f.Name())
-		if name != "privacy" && name != "running" && name != "change" {
+		if name != "privacy" && name != "running" && name != "change" && name != "bin" {
 			want = append(want, name)
 			continue
 		}
@@ -96,6 +96,7 @@ func TestResults(t *testing.T) {
 		Privacy: &quadratv1.Privacy{Model: "local", Mechanism: "hybrid", EpsilonPerReport: 4, Unit: "device", Period: "1h", EpsilonPerPeriod: 4},
 		Running: &quadratv1.Running{Windows: 3, Value: 1, Low: 0, High: 2}, Warnings: []string{"one", "two"}, PlanRevision: 1, Frame: "f",
 		Change: &quadratv1.Change{Value: 1, Since: timestamppb.New(time.UnixMilli(1)), Matched: 2},
+		Bin:    &quadratv1.Bin{Index: 1, Low: 2, High: 3, Consistent: new(0.5)},
 	}
 	record := column.NewResults(alloc, []*quadratv1.Result{full, {Statistic: "empty"}})
 	defer record.Release()

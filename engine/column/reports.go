@@ -20,6 +20,11 @@ type Report struct {
 	Epsilon                    float64 // of the report
 	PlanRevision               uint32  // from 1
 	Sequence                   uint64  // position in REPORTS
+	// Answer of a statistic of categories, in place of Score and NoiseVariance: a bit for each category of the set.
+	Answer     uint64
+	Categories uint32  // 0 for other statistics
+	Size       uint32  // categories in the set
+	Include    float64 // probability that the set holds the true category
 }
 
 // Reports builds records of one kappa's reports. It is for one goroutine at a time.
@@ -30,7 +35,9 @@ type Reports struct {
 	cluster, cell, mechanism       *array.StringBuilder
 	weight, pi, score, noise, cost *array.Float64Builder
 	population, revision           *array.Int64Builder
-	sequence                       *array.Uint64Builder
+	sequence, answer               *array.Uint64Builder
+	categories, size               *array.Int64Builder
+	include                        *array.Float64Builder
 	rows                           int
 }
 
@@ -57,6 +64,10 @@ func NewReports(alloc memory.Allocator, kappa, ref string) *Reports {
 		population: b.Field(ReportStratumPopulation).(*array.Int64Builder),
 		revision:   b.Field(ReportPlanRevision).(*array.Int64Builder),
 		sequence:   b.Field(ReportSequence).(*array.Uint64Builder),
+		answer:     b.Field(ReportAnswer).(*array.Uint64Builder),
+		categories: b.Field(ReportAnswerCategories).(*array.Int64Builder),
+		size:       b.Field(ReportAnswerSize).(*array.Int64Builder),
+		include:    float(ReportAnswerInclude),
 	}
 }
 
@@ -74,8 +85,21 @@ func (r *Reports) Append(row *Report) {
 	r.weight.Append(1 / row.Pi)
 	r.pi.Append(row.Pi)
 	r.population.Append(row.StratumPopulation)
-	r.score.Append(row.Score)
-	r.noise.Append(row.NoiseVariance)
+	if row.Categories == 0 {
+		r.score.Append(row.Score)
+		r.noise.Append(row.NoiseVariance)
+		r.answer.AppendNull()
+		r.categories.AppendNull()
+		r.size.AppendNull()
+		r.include.AppendNull()
+	} else {
+		r.score.AppendNull()
+		r.noise.AppendNull()
+		r.answer.Append(row.Answer)
+		r.categories.Append(int64(row.Categories))
+		r.size.Append(int64(row.Size))
+		r.include.Append(row.Include)
+	}
 	r.mechanism.Append(row.Mechanism)
 	r.cost.Append(row.Epsilon)
 	r.revision.Append(int64(row.PlanRevision))

@@ -92,6 +92,7 @@ func (a *appender) result(r *quadratv1.Result) {
 	a.whole(r.GetPlanRevision())
 	a.text(r.GetFrame())
 	a.change(r.GetChange())
+	a.bin(r.GetBin())
 }
 
 func (a *appender) privacy(p *quadratv1.Privacy) {
@@ -118,6 +119,19 @@ func (a *appender) change(c *quadratv1.Change) {
 	a.float(c.GetVariancePrivacy())
 	a.moment(c.GetSince().AsTime().UnixMilli())
 	a.whole(c.GetMatched())
+}
+
+func (a *appender) bin(b *quadratv1.Bin) {
+	if b == nil {
+		for range 4 {
+			a.field().AppendNull()
+		}
+		return
+	}
+	a.whole(b.GetIndex())
+	a.float(b.GetLow())
+	a.float(b.GetHigh())
+	a.optional(b.Consistent)
 }
 
 func (a *appender) running(r *quadratv1.Running) {

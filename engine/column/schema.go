@@ -23,15 +23,19 @@ const (
 	ReportWeight                   // 1/pi
 	ReportPi                       // inclusion probability by design
 	ReportStratumPopulation        // devices of the frame in the stratum
-	ReportScore                    // unbiased score, in the statistic's unit
-	ReportNoiseVariance            // variance of the score's noise, in the squared unit
+	ReportScore                    // unbiased score, in the statistic's unit; null for statistics of categories
+	ReportNoiseVariance            // variance of the score's noise, in the squared unit; null for statistics of categories
 	ReportMechanism                // mechanism
 	ReportEpsilon                  // epsilon of the report; 0 for none
 	ReportPlanRevision             // revision of the plan
 	ReportSequence                 // position in the stream REPORTS
+	ReportAnswer                   // set of categories, a bit for each; null but for statistics of categories, as the following
+	ReportAnswerCategories         // how many categories there are
+	ReportAnswerSize               // how many categories each set holds
+	ReportAnswerInclude            // probability that a set holds the true category
 )
 
-// ReportFields gives the columns of a report, in order. No column is ever null.
+// ReportFields gives the columns of a report, in order. Nullable columns are those that only one sort of statistic has.
 func ReportFields() []arrow.Field {
 	return []arrow.Field{
 		{Name: "window_start", Type: timestampMs},
@@ -44,12 +48,16 @@ func ReportFields() []arrow.Field {
 		{Name: "weight", Type: arrow.PrimitiveTypes.Float64},
 		{Name: "pi", Type: arrow.PrimitiveTypes.Float64},
 		{Name: "stratum_population", Type: arrow.PrimitiveTypes.Int64},
-		{Name: "score", Type: arrow.PrimitiveTypes.Float64},
-		{Name: "noise_variance", Type: arrow.PrimitiveTypes.Float64},
+		{Name: "score", Type: arrow.PrimitiveTypes.Float64, Nullable: true},
+		{Name: "noise_variance", Type: arrow.PrimitiveTypes.Float64, Nullable: true},
 		{Name: "mechanism", Type: arrow.BinaryTypes.String},
 		{Name: "epsilon", Type: arrow.PrimitiveTypes.Float64},
 		{Name: "plan_revision", Type: arrow.PrimitiveTypes.Int64},
 		{Name: "sequence", Type: arrow.PrimitiveTypes.Uint64},
+		{Name: "answer", Type: arrow.PrimitiveTypes.Uint64, Nullable: true},
+		{Name: "answer_categories", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
+		{Name: "answer_size", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
+		{Name: "answer_include", Type: arrow.PrimitiveTypes.Float64, Nullable: true},
 	}
 }
 
@@ -67,8 +75,8 @@ func Ref(schema *arrow.Schema) (kappa, ref string) {
 	return kappa, ref
 }
 
-// ResultFields gives the columns of a result, in order: the fields of the message Result with privacy_…, running_… and
-// change_… flattened. Nullable columns are those that a result may lack.
+// ResultFields gives the columns of a result, in order: the fields of the message Result with privacy_…, running_…,
+// change_… and bin_… flattened. Nullable columns are those that a result may lack.
 func ResultFields() []arrow.Field {
 	text, float, whole := arrow.BinaryTypes.String, arrow.PrimitiveTypes.Float64, arrow.PrimitiveTypes.Int64
 	return []arrow.Field{
@@ -114,6 +122,10 @@ func ResultFields() []arrow.Field {
 		{Name: "change_variance_privacy", Type: float, Nullable: true},
 		{Name: "change_since", Type: timestampMs, Nullable: true},
 		{Name: "change_matched", Type: whole, Nullable: true},
+		{Name: "bin_index", Type: whole, Nullable: true},
+		{Name: "bin_low", Type: float, Nullable: true},
+		{Name: "bin_high", Type: float, Nullable: true},
+		{Name: "bin_consistent", Type: float, Nullable: true},
 	}
 }
 

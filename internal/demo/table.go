@@ -119,7 +119,7 @@ func (v *Table) draw(rows []Row) string {
 
 // line is one row of the table.
 func line(r Row) []string {
-	name, cell, reports := r.Result.GetStatistic(), cellName(r.Result.GetCell()), strconv.FormatUint(uint64(r.Result.GetReports()), 10)
+	name, cell, reports := StatisticName(r.Result), cellName(r.Result.GetCell()), strconv.FormatUint(uint64(r.Result.GetReports()), 10)
 	truth := fmt.Sprintf("%.3f", r.Truth)
 	if r.Result.Value == nil {
 		return []string{name, cell, "–", "–", truth, "–", reports}
@@ -130,6 +130,18 @@ func line(r Row) []string {
 	}
 	margin := fmt.Sprintf("%.3f", (r.Result.GetCiHigh()-r.Result.GetCiLow())/2)
 	return []string{name, cell, fmt.Sprintf("%.3f", r.Result.GetValue()), margin, truth, caught, reports}
+}
+
+// StatisticName is the statistic of a result as people read it, with its category if it has any.
+func StatisticName(r *quadratv1.Result) string {
+	b := r.GetBin()
+	switch {
+	case b == nil:
+		return r.GetStatistic()
+	case b.GetLow() == b.GetHigh():
+		return fmt.Sprintf("%s = %.6g", r.GetStatistic(), b.GetLow())
+	}
+	return fmt.Sprintf("%s in [%.6g, %.6g)", r.GetStatistic(), b.GetLow(), b.GetHigh())
 }
 
 // textColumns is how many columns hold words, which begin at the left; numbers end at the right.

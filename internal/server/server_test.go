@@ -63,7 +63,7 @@ func openLogged(t *testing.T, dir string, now *clock.Manual, log *slog.Logger) *
 func (w *world) results(n int) []*quadratv1.Result {
 	w.t.Helper()
 	for range 3000 {
-		got, err := w.api.Results(w.t.Context(), "indoor", client.Span{Limit: 100})
+		got, err := w.api.Results(w.t.Context(), "indoor", client.Span{Limit: max(100, uint32(n))})
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -39,29 +40,76 @@ func (t *Truth) At(windowStart time.Time, statistic string, cell map[string]stri
 	return t.at(windowStart, statistic, cell)
 }
 
+// InBin is the share of the category with this number, of a histogram or a frequency, as At is of other statistics.
+func (t *Truth) InBin(windowStart time.Time, statistic string, cell map[string]string, bin uint32) (float64, bool) {
+	s, members, position := t.find(windowStart, statistic, cell)
+	if s == nil || s.Categories == 0 {
+		return 0, false
+	}
+	bounds, count := privacy.Bounds{Lo: privacy.Micro(s.LoMicro), Hi: privacy.Micro(s.HiMicro)}, 0
+	for _, m := range members {
+		x := summarised(s, t.fleet.config.Places[m].Reading(position))
+		of := bounds.Bin(x, s.Categories)
+		if s.Kind == "frequency" {
+			of = bounds.Whole(x)
+		}
+		if of == bin {
+			count++
+		}
+	}
+	return float64(count) / float64(len(members)), true
+}
+
+// quantile is the least summary that at least a share of the members do not exceed.
+func (t *Truth) quantile(s *wire.StatisticPlan, members []int, position int64) float64 {
+	values := make([]privacy.Micro, len(members))
+	for i, m := range members {
+		values[i] = summarised(s, t.fleet.config.Places[m].Reading(position))
+	}
+	slices.Sort(values)
+	rank := (int64(s.ShareMicro)*int64(len(values)) + 999_999) / 1_000_000
+	return values[max(rank, 1)-1].Float64()
+}
+
+// find gives a statistic of the plan, or nil, with the members of a cell and what they replay in a window.
+func (t *Truth) find(windowStart time.Time, statistic string, cell map[string]string) (s *wire.StatisticPlan, members []int, position int64) {
+	members = t.cell(cell)
+	length := int64(t.plan.WindowMs)
+	for i := range t.plan.Statistics {
+		if t.plan.Statistics[i].Name == statistic && len(members) > 0 {
+			return &t.plan.Statistics[i], members, t.fleet.Position(length, windowStart.UnixMilli()/length)
+		}
+	}
+	return nil, nil, 0
+}
+
+// summarised is a window's summary of its one reading.
+func summarised(s *wire.StatisticPlan, reading privacy.Micro) privacy.Micro {
+	if s.Summary == "count" {
+		return 1_000_000
+	}
+	return reading
+}
+
 // at is the truth of a statistic of the plan, which may be a part of a ratio.
 func (t *Truth) at(windowStart time.Time, statistic string, cell map[string]string) (float64, bool) {
-	members := t.cell(cell)
-	length := int64(t.plan.WindowMs)
-	position := t.fleet.Position(length, windowStart.UnixMilli()/length)
-	for i := range t.plan.Statistics {
-		s := &t.plan.Statistics[i]
-		if s.Name != statistic || len(members) == 0 {
-			continue
-		}
-		var sum float64
-		for _, m := range members {
-			sum += score(s, t.fleet.config.Places[m].Reading(position))
-		}
-		if s.Kind == "variance" {
-			return t.spread(s, members, position, sum/float64(len(members))), len(members) > 1
-		}
-		if s.Kind == "mean" || s.Kind == "proportion" || s.Kind == "ratio" {
-			sum /= float64(len(members))
-		}
-		return sum, true
+	s, members, position := t.find(windowStart, statistic, cell)
+	if s == nil {
+		return 0, false
 	}
-	return 0, false
+	var sum float64
+	for _, m := range members {
+		sum += score(s, t.fleet.config.Places[m].Reading(position))
+	}
+	switch s.Kind {
+	case "quantile":
+		return t.quantile(s, members, position), true
+	case "variance":
+		return t.spread(s, members, position, sum/float64(len(members))), len(members) > 1
+	case "mean", "proportion", "ratio":
+		sum /= float64(len(members))
+	}
+	return sum, true
 }
 
 // spread is the variance of the places' values about their mean, with one less than their number below.
@@ -76,9 +124,7 @@ func (t *Truth) spread(s *wire.StatisticPlan, members []int, position int64, mea
 
 // score is what one place contributes without noise. A window holds one reading, so every summary but "count" is it.
 func score(s *wire.StatisticPlan, reading privacy.Micro) float64 {
-	if s.Summary == "count" {
-		reading = 1_000_000
-	}
+	reading = summarised(s, reading)
 	x, threshold, holds := int64(reading), s.ThresholdMicro, false
 	switch s.Comparison {
 	case "":

@@ -171,12 +171,13 @@ func plan(r *rand.Rand) (*wire.DevicePlan, *quadratv1.DevicePlan) {
 		s := wire.StatisticPlan{
 			Name: text(r), Kind: text(r), Reading: text(r), Summary: text(r), Comparison: text(r),
 			ThresholdMicro: int64(r.Uint64()) >> r.IntN(64), Mechanism: text(r), LoMicro: int64(r.Uint64()),
-			HiMicro: int64(r.Uint64()) >> r.IntN(64),
+			HiMicro: int64(r.Uint64()) >> r.IntN(64), Categories: r.Uint32() >> r.IntN(32), ShareMicro: r.Uint32() >> r.IntN(32),
 		}
 		a.Statistics = append(a.Statistics, s)
 		p.Statistics = append(p.Statistics, &quadratv1.StatisticPlan{
 			Name: s.Name, Kind: s.Kind, Reading: s.Reading, Summary: s.Summary, Comparison: s.Comparison,
 			ThresholdMicro: s.ThresholdMicro, Mechanism: s.Mechanism, LoMicro: s.LoMicro, HiMicro: s.HiMicro,
+			Categories: s.Categories, ShareMicro: s.ShareMicro,
 		})
 	}
 	return a, p

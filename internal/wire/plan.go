@@ -58,6 +58,8 @@ type StatisticPlan struct {
 	Mechanism      string
 	LoMicro        int64
 	HiMicro        int64
+	Categories     uint32 // of a histogram, frequency or quantile
+	ShareMicro     uint32 // of a quantile
 }
 
 // Validate returns ErrPlan when the plan breaks its law, so that whoever follows it needs no further check of form:

@@ -141,7 +141,9 @@ func (s *StatisticPlan) append(b []byte) []byte {
 	b = appendVarint(b, 6, protowire.EncodeZigZag(s.ThresholdMicro))
 	b = appendText(b, 7, s.Mechanism)
 	b = appendVarint(b, 8, protowire.EncodeZigZag(s.LoMicro))
-	return appendVarint(b, 9, protowire.EncodeZigZag(s.HiMicro))
+	b = appendVarint(b, 9, protowire.EncodeZigZag(s.HiMicro))
+	b = appendVarint(b, 11, uint64(s.Categories))
+	return appendVarint(b, 12, uint64(s.ShareMicro))
 }
 
 func decodeStatistic(b []byte) (StatisticPlan, error) {
@@ -167,6 +169,10 @@ func decodeStatistic(b []byte) (StatisticPlan, error) {
 			f.sint64(&s.LoMicro)
 		case 9:
 			f.sint64(&s.HiMicro)
+		case 11:
+			f.uint32(&s.Categories)
+		case 12:
+			f.uint32(&s.ShareMicro)
 		}
 	}
 	return s, f.err

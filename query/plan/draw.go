@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -55,7 +56,7 @@ func (d *design) statistic(i int) (*quadratv1.StatisticPlan, error) {
 	a := &d.q.asked[i]
 	stat := a.stat
 	out := &quadratv1.StatisticPlan{
-		Name: a.name, Kind: stat.Kind, Part: a.part, Reading: a.arg.Reading.Text, Summary: a.arg.SummaryName(),
+		Name: a.name, Kind: stat.Kind, Part: a.part, Reading: a.arg.Reading.Text, Summary: stat.SummaryOf(a.arg),
 		Comparison: stat.Comparison, Mechanism: d.answers[i].mechanism,
 	}
 	switch {
@@ -69,6 +70,12 @@ func (d *design) statistic(i int) (*quadratv1.StatisticPlan, error) {
 		out.LoMicro, out.HiMicro = int64(d.q.bounds.Lo), int64(d.q.bounds.Hi)
 	default:
 		out.LoMicro, out.HiMicro = -unboundedMicro, unboundedMicro
+	}
+	if stat.Binned() {
+		out.Categories, out.ShareMicro = uint32(d.answers[i].bins), uint32(math.Round(a.share*1e6))
+		if stat.Kind == "median" {
+			out.Kind = "quantile"
+		}
 	}
 	return out, nil
 }

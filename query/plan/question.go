@@ -40,13 +40,16 @@ type asked struct {
 	part string // "numerator" or, right behind it, "denominator"; empty for other statistics
 	bit  bool   // proportion and count: a bit is randomised
 	sum  bool   // total and count: scaled by the population
+	bins int    // categories of a histogram or a frequency; 0 for others
+	// share is that of a quantile, 0 for others.
+	share float64
 }
 
 // leads tells whether the question stands for its statistic: all but the denominators do.
 func (a *asked) leads() bool { return a.part != denominator }
 
 // ask lists the questions of a statistic.
-func ask(stat *script.Statistic) []asked {
+func (q *question) ask(stat *script.Statistic) []asked {
 	if parts := stat.Parts(); parts != nil {
 		var out []asked
 		for i, p := range parts {
@@ -54,11 +57,15 @@ func ask(stat *script.Statistic) []asked {
 		}
 		return out
 	}
-	return []asked{{
+	one := asked{
 		stat: stat, arg: stat.Args[0], name: stat.Name(),
 		bit: stat.Kind == "proportion" || stat.Kind == "count",
 		sum: stat.Kind == "total" || stat.Kind == "count",
-	}}
+	}
+	if stat.Binned() {
+		one.bins, one.share = q.binsOf(stat)
+	}
+	return []asked{one}
 }
 
 // units are the noise variances of one report on the unit scale, and the mechanisms' names.
@@ -76,6 +83,7 @@ type answer struct {
 	middle    float64 // mean that is supposed, for the totals of cells
 	known     bool    // false when nothing is known of the spread, so that no margin can be predicted
 	law       privacy.Powers
+	bins      int // of a histogram, a frequency or a quantile
 }
 
 var errUnbound = errors.New("plan: the script is not bound")
@@ -107,7 +115,7 @@ func read(s *script.Script, opt Options) (*question, error) {
 		q.bounds, q.bounded = bounds, true
 	}
 	for _, stat := range s.Select {
-		q.asked = append(q.asked, ask(stat)...)
+		q.asked = append(q.asked, q.ask(stat)...)
 	}
 	if s.Sample.Size == script.Margin && !q.bounded && !q.allBits() {
 		n := s.Sample.Number
@@ -190,6 +198,10 @@ func (q *question) answers(epsilonMicro uint64) ([]answer, error) {
 		switch {
 		case a.bit:
 			out[i] = answer{mechanism: u.bitName, spread: 0.5, noise: u.bit, middle: 0.5, known: true}
+		case a.stat.Binned():
+			if out[i], err = q.binned(&a, epsilonMicro); err != nil {
+				return nil, err
+			}
 		case q.bounded:
 			span := (q.bounds.Hi - q.bounds.Lo).Float64()
 			out[i] = answer{

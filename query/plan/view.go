@@ -165,6 +165,8 @@ func (d *design) warn(panels []float64) []string {
 			out = append(out, d.supposedOfSquares(i))
 		case d.q.asked[i].part != "":
 			out = append(out, d.supposed(i, n))
+		case a.bins > 0:
+			out = append(out, d.binnedText(i))
 		}
 	}
 	rare := 0
@@ -210,6 +212,10 @@ func (d *design) reportBytes(device *quadratv1.DevicePlan) int {
 	if d.q.local() {
 		value = 0
 		for _, s := range device.GetStatistics() {
+			if s.GetCategories() > 0 {
+				value = math.MaxInt64 // a set of 64 categories
+				break
+			}
 			m, err := mechanisms.ByName(s.GetMechanism(), privacy.Epsilon(d.epsilon))
 			if err == nil {
 				value = max(value, int64(m.Codes())-1)

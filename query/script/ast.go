@@ -168,6 +168,24 @@ func (a Argument) SummaryName() string {
 	return a.Summary
 }
 
+// Binned tells whether devices answer the statistic with a set of categories.
+func (s *Statistic) Binned() bool {
+	switch s.Kind {
+	case wordHistogram, wordFrequency, wordQuantile, wordMedian:
+		return true
+	}
+	return false
+}
+
+// SummaryOf is the summary that an argument of the statistic asks for: the one that was written, else last for a
+// frequency, whose numbers are names, and avg for all others.
+func (s *Statistic) SummaryOf(a Argument) string {
+	if a.Summary == "" && s.Kind == wordFrequency {
+		return wordLast
+	}
+	return a.SummaryName()
+}
+
 // Name is what results call the statistic: the name after AS, or its canonical text.
 func (s *Statistic) Name() string {
 	if s.As.Text != "" {

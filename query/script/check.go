@@ -89,7 +89,7 @@ func checkStatistic(stat *Statistic) *Error {
 			"expected a share between 0 and 1, found %s", decimal(n.Value))
 	case stat.Kind == wordHistogram && (n.Value != math.Trunc(n.Value) || n.Value < 2 || n.Value > 1000):
 		return errorAt(n.Pos, "", "expected a whole number of bins from 2 to 1000, found %s", decimal(n.Value))
-	case stat.Comparison != "":
+	case stat.Comparison != "" || stat.Kind == wordQuantile:
 		return checkMicro(n)
 	}
 	return nil
@@ -310,21 +310,41 @@ func checkRange(p *Privacy) *Error {
 	return errorAt(p.Lo.Pos, hint, "the lower bound %s is not below the upper bound %s", decimal(p.Lo.Value), decimal(p.Hi.Value))
 }
 
-// checkBounds demands bounds where a statistic can't be randomised without.
+// checkBounds demands bounds where a statistic can't be randomised without, or has no bins without.
 func checkBounds(s *Script) *Error {
 	p := s.Privacy
-	if p != nil && (p.Lo != nil || p.Model == None) {
-		return nil
+	if p != nil && p.Lo != nil {
+		return checkWholes(s)
 	}
 	for _, stat := range s.Select {
-		switch stat.Kind {
-		case wordProportion, wordCount, "frequency":
+		open := p != nil && p.Model == None
+		switch {
+		case stat.Kind == wordProportion || stat.Kind == wordCount || open && !stat.Binned():
+		case open:
+			return errorAt(stat.Pos, "add BETWEEN lo AND hi behind PRIVACY NONE; values outside count in the first or the last bin",
+				"%s needs bounds and the script has none", stat.Kind)
 		default:
 			hint := "add BETWEEN lo AND hi behind PRIVACY …, e.g. BETWEEN 10 AND 40; values outside are clipped"
 			if p == nil {
 				hint = "add PRIVACY LOCAL EPSILON 1 PER 1d BETWEEN lo AND hi; values outside are clipped"
 			}
 			return errorAt(stat.Pos, hint, "%s needs bounds and the script has none", stat.Kind)
+		}
+	}
+	return nil
+}
+
+// checkWholes demands bounds that are whole numbers where they are the first and the last category.
+func checkWholes(s *Script) *Error {
+	for _, stat := range s.Select {
+		if stat.Kind != wordFrequency {
+			continue
+		}
+		for _, n := range []*Number{s.Privacy.Lo, s.Privacy.Hi} {
+			if n.Bound && n.Value != math.Trunc(n.Value) {
+				return errorAt(n.Pos, "its categories are the whole numbers from the lower bound to the upper one",
+					"frequency needs bounds that are whole numbers, found %s", decimal(n.Value))
+			}
 		}
 	}
 	return nil

@@ -8,11 +8,11 @@ import (
 // Statistics are the statistics of the language.
 func statistics() []string {
 	return []string{
-		"mean", "total", wordRatio, wordVariance, wordQuantile, "median", wordHistogram, "frequency", wordProportion, wordCount,
+		"mean", "total", wordRatio, wordVariance, wordQuantile, wordMedian, wordHistogram, wordFrequency, wordProportion, wordCount,
 	}
 }
 
-func summaries() []string { return []string{wordAvg, "last", "min", "max", "sum", wordCount} }
+func summaries() []string { return []string{wordAvg, wordLast, "min", "max", "sum", wordCount} }
 
 func comparisons() []string { return []string{"=", "<>", "<", "<=", ">", ">="} }
 

@@ -4,10 +4,8 @@ package script
 // is meant for a checked script.
 func Unsupported(s *Script) error {
 	for _, stat := range s.Select {
-		switch stat.Kind {
-		case "mean", "total", wordRatio, wordVariance, wordProportion, wordCount:
-		default:
-			return unsupportedAt(stat.Pos, stat.Kind, "mean, total, ratio, variance, proportion and count can")
+		if err := unsupportedStatistic(s, stat); err != nil {
+			return err
 		}
 	}
 	if a := s.Sample; a != nil {
@@ -24,15 +22,32 @@ func Unsupported(s *Script) error {
 	return nil
 }
 
-// unsupportedClusters is about what a sample of clusters can't be asked for: a ratio or a variance, for which there is
-// no estimator from clusters, a margin, whose promise would rest on a correlation that nobody has measured, two sizes at once, and an
+// CategoriesMost is the most categories of a histogram or a frequency: a report's set is one number of 64 bits.
+const CategoriesMost = 64
+
+func unsupportedStatistic(s *Script, stat *Statistic) error {
+	switch stat.Kind {
+	case wordHistogram:
+		if stat.Number.Bound && stat.Number.Value > CategoriesMost {
+			return unsupportedAt(stat.Number.Pos, "a histogram of "+decimal(stat.Number.Value)+" bins", "up to 64 bins can")
+		}
+	case wordFrequency:
+		if p := s.Privacy; p != nil && p.Lo != nil && p.Lo.Bound && p.Hi.Bound && p.Hi.Value-p.Lo.Value >= CategoriesMost {
+			return unsupportedAt(p.Lo.Pos, "a frequency of "+decimal(p.Hi.Value-p.Lo.Value+1)+" categories", "up to 64 can")
+		}
+	}
+	return nil
+}
+
+// unsupportedClusters is about what a sample of clusters can't be asked for: a ratio, a variance or a distribution, for which
+// there is no estimator from clusters, a margin, whose promise would rest on a correlation that nobody has measured, two sizes at once, and an
 // allocation by the spread of devices.
 func unsupportedClusters(s *Script, a *Sample) error {
 	if a.Clustered.Text == "" {
 		return nil
 	}
 	for _, stat := range s.Select {
-		if stat.Kind == wordRatio || stat.Kind == wordVariance {
+		if stat.Kind == wordRatio || stat.Kind == wordVariance || stat.Binned() {
 			return unsupportedAt(stat.Pos, stat.Kind+" with CLUSTERED BY", "mean, total, proportion and count can")
 		}
 	}

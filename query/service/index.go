@@ -30,7 +30,10 @@ type history struct {
 }
 
 // resultKey names a result within its kappa and window.
-type resultKey struct{ statistic, cell string }
+type resultKey struct {
+	statistic, cell string
+	bin             uint32
+}
 
 // entry is a result with its position in the stream RESULTS. The result is shared and never changed.
 type entry struct {
@@ -66,7 +69,7 @@ func (x *index) add(sequence uint64, r *quadratv1.Result) bool {
 	defer x.mu.Unlock()
 	h := x.history(r.GetRef())
 	start := r.GetWindowStart().AsTime().UnixMilli()
-	key := resultKey{r.GetStatistic(), cellText(r.GetCell())}
+	key := resultKey{r.GetStatistic(), cellText(r.GetCell()), r.GetBin().GetIndex()}
 	old, there := h.results[start][key]
 	if there && old.result.GetRevision() >= r.GetRevision() {
 		return false
@@ -174,6 +177,7 @@ func compareResults(a, b *quadratv1.Result) int {
 		cmp.Compare(a.GetStatistic(), b.GetStatistic()),
 		cmp.Compare(len(a.GetCell()), len(b.GetCell())),
 		cmp.Compare(cellText(a.GetCell()), cellText(b.GetCell())),
+		cmp.Compare(a.GetBin().GetIndex(), b.GetBin().GetIndex()),
 	)
 }
 

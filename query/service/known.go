@@ -66,8 +66,8 @@ func (s *Service) measured(ref string, revision *quadratv1.PlanRevision) []Known
 	}
 	for _, statistic := range device.GetStatistics() {
 		sigma, told := noise[statistic.GetName()]
-		if !told {
-			continue // a part of a ratio has no result of its own
+		if !told || statistic.GetCategories() > 0 {
+			continue // a part of a ratio has no result of its own, a set of categories has many
 		}
 		if sd, ok := spreadOf(entries, statistic, device.GetRevision(), sigma); ok {
 			out = append(out, Known{Capability: device.GetCapability(), Statistic: statistic, StdDev: sd})
@@ -137,8 +137,8 @@ func learned(pilot map[string]map[string]float64, p *quadratv1.Plan) map[string]
 }
 
 // alike tells whether one device's summary has the same spread for two statistics: the same reading and summary, within
-// the same bounds, or the same condition.
+// the same bounds, or the same condition. It does not know the spread of sets of categories.
 func alike(a, b *quadratv1.StatisticPlan) bool {
-	return a.GetReading() == b.GetReading() && a.GetSummary() == b.GetSummary() && a.GetComparison() == b.GetComparison() &&
+	return b.GetCategories() == 0 && a.GetReading() == b.GetReading() && a.GetSummary() == b.GetSummary() && a.GetComparison() == b.GetComparison() &&
 		a.GetThresholdMicro() == b.GetThresholdMicro() && a.GetLoMicro() == b.GetLoMicro() && a.GetHiMicro() == b.GetHiMicro()
 }

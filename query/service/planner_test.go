@@ -121,8 +121,8 @@ func TestFleetPlannerRefuses(t *testing.T) {
 		t.Errorf("an impossible margin: %v", err)
 	}
 	var unsupported *script.UnsupportedError
-	draft.Script = strings.Replace(everyone, "mean(", "median(", 1)
+	draft.Script = strings.Replace(everyone, "mean(temperature)", "histogram(temperature, 100)", 1)
 	if _, err := p.Plan(t.Context(), draft); !errors.As(err, &unsupported) {
-		t.Errorf("a median: %v", err)
+		t.Errorf("a histogram of a hundred bins: %v", err)
 	}
 }

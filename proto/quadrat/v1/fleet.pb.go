@@ -805,7 +805,8 @@ type StatisticPlan struct {
 	// part, e.g. "ratio(a, b) numerator". No two statistics of a plan have one name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// "mean", "total", "proportion", "count", "ratio" or "variance". A ratio takes two statistics, its numerator and right
-	// behind it its denominator; a device answers one of them, and a variance, as it answers a mean.
+	// behind it its denominator; a device answers one of them, and a variance, as it answers a mean. Or "histogram",
+	// "frequency" or "quantile", for which a device answers with a set of categories.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Reading of the capability, e.g. "temperature".
 	Reading string `protobuf:"bytes,3,opt,name=reading,proto3" json:"reading,omitempty"`
@@ -815,14 +816,19 @@ type StatisticPlan struct {
 	Comparison string `protobuf:"bytes,5,opt,name=comparison,proto3" json:"comparison,omitempty"`
 	// Right-hand side of the comparison, in millionths of the reading's unit.
 	ThresholdMicro int64 `protobuf:"zigzag64,6,opt,name=threshold_micro,json=thresholdMicro,proto3" json:"threshold_micro,omitempty"`
-	// Mechanism: "hybrid", "duchi", "warner" or "none".
+	// Mechanism: "hybrid", "duchi", "warner", "subset" or "none".
 	Mechanism string `protobuf:"bytes,7,opt,name=mechanism,proto3" json:"mechanism,omitempty"`
 	// Lower bound that summaries are clipped to, in millionths of the reading's unit; for all but proportion and count.
 	LoMicro int64 `protobuf:"zigzag64,8,opt,name=lo_micro,json=loMicro,proto3" json:"lo_micro,omitempty"`
 	// Upper bound, in millionths.
 	HiMicro int64 `protobuf:"zigzag64,9,opt,name=hi_micro,json=hiMicro,proto3" json:"hi_micro,omitempty"`
 	// Of a ratio "numerator" or "denominator", empty otherwise. Devices pass it over.
-	Part          string `protobuf:"bytes,10,opt,name=part,proto3" json:"part,omitempty"`
+	Part string `protobuf:"bytes,10,opt,name=part,proto3" json:"part,omitempty"`
+	// Categories of a histogram, a frequency or a quantile, 2 to 64; 0 for other statistics. Bins divide the bounds evenly; the
+	// categories of a frequency are the whole numbers from the lower bound to the upper one.
+	Categories uint32 `protobuf:"varint,11,opt,name=categories,proto3" json:"categories,omitempty"`
+	// Of a quantile the share that lies below it, in millionths, 1 to 999999. Devices pass it over.
+	ShareMicro    uint32 `protobuf:"varint,12,opt,name=share_micro,json=shareMicro,proto3" json:"share_micro,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -925,6 +931,20 @@ func (x *StatisticPlan) GetPart() string {
 		return x.Part
 	}
 	return ""
+}
+
+func (x *StatisticPlan) GetCategories() uint32 {
+	if x != nil {
+		return x.Categories
+	}
+	return 0
+}
+
+func (x *StatisticPlan) GetShareMicro() uint32 {
+	if x != nil {
+		return x.ShareMicro
+	}
+	return 0
 }
 
 // Predicate is a condition on public attributes, with SQL's three truth values.
@@ -1406,7 +1426,7 @@ const file_quadrat_v1_fleet_proto_rawDesc = "" +
 	"\x06origin\x18\x03 \x01(\x06R\x06origin\x12\x12\n" +
 	"\x04last\x18\x04 \x03(\x06R\x04last\")\n" +
 	"\x0fAttributeValues\x12\x16\n" +
-	"\x06values\x18\x01 \x03(\tR\x06values\"\x9c\x02\n" +
+	"\x06values\x18\x01 \x03(\tR\x06values\"\xdd\x02\n" +
 	"\rStatisticPlan\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x18\n" +
@@ -1420,7 +1440,12 @@ const file_quadrat_v1_fleet_proto_rawDesc = "" +
 	"\blo_micro\x18\b \x01(\x12R\aloMicro\x12\x19\n" +
 	"\bhi_micro\x18\t \x01(\x12R\ahiMicro\x12\x12\n" +
 	"\x04part\x18\n" +
-	" \x01(\tR\x04part\"\x91\x01\n" +
+	" \x01(\tR\x04part\x12\x1e\n" +
+	"\n" +
+	"categories\x18\v \x01(\rR\n" +
+	"categories\x12\x1f\n" +
+	"\vshare_micro\x18\f \x01(\rR\n" +
+	"shareMicro\"\x91\x01\n" +
 	"\tPredicate\x12\x0e\n" +
 	"\x02op\x18\x01 \x01(\tR\x02op\x12)\n" +
 	"\x04args\x18\x02 \x03(\v2\x15.quadrat.v1.PredicateR\x04args\x12\x1c\n" +

@@ -1807,6 +1807,80 @@ func (x *Change) GetMatched() uint32 {
 	return 0
 }
 
+// Bin is one category of a histogram or a frequency.
+type Bin struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Place among the categories, from 0.
+	Index uint32 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// Lower edge, in the unit of the reading; for a frequency the whole number itself.
+	Low float64 `protobuf:"fixed64,2,opt,name=low,proto3" json:"low,omitempty"`
+	// Upper edge, which belongs to the next bin but for the last one; for a frequency the whole number itself.
+	High float64 `protobuf:"fixed64,3,opt,name=high,proto3" json:"high,omitempty"`
+	// Share of the nearest distribution: not negative, and all bins of the cell sum to 1. For display only: small shares are
+	// too large in it, and no interval belongs to it. The unbiased estimate is the result's value.
+	Consistent    *float64 `protobuf:"fixed64,4,opt,name=consistent,proto3,oneof" json:"consistent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Bin) Reset() {
+	*x = Bin{}
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Bin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Bin) ProtoMessage() {}
+
+func (x *Bin) ProtoReflect() protoreflect.Message {
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Bin.ProtoReflect.Descriptor instead.
+func (*Bin) Descriptor() ([]byte, []int) {
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Bin) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Bin) GetLow() float64 {
+	if x != nil {
+		return x.Low
+	}
+	return 0
+}
+
+func (x *Bin) GetHigh() float64 {
+	if x != nil {
+		return x.High
+	}
+	return 0
+}
+
+func (x *Bin) GetConsistent() float64 {
+	if x != nil && x.Consistent != nil {
+		return *x.Consistent
+	}
+	return 0
+}
+
 // Result is one estimate: a statistic in one cell and one window.
 type Result struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1863,14 +1937,16 @@ type Result struct {
 	// Fingerprint of the frame that the window used.
 	Frame string `protobuf:"bytes,26,opt,name=frame,proto3" json:"frame,omitempty"`
 	// Change since an earlier window; only for FIXED panels.
-	Change        *Change `protobuf:"bytes,27,opt,name=change,proto3" json:"change,omitempty"`
+	Change *Change `protobuf:"bytes,27,opt,name=change,proto3" json:"change,omitempty"`
+	// Category that the share belongs to; only for histogram and frequency.
+	Bin           *Bin `protobuf:"bytes,29,opt,name=bin,proto3" json:"bin,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[26]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1882,7 +1958,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[26]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1895,7 +1971,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{26}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Result) GetKappa() string {
@@ -2087,6 +2163,13 @@ func (x *Result) GetChange() *Change {
 	return nil
 }
 
+func (x *Result) GetBin() *Bin {
+	if x != nil {
+		return x.Bin
+	}
+	return nil
+}
+
 // ExportKappaRequest asks for stored rows.
 type ExportKappaRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2104,7 +2187,7 @@ type ExportKappaRequest struct {
 
 func (x *ExportKappaRequest) Reset() {
 	*x = ExportKappaRequest{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[27]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2116,7 +2199,7 @@ func (x *ExportKappaRequest) String() string {
 func (*ExportKappaRequest) ProtoMessage() {}
 
 func (x *ExportKappaRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[27]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2129,7 +2212,7 @@ func (x *ExportKappaRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportKappaRequest.ProtoReflect.Descriptor instead.
 func (*ExportKappaRequest) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{27}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ExportKappaRequest) GetRef() string {
@@ -2171,7 +2254,7 @@ type ExportChunk struct {
 
 func (x *ExportChunk) Reset() {
 	*x = ExportChunk{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[28]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2183,7 +2266,7 @@ func (x *ExportChunk) String() string {
 func (*ExportChunk) ProtoMessage() {}
 
 func (x *ExportChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[28]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2196,7 +2279,7 @@ func (x *ExportChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportChunk.ProtoReflect.Descriptor instead.
 func (*ExportChunk) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{28}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ExportChunk) GetData() []byte {
@@ -2223,7 +2306,7 @@ type ScriptError struct {
 
 func (x *ScriptError) Reset() {
 	*x = ScriptError{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[29]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2235,7 +2318,7 @@ func (x *ScriptError) String() string {
 func (*ScriptError) ProtoMessage() {}
 
 func (x *ScriptError) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[29]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2248,7 +2331,7 @@ func (x *ScriptError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScriptError.ProtoReflect.Descriptor instead.
 func (*ScriptError) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{29}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ScriptError) GetLine() uint32 {
@@ -2296,7 +2379,7 @@ type Infeasible struct {
 
 func (x *Infeasible) Reset() {
 	*x = Infeasible{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[30]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2308,7 +2391,7 @@ func (x *Infeasible) String() string {
 func (*Infeasible) ProtoMessage() {}
 
 func (x *Infeasible) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[30]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2321,7 +2404,7 @@ func (x *Infeasible) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Infeasible.ProtoReflect.Descriptor instead.
 func (*Infeasible) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{30}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Infeasible) GetReason() string {
@@ -2369,7 +2452,7 @@ type KappaRecord struct {
 
 func (x *KappaRecord) Reset() {
 	*x = KappaRecord{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[31]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2381,7 +2464,7 @@ func (x *KappaRecord) String() string {
 func (*KappaRecord) ProtoMessage() {}
 
 func (x *KappaRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[31]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2394,7 +2477,7 @@ func (x *KappaRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KappaRecord.ProtoReflect.Descriptor instead.
 func (*KappaRecord) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{31}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *KappaRecord) GetVersion() uint32 {
@@ -2438,7 +2521,7 @@ type PlanRevision struct {
 
 func (x *PlanRevision) Reset() {
 	*x = PlanRevision{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[32]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2450,7 +2533,7 @@ func (x *PlanRevision) String() string {
 func (*PlanRevision) ProtoMessage() {}
 
 func (x *PlanRevision) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[32]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2463,7 +2546,7 @@ func (x *PlanRevision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRevision.ProtoReflect.Descriptor instead.
 func (*PlanRevision) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{32}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PlanRevision) GetDevice() *DevicePlan {
@@ -2634,7 +2717,15 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\x11variance_sampling\x18\x05 \x01(\x01R\x10varianceSampling\x12)\n" +
 	"\x10variance_privacy\x18\x06 \x01(\x01R\x0fvariancePrivacy\x120\n" +
 	"\x05since\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x18\n" +
-	"\amatched\x18\b \x01(\rR\amatched\"\x94\t\n" +
+	"\amatched\x18\b \x01(\rR\amatched\"u\n" +
+	"\x03Bin\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\rR\x05index\x12\x10\n" +
+	"\x03low\x18\x02 \x01(\x01R\x03low\x12\x12\n" +
+	"\x04high\x18\x03 \x01(\x01R\x04high\x12#\n" +
+	"\n" +
+	"consistent\x18\x04 \x01(\x01H\x00R\n" +
+	"consistent\x88\x01\x01B\r\n" +
+	"\v_consistent\"\xb7\t\n" +
 	"\x06Result\x12\x14\n" +
 	"\x05kappa\x18\x01 \x01(\tR\x05kappa\x12\x10\n" +
 	"\x03ref\x18\x02 \x01(\tR\x03ref\x12=\n" +
@@ -2668,7 +2759,8 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\bwarnings\x18\x18 \x03(\tR\bwarnings\x12#\n" +
 	"\rplan_revision\x18\x19 \x01(\rR\fplanRevision\x12\x14\n" +
 	"\x05frame\x18\x1a \x01(\tR\x05frame\x12*\n" +
-	"\x06change\x18\x1b \x01(\v2\x12.quadrat.v1.ChangeR\x06change\x1a7\n" +
+	"\x06change\x18\x1b \x01(\v2\x12.quadrat.v1.ChangeR\x06change\x12!\n" +
+	"\x03bin\x18\x1d \x01(\v2\x0f.quadrat.v1.BinR\x03bin\x1a7\n" +
 	"\tCellEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\b\n" +
@@ -2739,7 +2831,7 @@ func file_quadrat_v1_kappa_proto_rawDescGZIP() []byte {
 	return file_quadrat_v1_kappa_proto_rawDescData
 }
 
-var file_quadrat_v1_kappa_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_quadrat_v1_kappa_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_quadrat_v1_kappa_proto_goTypes = []any{
 	(*PutKappaRequest)(nil),       // 0: quadrat.v1.PutKappaRequest
 	(*PutKappaResponse)(nil),      // 1: quadrat.v1.PutKappaResponse
@@ -2767,88 +2859,90 @@ var file_quadrat_v1_kappa_proto_goTypes = []any{
 	(*Privacy)(nil),               // 23: quadrat.v1.Privacy
 	(*Running)(nil),               // 24: quadrat.v1.Running
 	(*Change)(nil),                // 25: quadrat.v1.Change
-	(*Result)(nil),                // 26: quadrat.v1.Result
-	(*ExportKappaRequest)(nil),    // 27: quadrat.v1.ExportKappaRequest
-	(*ExportChunk)(nil),           // 28: quadrat.v1.ExportChunk
-	(*ScriptError)(nil),           // 29: quadrat.v1.ScriptError
-	(*Infeasible)(nil),            // 30: quadrat.v1.Infeasible
-	(*KappaRecord)(nil),           // 31: quadrat.v1.KappaRecord
-	(*PlanRevision)(nil),          // 32: quadrat.v1.PlanRevision
-	nil,                           // 33: quadrat.v1.PutKappaRequest.ParamsEntry
-	nil,                           // 34: quadrat.v1.Kappa.ParamsEntry
-	nil,                           // 35: quadrat.v1.UpdateKappaRequest.ParamsEntry
-	nil,                           // 36: quadrat.v1.ExplainRequest.ParamsEntry
-	nil,                           // 37: quadrat.v1.CellView.CellEntry
-	nil,                           // 38: quadrat.v1.Result.CellEntry
-	(*timestamppb.Timestamp)(nil), // 39: google.protobuf.Timestamp
-	(*Device)(nil),                // 40: quadrat.v1.Device
-	(*DevicePlan)(nil),            // 41: quadrat.v1.DevicePlan
+	(*Bin)(nil),                   // 26: quadrat.v1.Bin
+	(*Result)(nil),                // 27: quadrat.v1.Result
+	(*ExportKappaRequest)(nil),    // 28: quadrat.v1.ExportKappaRequest
+	(*ExportChunk)(nil),           // 29: quadrat.v1.ExportChunk
+	(*ScriptError)(nil),           // 30: quadrat.v1.ScriptError
+	(*Infeasible)(nil),            // 31: quadrat.v1.Infeasible
+	(*KappaRecord)(nil),           // 32: quadrat.v1.KappaRecord
+	(*PlanRevision)(nil),          // 33: quadrat.v1.PlanRevision
+	nil,                           // 34: quadrat.v1.PutKappaRequest.ParamsEntry
+	nil,                           // 35: quadrat.v1.Kappa.ParamsEntry
+	nil,                           // 36: quadrat.v1.UpdateKappaRequest.ParamsEntry
+	nil,                           // 37: quadrat.v1.ExplainRequest.ParamsEntry
+	nil,                           // 38: quadrat.v1.CellView.CellEntry
+	nil,                           // 39: quadrat.v1.Result.CellEntry
+	(*timestamppb.Timestamp)(nil), // 40: google.protobuf.Timestamp
+	(*Device)(nil),                // 41: quadrat.v1.Device
+	(*DevicePlan)(nil),            // 42: quadrat.v1.DevicePlan
 }
 var file_quadrat_v1_kappa_proto_depIdxs = []int32{
-	33, // 0: quadrat.v1.PutKappaRequest.params:type_name -> quadrat.v1.PutKappaRequest.ParamsEntry
+	34, // 0: quadrat.v1.PutKappaRequest.params:type_name -> quadrat.v1.PutKappaRequest.ParamsEntry
 	19, // 1: quadrat.v1.PutKappaResponse.plan:type_name -> quadrat.v1.Plan
 	4,  // 2: quadrat.v1.ListKappasResponse.kappas:type_name -> quadrat.v1.Kappa
-	34, // 3: quadrat.v1.Kappa.params:type_name -> quadrat.v1.Kappa.ParamsEntry
-	39, // 4: quadrat.v1.Kappa.created:type_name -> google.protobuf.Timestamp
-	39, // 5: quadrat.v1.GetResultsRequest.since:type_name -> google.protobuf.Timestamp
-	39, // 6: quadrat.v1.GetResultsRequest.until:type_name -> google.protobuf.Timestamp
-	26, // 7: quadrat.v1.GetResultsResponse.results:type_name -> quadrat.v1.Result
-	39, // 8: quadrat.v1.WatchKappaRequest.since:type_name -> google.protobuf.Timestamp
+	35, // 3: quadrat.v1.Kappa.params:type_name -> quadrat.v1.Kappa.ParamsEntry
+	40, // 4: quadrat.v1.Kappa.created:type_name -> google.protobuf.Timestamp
+	40, // 5: quadrat.v1.GetResultsRequest.since:type_name -> google.protobuf.Timestamp
+	40, // 6: quadrat.v1.GetResultsRequest.until:type_name -> google.protobuf.Timestamp
+	27, // 7: quadrat.v1.GetResultsResponse.results:type_name -> quadrat.v1.Result
+	40, // 8: quadrat.v1.WatchKappaRequest.since:type_name -> google.protobuf.Timestamp
 	4,  // 9: quadrat.v1.GetPlanResponse.kappa:type_name -> quadrat.v1.Kappa
 	19, // 10: quadrat.v1.GetPlanResponse.plan:type_name -> quadrat.v1.Plan
-	35, // 11: quadrat.v1.UpdateKappaRequest.params:type_name -> quadrat.v1.UpdateKappaRequest.ParamsEntry
+	36, // 11: quadrat.v1.UpdateKappaRequest.params:type_name -> quadrat.v1.UpdateKappaRequest.ParamsEntry
 	4,  // 12: quadrat.v1.UpdateKappaResponse.kappa:type_name -> quadrat.v1.Kappa
 	19, // 13: quadrat.v1.UpdateKappaResponse.plan:type_name -> quadrat.v1.Plan
-	36, // 14: quadrat.v1.ExplainRequest.params:type_name -> quadrat.v1.ExplainRequest.ParamsEntry
+	37, // 14: quadrat.v1.ExplainRequest.params:type_name -> quadrat.v1.ExplainRequest.ParamsEntry
 	19, // 15: quadrat.v1.ExplainResponse.plan:type_name -> quadrat.v1.Plan
-	40, // 16: quadrat.v1.ListDevicesResponse.devices:type_name -> quadrat.v1.Device
-	39, // 17: quadrat.v1.Plan.from:type_name -> google.protobuf.Timestamp
+	41, // 16: quadrat.v1.ListDevicesResponse.devices:type_name -> quadrat.v1.Device
+	40, // 17: quadrat.v1.Plan.from:type_name -> google.protobuf.Timestamp
 	20, // 18: quadrat.v1.Plan.strata:type_name -> quadrat.v1.StratumView
 	21, // 19: quadrat.v1.Plan.statistics:type_name -> quadrat.v1.StatisticView
 	23, // 20: quadrat.v1.Plan.privacy:type_name -> quadrat.v1.Privacy
 	22, // 21: quadrat.v1.StatisticView.cells:type_name -> quadrat.v1.CellView
-	37, // 22: quadrat.v1.CellView.cell:type_name -> quadrat.v1.CellView.CellEntry
-	39, // 23: quadrat.v1.Change.since:type_name -> google.protobuf.Timestamp
-	39, // 24: quadrat.v1.Result.window_start:type_name -> google.protobuf.Timestamp
-	39, // 25: quadrat.v1.Result.window_end:type_name -> google.protobuf.Timestamp
-	38, // 26: quadrat.v1.Result.cell:type_name -> quadrat.v1.Result.CellEntry
+	38, // 22: quadrat.v1.CellView.cell:type_name -> quadrat.v1.CellView.CellEntry
+	40, // 23: quadrat.v1.Change.since:type_name -> google.protobuf.Timestamp
+	40, // 24: quadrat.v1.Result.window_start:type_name -> google.protobuf.Timestamp
+	40, // 25: quadrat.v1.Result.window_end:type_name -> google.protobuf.Timestamp
+	39, // 26: quadrat.v1.Result.cell:type_name -> quadrat.v1.Result.CellEntry
 	23, // 27: quadrat.v1.Result.privacy:type_name -> quadrat.v1.Privacy
 	24, // 28: quadrat.v1.Result.running:type_name -> quadrat.v1.Running
 	25, // 29: quadrat.v1.Result.change:type_name -> quadrat.v1.Change
-	39, // 30: quadrat.v1.ExportKappaRequest.since:type_name -> google.protobuf.Timestamp
-	39, // 31: quadrat.v1.ExportKappaRequest.until:type_name -> google.protobuf.Timestamp
-	4,  // 32: quadrat.v1.KappaRecord.kappa:type_name -> quadrat.v1.Kappa
-	32, // 33: quadrat.v1.KappaRecord.revisions:type_name -> quadrat.v1.PlanRevision
-	39, // 34: quadrat.v1.KappaRecord.deleted:type_name -> google.protobuf.Timestamp
-	41, // 35: quadrat.v1.PlanRevision.device:type_name -> quadrat.v1.DevicePlan
-	19, // 36: quadrat.v1.PlanRevision.plan:type_name -> quadrat.v1.Plan
-	0,  // 37: quadrat.v1.KappaService.PutKappa:input_type -> quadrat.v1.PutKappaRequest
-	2,  // 38: quadrat.v1.KappaService.ListKappas:input_type -> quadrat.v1.ListKappasRequest
-	5,  // 39: quadrat.v1.KappaService.GetResults:input_type -> quadrat.v1.GetResultsRequest
-	7,  // 40: quadrat.v1.KappaService.WatchKappa:input_type -> quadrat.v1.WatchKappaRequest
-	8,  // 41: quadrat.v1.KappaService.GetPlan:input_type -> quadrat.v1.GetPlanRequest
-	10, // 42: quadrat.v1.KappaService.UpdateKappa:input_type -> quadrat.v1.UpdateKappaRequest
-	12, // 43: quadrat.v1.KappaService.DeleteKappa:input_type -> quadrat.v1.DeleteKappaRequest
-	14, // 44: quadrat.v1.KappaService.Explain:input_type -> quadrat.v1.ExplainRequest
-	16, // 45: quadrat.v1.KappaService.ListDevices:input_type -> quadrat.v1.ListDevicesRequest
-	18, // 46: quadrat.v1.KappaService.GetDevice:input_type -> quadrat.v1.GetDeviceRequest
-	27, // 47: quadrat.v1.KappaService.ExportKappa:input_type -> quadrat.v1.ExportKappaRequest
-	1,  // 48: quadrat.v1.KappaService.PutKappa:output_type -> quadrat.v1.PutKappaResponse
-	3,  // 49: quadrat.v1.KappaService.ListKappas:output_type -> quadrat.v1.ListKappasResponse
-	6,  // 50: quadrat.v1.KappaService.GetResults:output_type -> quadrat.v1.GetResultsResponse
-	26, // 51: quadrat.v1.KappaService.WatchKappa:output_type -> quadrat.v1.Result
-	9,  // 52: quadrat.v1.KappaService.GetPlan:output_type -> quadrat.v1.GetPlanResponse
-	11, // 53: quadrat.v1.KappaService.UpdateKappa:output_type -> quadrat.v1.UpdateKappaResponse
-	13, // 54: quadrat.v1.KappaService.DeleteKappa:output_type -> quadrat.v1.DeleteKappaResponse
-	15, // 55: quadrat.v1.KappaService.Explain:output_type -> quadrat.v1.ExplainResponse
-	17, // 56: quadrat.v1.KappaService.ListDevices:output_type -> quadrat.v1.ListDevicesResponse
-	40, // 57: quadrat.v1.KappaService.GetDevice:output_type -> quadrat.v1.Device
-	28, // 58: quadrat.v1.KappaService.ExportKappa:output_type -> quadrat.v1.ExportChunk
-	48, // [48:59] is the sub-list for method output_type
-	37, // [37:48] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	26, // 30: quadrat.v1.Result.bin:type_name -> quadrat.v1.Bin
+	40, // 31: quadrat.v1.ExportKappaRequest.since:type_name -> google.protobuf.Timestamp
+	40, // 32: quadrat.v1.ExportKappaRequest.until:type_name -> google.protobuf.Timestamp
+	4,  // 33: quadrat.v1.KappaRecord.kappa:type_name -> quadrat.v1.Kappa
+	33, // 34: quadrat.v1.KappaRecord.revisions:type_name -> quadrat.v1.PlanRevision
+	40, // 35: quadrat.v1.KappaRecord.deleted:type_name -> google.protobuf.Timestamp
+	42, // 36: quadrat.v1.PlanRevision.device:type_name -> quadrat.v1.DevicePlan
+	19, // 37: quadrat.v1.PlanRevision.plan:type_name -> quadrat.v1.Plan
+	0,  // 38: quadrat.v1.KappaService.PutKappa:input_type -> quadrat.v1.PutKappaRequest
+	2,  // 39: quadrat.v1.KappaService.ListKappas:input_type -> quadrat.v1.ListKappasRequest
+	5,  // 40: quadrat.v1.KappaService.GetResults:input_type -> quadrat.v1.GetResultsRequest
+	7,  // 41: quadrat.v1.KappaService.WatchKappa:input_type -> quadrat.v1.WatchKappaRequest
+	8,  // 42: quadrat.v1.KappaService.GetPlan:input_type -> quadrat.v1.GetPlanRequest
+	10, // 43: quadrat.v1.KappaService.UpdateKappa:input_type -> quadrat.v1.UpdateKappaRequest
+	12, // 44: quadrat.v1.KappaService.DeleteKappa:input_type -> quadrat.v1.DeleteKappaRequest
+	14, // 45: quadrat.v1.KappaService.Explain:input_type -> quadrat.v1.ExplainRequest
+	16, // 46: quadrat.v1.KappaService.ListDevices:input_type -> quadrat.v1.ListDevicesRequest
+	18, // 47: quadrat.v1.KappaService.GetDevice:input_type -> quadrat.v1.GetDeviceRequest
+	28, // 48: quadrat.v1.KappaService.ExportKappa:input_type -> quadrat.v1.ExportKappaRequest
+	1,  // 49: quadrat.v1.KappaService.PutKappa:output_type -> quadrat.v1.PutKappaResponse
+	3,  // 50: quadrat.v1.KappaService.ListKappas:output_type -> quadrat.v1.ListKappasResponse
+	6,  // 51: quadrat.v1.KappaService.GetResults:output_type -> quadrat.v1.GetResultsResponse
+	27, // 52: quadrat.v1.KappaService.WatchKappa:output_type -> quadrat.v1.Result
+	9,  // 53: quadrat.v1.KappaService.GetPlan:output_type -> quadrat.v1.GetPlanResponse
+	11, // 54: quadrat.v1.KappaService.UpdateKappa:output_type -> quadrat.v1.UpdateKappaResponse
+	13, // 55: quadrat.v1.KappaService.DeleteKappa:output_type -> quadrat.v1.DeleteKappaResponse
+	15, // 56: quadrat.v1.KappaService.Explain:output_type -> quadrat.v1.ExplainResponse
+	17, // 57: quadrat.v1.KappaService.ListDevices:output_type -> quadrat.v1.ListDevicesResponse
+	41, // 58: quadrat.v1.KappaService.GetDevice:output_type -> quadrat.v1.Device
+	29, // 59: quadrat.v1.KappaService.ExportKappa:output_type -> quadrat.v1.ExportChunk
+	49, // [49:60] is the sub-list for method output_type
+	38, // [38:49] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_quadrat_v1_kappa_proto_init() }
@@ -2861,13 +2955,14 @@ func file_quadrat_v1_kappa_proto_init() {
 	file_quadrat_v1_kappa_proto_msgTypes[21].OneofWrappers = []any{}
 	file_quadrat_v1_kappa_proto_msgTypes[22].OneofWrappers = []any{}
 	file_quadrat_v1_kappa_proto_msgTypes[26].OneofWrappers = []any{}
+	file_quadrat_v1_kappa_proto_msgTypes[27].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quadrat_v1_kappa_proto_rawDesc), len(file_quadrat_v1_kappa_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   39,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -95,6 +95,7 @@ type Report struct {
 	// Position of the answered statistic in the plan, from 0.
 	Statistic uint32 `protobuf:"varint,5,opt,name=statistic,proto3" json:"statistic,omitempty"`
 	// What the mechanism put out: a code from 0 to codes-1; for the mechanism "none" the summary in millionths of its unit.
+	// For a set of categories the mechanism's report of up to 8 bytes as a little-endian number, for "none" the category.
 	Value         int64 `protobuf:"zigzag64,6,opt,name=value,proto3" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

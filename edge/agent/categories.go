@@ -1,0 +1,67 @@
+package agent
+
+import (
+	"github.com/quadrat-dev/quadrat/internal/wire"
+	"github.com/quadrat-dev/quadrat/privacy"
+	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
+)
+
+// setBytes is the longest report of a set of categories: it travels as one number.
+const setBytes = 8
+
+// binned tells whether a statistic of this kind is answered with a set of categories.
+func binned(kind string) bool {
+	return kind == "histogram" || kind == "frequency" || kind == "quantile"
+}
+
+// withCategories checks a question about categories; as with newStatistic, an epsilon of 0 stands for the model none.
+func (s statistic) withCategories(w *wire.StatisticPlan, epsilon privacy.Epsilon) (statistic, error) {
+	s.bounds = privacy.Bounds{Lo: privacy.Micro(w.LoMicro), Hi: privacy.Micro(w.HiMicro)}
+	s.categories, s.wholes = w.Categories, w.Kind == "frequency"
+	if s.bounds.Validate() != nil || s.categories < 2 || s.categories > 8*setBytes {
+		return s, wire.ErrPlan
+	}
+	if s.wholes {
+		if n, ok := s.bounds.Wholes(); !ok || n != s.categories {
+			return s, wire.ErrPlan
+		}
+	}
+	if epsilon == 0 {
+		if w.Mechanism != None {
+			return s, wire.ErrPlan
+		}
+		return s, nil
+	}
+	set, err := mechanisms.CategoricalByName(w.Mechanism, epsilon, s.categories)
+	if err != nil || set.Bytes() > setBytes {
+		return s, wire.ErrPlan
+	}
+	s.set = set
+	return s, nil
+}
+
+// category is where a summary belongs.
+func (s *statistic) category(x privacy.Micro) uint32 {
+	if s.wholes {
+		return s.bounds.Whole(x)
+	}
+	return s.bounds.Bin(x, s.categories)
+}
+
+// randomise gives the randomised answer to a summary: a code, or the bytes of a set as a little-endian number.
+func (s *statistic) randomise(x privacy.Micro, source privacy.Source) (int64, error) {
+	if s.set == nil {
+		code, err := s.mechanism.Randomise(s.input(x), source)
+		return int64(code), err
+	}
+	var buffer [setBytes]byte
+	report, err := s.set.Randomise(s.category(x), source, buffer[:0])
+	if err != nil {
+		return 0, err
+	}
+	value := uint64(0)
+	for i, b := range report {
+		value |= uint64(b) << (8 * i)
+	}
+	return int64(value), nil
+}

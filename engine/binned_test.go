@@ -1,0 +1,175 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/hex"
+	"math"
+	"math/bits"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quadrat-dev/quadrat/engine/column"
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+)
+
+// binnedPlans is a histogram, a frequency and a quantile, and a mean before them.
+func binnedPlans(mechanism, scalar string) []*quadratv1.StatisticPlan {
+	out := []*quadratv1.StatisticPlan{meanPlan(scalar)}
+	for _, s := range []struct {
+		kind              string
+		categories, share uint32
+	}{{"histogram", 12, 0}, {"frequency", 31, 0}, {"quantile", 16, 500_000}} {
+		p := meanPlan(mechanism)
+		p.Name, p.Kind, p.Categories, p.ShareMicro = s.kind, s.kind, s.categories, s.share
+		out = append(out, p)
+	}
+	return out
+}
+
+// TestCategories runs statistics of categories beside a mean, with late halves, duplicates and a restart between, and
+// computes each category's share once more from single scores. The edges of a quantile are checked through its interval.
+func TestCategories(t *testing.T) {
+	for mechanism, scalar := range map[string]string{"none": "none", "subset": "hybrid"} {
+		t.Run(mechanism, func(t *testing.T) {
+			w := newWorld(t, 9)
+			w.populate(900)
+			record := w.deploy("k1", 2, []string{"cooling"}, binnedPlans(mechanism, scalar)...)
+			w.start(true, nil, record)
+			var all []answer
+			for window := int64(firstWindow); window < firstWindow+4; window++ {
+				w.clock.Set(end(window).Add(-time.Millisecond))
+				said := w.answers(record, window, 0.8)
+				all = append(all, said...)
+				w.publish(said[:len(said)/2], 7)
+				if window == firstWindow+1 {
+					w.caughtUp()
+					w.stop()
+					w.start(true, nil, record)
+				}
+				w.publish(said, 7) // the first half once more
+				w.clock.Set(end(window))
+				w.closed(window, 1)
+			}
+			w.stop()
+			if checked := w.checkCategories(record, all); checked < 200 {
+				t.Errorf("%d shares were checked", checked)
+			}
+		})
+	}
+}
+
+// checkCategories returns how many shares it has compared.
+func (w *world) checkCategories(record *quadratv1.KappaRecord, all []answer) (checked int) {
+	w.t.Helper()
+	sums := map[string]float64{}
+	for _, r := range w.sink.newest() {
+		window := r.GetWindowStart().AsTime().UnixMilli() / windowMs
+		cell := column.Cell(r.GetCell())
+		switch {
+		case r.GetStatistic() == "quantile" && r.Value != nil:
+			if !(r.GetCiLow() >= 10 && r.GetCiLow() <= r.GetValue() && r.GetValue() <= r.GetCiHigh() && r.GetCiHigh() <= 40) {
+				w.t.Errorf("quantile %g in [%g, %g]", r.GetValue(), r.GetCiLow(), r.GetCiHigh())
+			}
+		case r.GetBin() == nil || r.Value == nil:
+			continue
+		}
+		if r.GetBin() == nil {
+			continue
+		}
+		number := uint32(1)
+		if r.GetStatistic() == "frequency" {
+			number = 2
+		}
+		category := r.GetBin().GetIndex()
+		w.scoring = func(s statistic, value int64) float64 {
+			set, ok := s.bins.support(value)
+			if !ok || bits.OnesCount64(set) != s.bins.how.Size {
+				w.t.Fatalf("the set %b", set)
+			}
+			return (float64(set>>category&1) - s.bins.how.Other()) / (s.bins.how.Include - s.bins.how.Other())
+		}
+		units, population := w.unitsOf(record, all, window, number)
+		w.scoring = nil
+		want, _, _ := meanApart(units, population, cell)
+		if math.Abs(r.GetValue()-want) > 1e-9*max(1, math.Abs(want)) {
+			w.t.Errorf("window %d %s %s %d: %g, want %g", window-firstWindow, cell, r.GetStatistic(), category, r.GetValue(), want)
+		}
+		sums[r.GetStatistic()+cell+r.GetWindowStart().AsTime().String()] += r.GetBin().GetConsistent()
+		checked++
+	}
+	for what, sum := range sums {
+		if math.Abs(sum-1) > 1e-9 {
+			w.t.Errorf("%s: consistent shares sum to %g", what, sum)
+		}
+	}
+	return checked
+}
+
+// goldenSupports is goldenState with a quantile in place of the mean.
+func goldenSupports(t testing.TB) *Engine {
+	t.Helper()
+	e := goldenState(t)
+	k := e.kappas["k1"]
+	p := meanPlan("none")
+	p.Kind, p.Categories, p.ShareMicro = "quantile", 8, 250_000
+	compiled, err := newStatistic(p, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.plans[0].statistics = []statistic{compiled}
+	open := newWindow(firstWindow+1, k.plans[0], k.windows[firstWindow].frame)
+	for _, set := range []uint64{1, 1 << 7, 1 << 3} {
+		open.moments[0].Add(0, 0)
+		open.supports[0].Add(set, 8, true)
+	}
+	open.heard[0] = 0b1011
+	k.windows = map[int64]*window{firstWindow + 1: open}
+	return e
+}
+
+// TestGoldenSupports freezes version 5 of the checkpoint; what it could not have written is refused.
+func TestGoldenSupports(t *testing.T) {
+	got := goldenSupports(t).encode()
+	text, err := os.ReadFile("testdata/checkpoint-v5.hex")
+	if err != nil {
+		t.Fatal(err, hex.EncodeToString(got))
+	}
+	golden, err := hex.DecodeString(strings.Join(strings.Fields(string(text)), ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, golden) {
+		t.Errorf("the format has changed without a new version:\n%s", hex.EncodeToString(got))
+	}
+	s, err := decodeCheckpoint(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := goldenSupports(t)
+	again.kappas["k1"].windows = map[int64]*window{}
+	again.adopt(&s.kappas[0])
+	if !bytes.Equal(again.encode(), golden) {
+		t.Error("read and written again it differs")
+	}
+	for name, damage := range map[string]func(*window){
+		"too many hits":    func(w *window) { w.supports[0].Hits[2] = 4 },
+		"negative":         func(w *window) { w.supports[0].Hits[2] = -1 },
+		"squares too few":  func(w *window) { w.supports[0].Squares[6] = 1 },
+		"squares too many": func(w *window) { w.supports[0].Squares[0] = 9 },
+		"a bin is missing": func(w *window) { w.supports[0].Hits = w.supports[0].Hits[1:] },
+	} {
+		bad := goldenSupports(t)
+		damage(bad.kappas["k1"].windows[firstWindow+1])
+		if _, err := decodeCheckpoint(bad.encode()); err == nil {
+			t.Errorf("%s: it was read", name)
+		}
+	}
+	other := goldenSupports(t)
+	other.kappas["k1"].plans[0].statistics[0].bins.how.Categories = 7
+	kept := &s.kappas[0].windows[0].window
+	if kept.plan = other.kappas["k1"].plans[0]; kept.fits() {
+		t.Error("state of another number of categories was adopted")
+	}
+}

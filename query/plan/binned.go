@@ -1,0 +1,100 @@
+package plan
+
+import (
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/stat/distuv"
+
+	"github.com/quadrat-dev/quadrat/privacy"
+	"github.com/quadrat-dev/quadrat/privacy/subset"
+	"github.com/quadrat-dev/quadrat/query/script"
+	"github.com/quadrat-dev/quadrat/survey"
+)
+
+// binsOf gives the categories of a histogram or a frequency, and the share of a quantile.
+func (q *question) binsOf(stat *script.Statistic) (bins int, share float64) {
+	switch stat.Kind {
+	case "histogram":
+		return int(stat.Number.Value), 0
+	case "frequency":
+		n, _ := q.bounds.Wholes()
+		return int(n), 0
+	case "median":
+		return 0, 0.5
+	}
+	return 0, stat.Number.Value
+}
+
+// binned says how a statistic of categories is answered. A histogram and a frequency are predicted for a category that an
+// even share of the devices has. A quantile is predicted for a normal population whose deviation is what is supposed of a
+// mean's: the distribution function's error over the density there.
+func (q *question) binned(a *asked, epsilonMicro uint64) (answer, error) {
+	if a.share == 0 {
+		how, name, err := setOf(epsilonMicro, a.bins)
+		if err != nil {
+			return answer{}, err
+		}
+		even := 1 / float64(a.bins)
+		return answer{
+			mechanism: name, spread: math.Sqrt(even * (1 - even)), noise: how.BinNoise(even), middle: even, known: true, bins: a.bins,
+		}, nil
+	}
+	span := (q.bounds.Hi - q.bounds.Lo).Float64()
+	deviation := span / spreadPerSpan
+	z := distuv.UnitNormal.Quantile(a.share)
+	slope := deviation / distuv.UnitNormal.Prob(z)
+	for bins := quantileBinsLeast; ; bins *= 2 {
+		how, name, err := setOf(epsilonMicro, bins)
+		if err != nil {
+			return answer{}, err
+		}
+		below := min(bins-1, max(1, int(math.Round(float64(bins)*(0.5+z/spreadPerSpan)))))
+		noise := how.BelowNoise(below, a.share)
+		if bins == script.CategoriesMost || fine(bins, noise+a.share*(1-a.share)) {
+			return answer{
+				mechanism: name, spread: math.Sqrt(a.share*(1-a.share)) * slope, noise: noise * slope * slope,
+				middle: q.bounds.Lo.Float64() + span/2 + z*deviation, known: true, bins: bins,
+			}, nil
+		}
+	}
+}
+
+// binnedText says on what the margin of a statistic of categories rests.
+func (d *design) binnedText(i int) string {
+	a, name := d.answers[i], d.q.asked[i].stat.Name()
+	if d.q.asked[i].share == 0 {
+		return fmt.Sprintf("the margin of %s is that of a category with an even share, 1/%d", name, a.bins)
+	}
+	return fmt.Sprintf("%s rests on %d bins of %.4g, within which it is interpolated; its margin supposes a normal population "+
+		"with a standard deviation of %.4g", name, a.bins,
+		(d.q.bounds.Hi-d.q.bounds.Lo).Float64()/float64(a.bins), (d.q.bounds.Hi-d.q.bounds.Lo).Float64()/spreadPerSpan)
+}
+
+// quantileBinsLeast is the least number of bins of a quantile; it doubles up to script.CategoriesMost.
+const quantileBinsLeast = 8
+
+// fine tells whether so many bins are fine enough for a quantile. More bins make more noise (a report's set tells less of
+// each), fewer make the straight line within a bin wrong: by h²/8 times the density's slope, at most 0.242/s² for a normal
+// population of deviation s, here an eighth of the bounds. That may be a tenth of the standard error of a share among a
+// thousand reports.
+func fine(bins int, variance float64) bool {
+	h := spreadPerSpan / float64(bins)
+	return h*h/8*0.242 <= 0.1*math.Sqrt(variance/1000)
+}
+
+// setOf is the mechanism of least error for so many categories, and its name.
+func setOf(epsilonMicro uint64, categories int) (survey.Subset, string, error) {
+	if epsilonMicro == 0 {
+		return survey.Subset{Categories: categories, Size: 1, Include: 1}, none, nil
+	}
+	e, err := privacy.EpsilonOf(epsilonMicro)
+	if err != nil {
+		return survey.Subset{}, "", err
+	}
+	m, err := subset.New(e, uint32(categories))
+	if err != nil {
+		return survey.Subset{}, "", err
+	}
+	return survey.Subset{Categories: categories, Size: int(m.Size()), Include: m.Rates().Truth}, subset.Name, nil
+}
