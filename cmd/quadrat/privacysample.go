@@ -37,6 +37,7 @@ type privacySampleCmd struct {
 	Value     decimal `help:"The true value: a number, 0 or 1, or a category from 0 to k-1." required:"" placeholder:"V"`
 	N         uint64  `help:"How many reports." default:"1" placeholder:"N"`
 	Seed      *uint64 `help:"Draw the same reports every time; whoever knows the seed knows the noise. Without it the system's randomness."`
+	Format    string  `help:"table for plain lines, json for a JSON value a line." enum:"table,json" default:"table"`
 }
 
 // decimal is the text of a number, which, unlike other values of flags, may begin with a minus.
@@ -60,7 +61,7 @@ func (*privacySampleCmd) Help() string {
     quadrat privacy sample --mechanism hybrid --epsilon 1 --lo 10 --hi 40 --value 21.5 --n 1000
     quadrat privacy sample --mechanism subset --epsilon 1 --k 32 --value 7 --n 1000
 
-One report a line. duchi, discrete-laplace, hybrid, piecewise: the unbiased score, in the unit of the bounds. square-wave:
+One report a line, with --format json as a number, a list of numbers or a string. duchi, discrete-laplace, hybrid, piecewise: the unbiased score, in the unit of the bounds. square-wave:
 the output on its grid, in the unit of the bounds. A value outside the bounds is clipped, as on a device. warner: 0 or 1.
 grr: a category. subset: sorted categories with commas between. oue: a 0 or 1 for each category. olh: seed,hash; the public
 pool of hash functions is told in privacy/olh/PROOF.md. The proof of discrete-laplace is a draft.`
@@ -79,7 +80,25 @@ func (c *privacySampleCmd) Run(ctx context.Context, t *terminal) error {
 	if c.N == 0 {
 		return &usageError{message: "--n 0: at least one report"}
 	}
+	if c.Format == formatJSON {
+		next = c.json(next)
+	}
 	return printReports(ctx, t.out, next, c.N)
+}
+
+// json makes a JSON value of each report: a number, a list of numbers, or for oue, whose digits are no number, a string.
+func (c *privacySampleCmd) json(next sampler) sampler {
+	before, after := "", ""
+	switch c.Mechanism {
+	case olh.Name, subset.Name:
+		before, after = "[", "]"
+	case oue.Name:
+		before, after = `"`, `"`
+	}
+	return func(line []byte) ([]byte, error) {
+		line, err := next(append(line, before...))
+		return append(line, after...), err
+	}
 }
 
 // linesBetweenLooks is how many reports are printed between two looks at whether somebody has had enough.
