@@ -176,7 +176,7 @@ func (m *Mechanism) Probability(report []byte, category uint32) *big.Rat {
 // Certificate proves the ratio of the two bits in which two categories differ.
 func (m *Mechanism) Certificate() (privacy.Certificate, error) {
 	truth, other := m.ExactRates()
-	if other.Sign() <= 0 || truth.Cmp(other) <= 0 {
+	if other.Sign() <= 0 {
 		return privacy.Certificate{}, privacy.ErrCertificate
 	}
 	unset := new(big.Rat).Sub(big.NewRat(1, 1), other)
@@ -184,10 +184,11 @@ func (m *Mechanism) Certificate() (privacy.Certificate, error) {
 	if m.categories < 32 {
 		codes = 1 << m.categories
 	}
-	// A row is a product of coins, each of which has two sides.
+	// A row is a product of coins, each of which has two sides. Every bit's coin is
+	// its category's support, so scores are unbiased as soon as the coins differ.
 	return privacy.Certificate{
 		Mechanism: Name, Epsilon: m.epsilon, Levels: m.categories - 1, Codes: codes,
 		WorstRatio: new(big.Rat).Quo(unset, other), Bound: privacy.ExpLowerBound(m.epsilon),
-		RowsSumToOne: new(big.Rat).Add(unset, other).Cmp(big.NewRat(1, 1)) == 0, Unbiased: true,
+		RowsSumToOne: new(big.Rat).Add(unset, other).Cmp(big.NewRat(1, 1)) == 0, Unbiased: truth.Cmp(other) > 0,
 	}, nil
 }
