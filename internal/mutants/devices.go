@@ -38,6 +38,8 @@ func devices() []mutant {
 		{"agent: randomises before it charges", law, agent, "\tif err := a.config.Ledger.Reserve(p.charge(window)); err != nil {\n\t\treturn 0, refusal(err), err\n\t}\n\tcode, err := s.mechanism.Randomise(input, a.config.Source)\n\tif err != nil {\n\t\treturn 0, EntropyFailed, err\n\t}\n", "\tcode, err := s.mechanism.Randomise(input, a.config.Source)\n\tif err != nil {\n\t\treturn 0, EntropyFailed, err\n\t}\n\tif err := a.config.Ledger.Reserve(p.charge(window)); err != nil {\n\t\treturn 0, refusal(err), err\n\t}\n", "edge/agent", "TestChargeComesFirst"},
 		{"agent: reports a window again", law, agent, "\th.reported = (window + 1) * int64(r.plan.wire.WindowMs)\n", "", "edge/agent", "Test.*"},
 		{"agent: gives more than its policy when asked", law, agent, "case r.standing == ForbidsEpsilon:", "case r.standing == ForbidsEpsilon && due == r.plan.wire.Paused:", "edge/agent", "TestOutcomes"},
+		{"agent: charges half of what it gives", law, "edge/agent/plan.go", "Epsilon:       p.epsilon,", "Epsilon:       (p.epsilon + 1) / 2,", "edge/agent", "TestNoServerRaisesTheLimits"},
+		{"agent: without noise for any capability", law, "edge/agent/apply.go", "p.epsilon == 0 && !c.Open:", "p.epsilon == 0 && !c.Open && c.Name == p.wire.Ref:", "edge/agent", "TestNoServerRaisesTheLimits"},
 		{"agent: silent when its reading is zero", law, agent, "if !ok {", "if !ok || x == 0 {", "edge/agent", "TestSilenceTellsNothingAboutTheReading"},
 		{"agent: a revision of the plan is forgotten", law, "edge/agent/due.go", "r.plan.wire.FromWindow <= window {", "r.plan.wire.FromWindow < window {", "edge/agent", "Test.*"},
 		{"spool: fsync removed", fault, "edge/spool/spool.go", "err = last.file.Sync()", "err = nil", "edge/spool", "TestPowerCuts"},

@@ -21,6 +21,9 @@ import (
 // leastTargets is how many fuzz targets there are at least: one for every decoder and parser.
 const leastTargets = 27
 
+// minimise bounds the tries at shortening one interesting input, which otherwise take all the time of a target.
+const minimise = "20x"
+
 func main() {
 	each := flag.Duration("time", 10*time.Second, "how long each target runs")
 	plain := flag.Bool("plain", false, "build without the counters that guide the search")
@@ -67,7 +70,7 @@ func run(ctx context.Context, each time.Duration, how fuzzer) error {
 
 func guided(ctx context.Context, pkg string, targets []string, each time.Duration) error {
 	for _, target := range targets {
-		err := fuzz(ctx, "", "go", "test", "-run", "^$", "-fuzz", "^"+target+"$", "-fuzztime", each.String(), pkg)
+		err := fuzz(ctx, "", "go", "test", "-run", "^$", "-fuzz", "^"+target+"$", "-fuzztime", each.String(), "-fuzzminimizetime", minimise, pkg)
 		if err != nil {
 			return err
 		}
@@ -94,7 +97,7 @@ func unguided(ctx context.Context, pkg string, targets []string, each time.Durat
 	}
 	for _, target := range targets {
 		err := fuzz(ctx, strings.TrimSpace(string(home)), program, "-test.run", "^$", "-test.fuzz", "^"+target+"$",
-			"-test.fuzztime", each.String(), "-test.fuzzcachedir", dir)
+			"-test.fuzztime", each.String(), "-test.fuzzminimizetime", minimise, "-test.fuzzcachedir", dir)
 		if err != nil {
 			return err
 		}
