@@ -174,8 +174,11 @@ func (e *entry) device() *quadratv1.Device {
 		LastSeen: timestamppb.New(time.UnixMilli(e.seenMs)), PlanSetVersion: uint32(e.plans),
 		ClockOffsetMs: e.offsetMs, Software: e.software,
 	}
-	if len(e.counters) > 0 {
-		d.Counters = make(map[string]uint32, len(e.counters))
+	if len(e.counters) > 0 || e.duplicates > 0 {
+		d.Counters = make(map[string]uint32, len(e.counters)+1)
+	}
+	if e.duplicates > 0 {
+		d.Counters[DuplicateIdentity] = e.duplicates
 	}
 	for _, c := range e.counters {
 		d.Counters[c.name] = uint32(min(c.value, 1<<32-1))

@@ -11,6 +11,9 @@ import (
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
+// DuplicateIdentity is the counter that the server adds to a presence record: how often an earlier session came back.
+const DuplicateIdentity = "duplicate_identity"
+
 // seenSaveEvery is how far hearings may run ahead of what is stored, when nothing else has changed.
 const seenSaveEvery = time.Hour
 
@@ -43,9 +46,16 @@ func (r *Registry) Version() uint64 { return r.version.Load() }
 // begins; a leaving device's row ends and none begins. Rows change at now, or one millisecond after the newest moment
 // that a frame was asked for when that is later.
 func (r *Registry) Hello(h *quadratv1.Hello, now time.Time) error {
+	_, err := r.Announce(h, now)
+	return err
+}
+
+// Announce is Hello; it also says whether an earlier session of the device came back, which takes two devices of one
+// identity: a copied disk, most often. Once it may be a hello that a device said before it began anew and that came late.
+func (r *Registry) Announce(h *quadratv1.Hello, now time.Time) (duplicate bool, err error) {
 	a, err := check(h)
 	if err != nil {
-		return err
+		return false, err
 	}
 	key := r.keyer.Key(h.GetDevice())
 	s := &r.shards[shardOf(key)]
@@ -53,20 +63,22 @@ func (r *Registry) Hello(h *quadratv1.Hello, now time.Time) error {
 	defer s.mu.Unlock()
 	i, known := s.find(key)
 	if known && s.entries[i].id != h.GetDevice() {
-		return &Error{Code: Collision, Detail: "another device has the same key; choose another identity"}
+		return false, &Error{Code: Collision, Detail: "another device has the same key; choose another identity"}
 	}
 	if !known {
 		if h.GetLeaving() {
-			return nil
+			return false, nil
 		}
 		s.insert(i, key, &entry{id: strings.Clone(h.GetDevice())})
 	}
 	e := s.entries[i]
 	r.hear(s, e, h, now.UnixMilli())
+	duplicate = e.turn(h.GetSession())
+	s.dirty = s.dirty || duplicate
 	row := e.current()
 	same := row != nil && row.attributes.id == a.attributesID && row.profile.id == a.profileID && row.Gateway == h.GetGateway()
 	if same && !h.GetLeaving() || row == nil && h.GetLeaving() {
-		return nil
+		return duplicate, nil
 	}
 	at := r.changeAt(now.UnixMilli())
 	if row != nil {
@@ -78,7 +90,25 @@ func (r *Registry) Hello(h *quadratv1.Hello, now time.Time) error {
 	}
 	s.dirty = true
 	r.version.Add(1)
-	return nil
+	return duplicate, nil
+}
+
+// turn takes in the session of a hello, and says whether it had its turn before another.
+func (e *entry) turn(session uint32) bool {
+	if session == 0 || session == e.sessions[0] {
+		return false
+	}
+	at := slices.Index(e.sessions[:], session)
+	back := at > 0
+	if !back {
+		at = len(e.sessions) - 1
+	}
+	copy(e.sessions[1:at+1], e.sessions[:at])
+	e.sessions[0] = session
+	if back && e.duplicates < math.MaxUint32 {
+		e.duplicates++
+	}
+	return back
 }
 
 func newRow(id string, key Key, set *attributeSet, prof *profile, gateway string, fromMs int64) *Row {
@@ -99,6 +129,9 @@ func (r *Registry) hear(s *shard, e *entry, h *quadratv1.Hello, nowMs int64) {
 	e.software = r.pool.text(h.GetSoftware())
 	e.counters = e.counters[:0]
 	for _, name := range slices.Sorted(maps.Keys(h.GetCounters())) {
+		if name == DuplicateIdentity {
+			continue // the server's own
+		}
 		e.counters = append(e.counters, counter{name: r.pool.text(name), value: h.GetCounters()[name]})
 	}
 	if nowMs-s.seenMs >= seenSaveEvery.Milliseconds() {

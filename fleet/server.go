@@ -38,6 +38,8 @@ type ServerConfig struct {
 	Waiting int          // hellos that may wait; more are dropped and said again by the devices [65536]
 	Clock   clock.Clock  // [clock.Real]
 	Log     *slog.Logger // [discards]
+	// Duplicate is told of a hello that shows that two devices go by its identity; it must not wait [nobody]
+	Duplicate func(subject string, hello []byte)
 }
 
 func (c ServerConfig) withDefaults() ServerConfig {
@@ -52,6 +54,9 @@ func (c ServerConfig) withDefaults() ServerConfig {
 	}
 	if c.Waiting <= 0 {
 		c.Waiting = 1 << 16
+	}
+	if c.Duplicate == nil {
+		c.Duplicate = func(string, []byte) {}
 	}
 	if c.Clock == nil {
 		c.Clock = clock.Real{}
@@ -154,8 +159,13 @@ func (s *Server) Counts() Counts {
 func (s *Server) Answer(subject string, body []byte) []byte {
 	now := s.cfg.Clock.Now()
 	h, err := decodeHello(subject, body)
+	duplicate := false
 	if err == nil {
-		err = s.registry.Hello(h, now)
+		duplicate, err = s.registry.Announce(h, now)
+	}
+	if duplicate {
+		s.cfg.Log.Warn("two devices go by one identity", "device", h.GetDevice())
+		s.cfg.Duplicate(subject, body)
 	}
 	var reply []byte
 	if err != nil {

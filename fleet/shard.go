@@ -20,7 +20,14 @@ type entry struct {
 	counters []counter
 	plans    uint64 // version of the plan set that it held
 	offsetMs int32  // its clock minus the server's
+	// sessions are the latest ones, newest first; duplicates is how often one of them came back after another, as only a
+	// second device of the same identity can.
+	sessions   [sessionsKept]uint32
+	duplicates uint32
 }
+
+// sessionsKept is how many devices of one identity may take turns and still be noticed.
+const sessionsKept = 4
 
 // counter is one of the device's own counters.
 type counter struct {

@@ -89,8 +89,12 @@ func (e *entry) record(row *Row, newest bool) *quadratv1.DeviceRecord {
 	if newest {
 		h.PlanSetVersion, h.Software = e.plans, e.software
 		h.ClockMs = e.seenMs + int64(e.offsetMs)
-		if len(e.counters) > 0 {
-			h.Counters = make(map[string]uint64, len(e.counters))
+		h.Session = e.sessions[0]
+		if len(e.counters) > 0 || e.duplicates > 0 {
+			h.Counters = make(map[string]uint64, len(e.counters)+1)
+		}
+		if e.duplicates > 0 {
+			h.Counters[DuplicateIdentity] = uint64(e.duplicates)
 		}
 		for _, c := range e.counters {
 			h.Counters[c.name] = c.value
@@ -125,6 +129,8 @@ func (r *Registry) restore(index int, m *quadratv1.FleetShard) error {
 		}
 		e.seenMs = math.MinInt64
 		r.hear(s, e, rec.GetHello(), rec.GetSeenMs())
+		e.sessions[0] = rec.GetHello().GetSession()
+		e.duplicates = uint32(min(rec.GetHello().GetCounters()[DuplicateIdentity], math.MaxUint32))
 		set, prof := r.pool.hold(a)
 		row := newRow(e.id, key, set, prof, r.pool.text(rec.GetHello().GetGateway()), rec.GetFromMs())
 		row.UntilMs = rec.GetUntilMs()

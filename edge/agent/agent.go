@@ -37,6 +37,7 @@ type Config struct {
 	Device       string
 	Gateway      string // identity of the gateway that speaks for it, or empty
 	Software     string
+	Session      uint32 // random number of this run; 0 for none
 	Attributes   map[string]string
 	Capabilities []wire.Capability
 	Policy       Policy
@@ -91,7 +92,7 @@ func (a *Agent) Hello(now time.Time) wire.Hello {
 	return wire.Hello{
 		Device: a.config.Device, Gateway: a.config.Gateway, Attributes: a.config.Attributes,
 		Capabilities: a.config.Capabilities, PlanSetVersion: a.version, ClockMs: now.UnixMilli(),
-		Software: a.config.Software, Counters: a.Counters(),
+		Software: a.config.Software, Counters: a.Counters(), Session: a.config.Session,
 		Limits: wire.Limits{
 			EpsilonMicro: l.PerPeriod.Micro(), PeriodMs: uint64(l.Period.Milliseconds()),
 			LifetimeMicro: lifetime, Models: a.config.Policy.Models,

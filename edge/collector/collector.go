@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"encoding/binary"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -65,9 +66,13 @@ func Open(p Parts) (*Collector, error) {
 		return nil, err
 	}
 	c.spool, err = spool.Open(spool.Config{Folder: p.Data, BytesMax: p.Config.SpoolBytes, Policy: p.Config.SpoolDrop})
+	var session uint32
+	if err == nil {
+		session, err = draw(p.Random)
+	}
 	if err == nil {
 		c.agent, err = agent.New(agent.Config{
-			Device: p.Config.Device, Software: p.Software, Attributes: p.Config.Attributes,
+			Device: p.Config.Device, Software: p.Software, Session: session, Attributes: p.Config.Attributes,
 			Capabilities: p.Config.Capabilities, Policy: p.Config.Policy,
 			Ledger: c.ledger, Source: privacy.NewSecure(p.Random), Readings: c,
 		})
@@ -84,6 +89,13 @@ func Open(p Parts) (*Collector, error) {
 	c.uplink = uplink.New(p.Uplink, c, c.spool)
 	c.recallPlans()
 	return c, nil
+}
+
+// draw returns the number of a session: two devices by one name differ in it. It is no secret.
+func draw(r io.Reader) (uint32, error) {
+	var b [4]byte
+	_, err := io.ReadFull(r, b[:])
+	return binary.LittleEndian.Uint32(b[:]), err
 }
 
 // ledger says where the device's ledger is and whose.

@@ -17,11 +17,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/quadrat-dev/quadrat/engine"
 	"github.com/quadrat-dev/quadrat/engine/intake"
 	"github.com/quadrat-dev/quadrat/fleet"
 	"github.com/quadrat-dev/quadrat/internal/broker"
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 	"github.com/quadrat-dev/quadrat/query/service"
 	"github.com/quadrat-dev/quadrat/storage"
 )
@@ -212,6 +214,7 @@ func (s *Server) plan(ctx context.Context) error {
 func (s *Server) hear(context.Context) error {
 	s.hellos = fleet.NewServer(s.devices, s.service, fleet.ServerConfig{
 		Subject: broker.PrefixHello + "*", Group: broker.GroupHello, Clock: s.config.Clock, Log: s.log,
+		Duplicate: s.duplicate,
 	})
 	if err := s.hellos.Start(s.broker.Conn()); err != nil {
 		return err
@@ -231,6 +234,19 @@ func (s *Server) hear(context.Context) error {
 		return err
 	}
 	return s.intake.Start()
+}
+
+// duplicate makes a dead letter of a hello that shows that two devices go by one identity. One that gets lost is no harm:
+// the next hello makes another.
+func (s *Server) duplicate(subject string, hello []byte) {
+	const cause = "duplicate-identity"
+	body, err := proto.Marshal(&quadratv1.DeadLetter{Cause: cause, Subject: subject, Message: hello})
+	if err == nil {
+		err = s.broker.Conn().Publish(broker.DeadSubject(cause), body)
+	}
+	if err != nil {
+		s.log.Warn("dead letter lost", "cause", err)
+	}
 }
 
 // caughtUp waits until the stored results have been read, so that the first answers are not those of an empty server.

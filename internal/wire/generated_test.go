@@ -82,7 +82,7 @@ func TestHelloAgainstGenerated(t *testing.T) {
 	for range rounds {
 		a := wire.Hello{
 			Device: identity(r), PlanSetVersion: r.Uint64() >> r.IntN(64), Gateway: text(r), Leaving: r.IntN(2) == 0,
-			ClockMs: int64(r.Uint64()), Software: text(r),
+			ClockMs: int64(r.Uint64()), Software: text(r), Session: r.Uint32() >> r.IntN(32),
 			Limits: wire.Limits{
 				EpsilonMicro: r.Uint64() >> r.IntN(64), PeriodMs: r.Uint64() >> r.IntN(64),
 				LifetimeMicro: r.Uint64() >> r.IntN(64), Models: texts(r),
@@ -90,7 +90,7 @@ func TestHelloAgainstGenerated(t *testing.T) {
 		}
 		p := &quadratv1.Hello{
 			Device: a.Device, PlanSetVersion: a.PlanSetVersion, Gateway: a.Gateway, Leaving: a.Leaving, ClockMs: a.ClockMs,
-			Software: a.Software, Limits: &quadratv1.Limits{
+			Software: a.Software, Session: a.Session, Limits: &quadratv1.Limits{
 				EpsilonMicro: a.Limits.EpsilonMicro, PeriodMs: a.Limits.PeriodMs, LifetimeMicro: a.Limits.LifetimeMicro,
 				Models: a.Limits.Models,
 			},

@@ -40,6 +40,7 @@ type Hello struct {
 	ClockMs        int64
 	Software       string
 	Counters       map[string]uint64
+	Session        uint32 // random number of this run of the program; 0 for none
 }
 
 // HelloReply is the message quadrat.v1.HelloReply.
@@ -91,7 +92,7 @@ func (h *Hello) Append(b []byte) []byte {
 	for _, k := range slices.Sorted(maps.Keys(h.Counters)) {
 		b = appendMessage(b, 10, appendVarint(appendText(nil, 1, k), 2, h.Counters[k]))
 	}
-	return b
+	return appendVarint(b, 11, uint64(h.Session))
 }
 
 func (l *Limits) append(b []byte) []byte {
@@ -130,6 +131,8 @@ func DecodeHello(b []byte) (Hello, error) {
 			f.text(&h.Software)
 		case 10:
 			f.entry(func(e *fields) { f.count(&h.Counters, e) })
+		case 11:
+			f.uint32(&h.Session)
 		}
 	}
 	return h, f.err

@@ -183,7 +183,10 @@ type Hello struct {
 	// Software and its version, e.g. "quadrat-edge 0.1.0".
 	Software string `protobuf:"bytes,9,opt,name=software,proto3" json:"software,omitempty"`
 	// Counters that the device keeps, e.g. "spool_dropped", "refused_period"; never a reading.
-	Counters      map[string]uint64 `protobuf:"bytes,10,rep,name=counters,proto3" json:"counters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	Counters map[string]uint64 `protobuf:"bytes,10,rep,name=counters,proto3" json:"counters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Random number that the device's program drew when it began, the same in every hello until it begins anew; 0 for none.
+	// Two devices that go by one identity show by taking turns with theirs.
+	Session       uint32 `protobuf:"varint,11,opt,name=session,proto3" json:"session,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -286,6 +289,13 @@ func (x *Hello) GetCounters() map[string]uint64 {
 		return x.Counters
 	}
 	return nil
+}
+
+func (x *Hello) GetSession() uint32 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
 }
 
 // HelloReply answers a Hello.
@@ -1098,7 +1108,8 @@ type Device struct {
 	ClockOffsetMs int32 `protobuf:"zigzag32,9,opt,name=clock_offset_ms,json=clockOffsetMs,proto3" json:"clock_offset_ms,omitempty"`
 	// Software and its version.
 	Software string `protobuf:"bytes,10,opt,name=software,proto3" json:"software,omitempty"`
-	// Its counters, e.g. "spool_dropped"; never a reading.
+	// Its counters, e.g. "spool_dropped"; never a reading. The server adds "duplicate_identity": how often an earlier session
+	// came back, as only another device of the same identity can.
 	Counters      map[string]uint32 `protobuf:"bytes,11,rep,name=counters,proto3" json:"counters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1354,7 +1365,7 @@ const file_quadrat_v1_fleet_proto_rawDesc = "" +
 	"\repsilon_micro\x18\x01 \x01(\x04R\fepsilonMicro\x12\x1b\n" +
 	"\tperiod_ms\x18\x02 \x01(\x04R\bperiodMs\x12%\n" +
 	"\x0elifetime_micro\x18\x03 \x01(\x04R\rlifetimeMicro\x12\x16\n" +
-	"\x06models\x18\x04 \x03(\tR\x06models\"\x98\x04\n" +
+	"\x06models\x18\x04 \x03(\tR\x06models\"\xb2\x04\n" +
 	"\x05Hello\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\tR\x06device\x12A\n" +
 	"\n" +
@@ -1368,7 +1379,8 @@ const file_quadrat_v1_fleet_proto_rawDesc = "" +
 	"\bclock_ms\x18\b \x01(\x03R\aclockMs\x12\x1a\n" +
 	"\bsoftware\x18\t \x01(\tR\bsoftware\x12;\n" +
 	"\bcounters\x18\n" +
-	" \x03(\v2\x1f.quadrat.v1.Hello.CountersEntryR\bcounters\x1a=\n" +
+	" \x03(\v2\x1f.quadrat.v1.Hello.CountersEntryR\bcounters\x12\x18\n" +
+	"\asession\x18\v \x01(\rR\asession\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a;\n" +

@@ -571,7 +571,7 @@ type DeadLetter struct {
 	Subject string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
 	// Stream sequence of the message in REPORTS, 0 when it never got there.
 	Sequence uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
-	// The message as it came; it holds randomised codes only.
+	// The message as it came: it holds randomised codes, or a hello, never a reading.
 	Message       []byte `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -1,0 +1,61 @@
+package fleet
+
+import (
+	"testing"
+	"time"
+
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+)
+
+// Whoever begins anew has another session each time; only a session that had its turn before others comes from a second
+// device.
+func TestTwoDevicesOfOneIdentityTakeTurns(t *testing.T) {
+	for name, c := range map[string]struct {
+		sessions []uint32
+		want     uint32
+	}{
+		"one device":             {[]uint32{1, 1, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9}, 0},
+		"no session":             {[]uint32{0, 1, 0, 1, 0}, 0},
+		"two devices":            {[]uint32{1, 2, 1, 1, 2, 2, 1}, 3},
+		"three devices":          {[]uint32{1, 2, 3, 1, 2, 3}, 3},
+		"two, one begins anew":   {[]uint32{1, 2, 3, 2, 4, 2}, 2},
+		"more than are kept":     {[]uint32{1, 2, 3, 4, 5, 1}, 0},
+		"as many as can be told": {[]uint32{1, 2, 3, 4, 1}, 1},
+	} {
+		r := newTestRegistry()
+		told := uint32(0)
+		for i, s := range c.sessions {
+			h := helloOf("pi")
+			h.Session = s
+			h.Counters = map[string]uint64{DuplicateIdentity: 77, "reported": 1}
+			duplicate, err := r.Announce(h, epoch.Add(time.Duration(i)*time.Second))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if duplicate {
+				told++
+			}
+		}
+		var d *quadratv1.Device
+		r.entry("pi", func(e *entry) { d = e.device() })
+		if got := d.GetCounters()[DuplicateIdentity]; got != c.want || told != c.want || d.GetCounters()["reported"] != 1 {
+			t.Errorf("%s: %v, told %d times, want %d", name, d.GetCounters(), told, c.want)
+		}
+		if _, shown := d.GetCounters()[DuplicateIdentity]; shown != (c.want > 0) {
+			t.Errorf("%s: %v", name, d.GetCounters())
+		}
+		// What is stored knows it still, and the session.
+		again := newTestRegistry()
+		for i := range r.shards {
+			m := r.shards[i].save()
+			if err := again.restore(i, m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		again.entry("pi", func(e *entry) {
+			if e.duplicates != c.want || e.sessions[0] != c.sessions[len(c.sessions)-1] && c.sessions[len(c.sessions)-1] != 0 {
+				t.Errorf("%s: stored as %d, session %d", name, e.duplicates, e.sessions[0])
+			}
+		})
+	}
+}
