@@ -41,6 +41,8 @@ func devices() []mutant {
 		{"agent: charges half of what it gives", law, "edge/agent/plan.go", "Epsilon:       p.epsilon,", "Epsilon:       (p.epsilon + 1) / 2,", "edge/agent", "TestNoServerRaisesTheLimits"},
 		{"agent: without noise for any capability", law, "edge/agent/apply.go", "p.epsilon == 0 && !c.Open:", "p.epsilon == 0 && !c.Open && c.Name == p.wire.Ref:", "edge/agent", "TestNoServerRaisesTheLimits"},
 		{"agent: silent when its reading is zero", law, agent, "if !ok {", "if !ok || x == 0 {", "edge/agent", "TestSilenceTellsNothingAboutTheReading"},
+		{"agent: sends what it should hide", endToEnd, agent, "return value, Reported, nil", "return value - value + int64(s.input(x)), Reported, nil", "internal/verify", "TestEndToEnd"},
+		{"agent: silent when its reading is at the lower bound", endToEnd, agent, "if !ok {", "if !ok || s.mechanism != nil && s.input(x) == 0 {", "internal/verify", "TestEndToEnd"},
 		{"agent: a revision of the plan is forgotten", law, "edge/agent/due.go", "r.plan.wire.FromWindow <= window {", "r.plan.wire.FromWindow < window {", "edge/agent", "Test.*"},
 		{"spool: fsync removed", fault, "edge/spool/spool.go", "err = last.file.Sync()", "err = nil", "edge/spool", "TestPowerCuts"},
 		{"panel: an arc is one device too long", design, "survey/panel/draw.go", "r.Last[i] = next - 1", "r.Last[i] = next", "survey/panel", "TestDrawHoldsExactlyTheSizes"},

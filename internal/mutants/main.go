@@ -52,6 +52,7 @@ const (
 	fault        layer = "fault"        // a broken source, a cut wire, a full or restored disk
 	design       layer = "design"       // panels against what a sampling design promises
 	counting     layer = "counting"     // what the engine counts, once and from whom
+	endToEnd     layer = "end to end"   // what the stored reports of a whole system give away
 )
 
 // list returns all mutants.

@@ -12,7 +12,7 @@ import (
 	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
 )
 
-// few is the number of alternatives whose reports can all be listed, many one where only supports are counted.
+// few is a number of alternatives whose reports can all be listed, many one where most reports are rare.
 const (
 	few  = 6
 	many = 50
@@ -131,93 +131,25 @@ func laplaceFit(m *laplace.Mechanism, input uint32, n int, src privacy.Source) (
 	return audit.ChiSquare(observed, expected), nil
 }
 
-// categoryDraws tests whole reports over few categories, and supports over many.
+// categoryDraws tests whole reports over few categories, and supports of one and of two categories over many.
 func categoryDraws(name string, e privacy.Epsilon, c Config) (Check, error) {
 	began := time.Now()
 	var w worst
-	m, err := mechanisms.CategoricalByName(name, e, few)
-	if err != nil {
-		return Check{}, err
-	}
-	for category := range uint32(few) {
-		fit, err := reportFit(m, category, c.Draws, privacy.NewSeeded(c.Seed<<8+uint64(category)))
+	for _, k := range []uint32{few, many} {
+		m, err := mechanisms.CategoricalByName(name, e, k)
 		if err != nil {
 			return Check{}, err
 		}
-		w.add(fit.PValue, "reports")
+		for i, category := range []uint32{0, k / 2, k - 1} {
+			r, err := audit.SampleCategories(m, category, c.Draws/5, privacy.NewSeeded(c.Seed<<8+uint64(i)))
+			if err != nil {
+				return Check{}, err
+			}
+			w.add(r.Fit.PValue, "reports")
+			w.add(r.Support.PValue, "supports")
+			w.add(r.Pairs.PValue, "supports of two categories")
+		}
 	}
-	if m, err = mechanisms.CategoricalByName(name, e, many); err != nil {
-		return Check{}, err
-	}
-	if err := supportFit(m, many/2, c.Draws, privacy.NewSeeded(c.Seed<<8+99), &w); err != nil {
-		return Check{}, err
-	}
-	what := fmt.Sprintf("%d × %d draws: χ² of reports (k = %d), supports (k = %d)", few+1, c.Draws, few, many)
+	what := fmt.Sprintf("6 × %d draws: χ² of reports, supports alone and in pairs, k = %d and %d", c.Draws/5, few, many)
 	return w.check(name, e, what, began), nil
-}
-
-// reportFit is a χ² test over all reports that there are.
-func reportFit(m privacy.Categorical, category uint32, n int, src privacy.Source) (audit.Result, error) {
-	counts := map[string]float64{}
-	buf := make([]byte, 0, m.Bytes())
-	for range n {
-		report, err := m.Randomise(category, src, buf)
-		if err != nil {
-			return audit.Result{}, err
-		}
-		counts[string(report)]++
-	}
-	var observed, expected []float64
-	for report := range reports(m) {
-		p, _ := m.Probability(report, category).Float64()
-		observed, expected = append(observed, counts[string(report)]), append(expected, p*float64(n))
-		delete(counts, string(report))
-	}
-	if len(counts) > 0 {
-		return audit.Result{}, nil // p = 0: reports that can't be
-	}
-	return audit.ChiSquare(observed, expected), nil
-}
-
-// reports yields every report of a mechanism whose reports have at most two bytes.
-func reports(m privacy.Categorical) func(yield func([]byte) bool) {
-	return func(yield func([]byte) bool) {
-		report := make([]byte, m.Bytes())
-		for number := range 1 << (8 * min(m.Bytes(), 2)) {
-			for i := range report {
-				report[i] = byte(number >> (8 * i))
-			}
-			if _, err := m.Supported(report, nil); err == nil && !yield(report) {
-				return
-			}
-		}
-	}
-}
-
-// supportFit counts how often each category is supported: binomial with the exact rate.
-func supportFit(m privacy.Categorical, category uint32, n int, src privacy.Source, w *worst) error {
-	counts := make([]int, m.Categories())
-	buf, into := make([]byte, 0, m.Bytes()), make([]uint32, 0, m.Categories())
-	for range n {
-		report, err := m.Randomise(category, src, buf)
-		if err != nil {
-			return err
-		}
-		supported, err := m.Supported(report, into)
-		if err != nil {
-			return err
-		}
-		for _, s := range supported {
-			counts[s]++
-		}
-	}
-	rates := m.Rates()
-	for s, count := range counts {
-		p := rates.Other
-		if uint32(s) == category {
-			p = rates.Truth
-		}
-		w.add(audit.BinomialTails(count, n, p), "supports")
-	}
-	return nil
 }

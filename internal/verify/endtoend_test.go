@@ -72,6 +72,22 @@ func TestSpending(t *testing.T) {
 	}
 }
 
+// TestEndToEnd sends a small fleet through the whole system.
+func TestEndToEnd(t *testing.T) {
+	checks, err := endToEnd(t.Context(), Config{Dir: t.TempDir(), Devices: 400, Windows: 3, Seed: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, check := range checks {
+		if check.Verdict != Pass || check.Layer != EndToEnd {
+			t.Errorf("%+v", check)
+		}
+	}
+	if len(checks) != 3 {
+		t.Errorf("%d checks", len(checks))
+	}
+}
+
 // TestTally: one certificate that doesn't hold is enough.
 func TestTally(t *testing.T) {
 	m, err := number("warner", 1_000_000)
