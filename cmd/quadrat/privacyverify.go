@@ -13,7 +13,7 @@ import (
 // privacyVerifyCmd is `quadrat privacy verify`.
 type privacyVerifyCmd struct {
 	Draws   int    `help:"Size of each sample." default:"200000" placeholder:"N"`
-	Devices int    `help:"Devices of the end-to-end run." default:"3000" placeholder:"N"`
+	Devices int    `help:"Devices of the end-to-end run." default:"12000" placeholder:"N"`
 	Windows int    `help:"Windows of the end-to-end run." default:"4" placeholder:"W"`
 	Seed    uint64 `help:"Seed of samples, coins and noise." default:"1" placeholder:"S"`
 	Format  string `help:"How to show checks: table or json." enum:"table,json" default:"table"`

@@ -29,13 +29,15 @@ import (
 const (
 	heads, tails = privacy.Micro(40_000_000), privacy.Micro(10_000_000)
 	middle       = 25
+	tailsBin     = 0 // of the histogram's four
+	headsBin     = 3
 	grace        = 5 * time.Second
 	patience     = 60 * time.Second
 )
 
-// question asks every device in every window, for a bit and a number in turn.
+// question asks every device in every window, for a bit, a number and a bin in turn.
 const question = `KAPPA coins AS
-SELECT   proportion(temperature > 25), mean(temperature)
+SELECT   proportion(temperature > 25), mean(temperature), histogram(temperature, 4)
 FROM     sense.temperature
 SAMPLE   ALL
 WINDOW   1m GRACE 5s
@@ -179,14 +181,19 @@ func (r *running) windows(ctx context.Context, n int) error {
 	}
 	answered := r.fleet.Summary().Answered
 	return eventually(ctx, "all reports are counted", func() (bool, error) {
-		results, err := r.api.Results(ctx, r.ref, client.Span{Limit: uint32(4 * n)})
-		counted := int64(0)
+		results, err := r.api.Results(ctx, r.ref, client.Span{Limit: uint32(16 * n)})
+		type series struct{ window, statistic string }
+		counted := map[series]int64{} // every bin of a histogram tells the same reports
 		for _, result := range results {
 			if result.GetFinal() {
-				counted += int64(result.GetReports())
+				counted[series{result.GetWindowStart().AsTime().String(), result.GetStatistic()}] = int64(result.GetReports())
 			}
 		}
-		return counted >= answered, err
+		sum := int64(0)
+		for _, reports := range counted {
+			sum += reports
+		}
+		return sum >= answered, err
 	})
 }
 
@@ -221,10 +228,11 @@ func eventually(ctx context.Context, what string, holds func() (bool, error)) er
 type report struct {
 	device, window, mechanism string
 	score, epsilon            float64
+	set                       uint64 // of categories, bit v for category v
 }
 
 func readReports(folder string) ([]report, error) {
-	t, err := tabular.Read(folder, tabular.Want{Numbers: []string{"score", "epsilon"}, Labels: []string{"device", "window_start", "mechanism"}})
+	t, err := tabular.Read(folder, tabular.Want{Numbers: []string{"score", "epsilon", "answer"}, Labels: []string{"device", "window_start", "mechanism"}})
 	if err != nil {
 		return nil, err
 	}
@@ -241,43 +249,58 @@ func readReports(folder string) ([]report, error) {
 			device: text("device", i), window: text("window_start", i), mechanism: text("mechanism", i),
 			score: t.Number("score")[i], epsilon: t.Number("epsilon")[i],
 		}
+		if answer := t.Number("answer")[i]; answer > 0 {
+			out[i].set = uint64(answer) // four bits
+		}
 	}
 	return out, nil
 }
 
-// guess takes each score's side of the middle for the coin. No rule whatever guesses right more often than
-// e^ε/(e^ε+1) of the time, report by report and independently, so that the number of right guesses lies below that
-// binomial's tail. For one bit the rule reaches that share: there it must not fall short either.
+// side guesses the coin from a stored report: the side of the middle on which a score lies, or the coin's own bin if it
+// is in the set and the other's isn't. ok is false when the report says nothing.
+func (r report) side() (isHeads, ok bool) {
+	switch r.mechanism {
+	case "subset":
+		up, down := r.set>>headsBin&1 == 1, r.set>>tailsBin&1 == 1
+		return up, up != down
+	case "warner":
+		return r.score > 0.5, true
+	default:
+		return r.score > middle, true
+	}
+}
+
+// guess counts right guesses. No rule whatever guesses right more often than e^ε/(e^ε+1) of the time, report by report
+// and independently, so that the number of right guesses lies below that binomial's tail. For bits and sets the rule
+// reaches that share: there it must not fall short either.
 func guess(stored []report, coins []indoor.Place, keyer fleet.Keyer) []Check {
-	side := make(map[string]bool, len(coins))
+	truth := make(map[string]bool, len(coins))
 	for _, p := range coins {
-		side[fmt.Sprintf("%016x", uint64(keyer.Key(p.ID)))] = p.Readings[0] == heads
+		truth[fmt.Sprintf("%016x", uint64(keyer.Key(p.ID)))] = p.Readings[0] == heads
 	}
 	right, all, strangers := map[string]int{}, map[string]int{}, 0
 	for _, r := range stored {
-		is, known := side[r.device]
+		is, known := truth[r.device]
 		if !known {
 			strangers++
 			continue
 		}
-		level := float64(middle)
-		if r.mechanism == "warner" {
-			level = 0.5
-		}
-		all[r.mechanism]++
-		if (r.score > level) == is {
-			right[r.mechanism]++
+		if guessed, ok := r.side(); ok {
+			all[r.mechanism]++
+			if guessed == is {
+				right[r.mechanism]++
+			}
 		}
 	}
 	best := 1 / (1 + math.Exp(-claimed.Float64()))
 	var out []Check
-	for _, name := range []string{"warner", "hybrid"} {
+	for _, name := range []string{"warner", "hybrid", "subset"} {
 		n, k := all[name], right[name]
 		holds := n > 0 && strangers == 0 && audit.AtLeast(k, n, best) >= falseAlarm
-		if name == "warner" {
-			holds = holds && audit.AtMost(k, n, best) >= falseAlarm
-		} else {
+		if name == "hybrid" {
 			holds = holds && audit.AtLeast(k, n, 0.5) < falseAlarm // or the guesses say nothing
+		} else {
+			holds = holds && audit.AtMost(k, n, best) >= falseAlarm
 		}
 		text := fmt.Sprintf("%d coins guessed from Parquet, %.2f %% right; ε allows %.2f %% on average", n, 100*float64(k)/float64(max(n, 1)), 100*best)
 		if strangers > 0 {

@@ -22,11 +22,14 @@ func fake(coins int, share float64) (Config, []report, fleet.Keyer) {
 			is = !is
 		}
 		r := report{device: fmt.Sprintf("%016x", uint64(keyer.Key(place.ID))), window: "w", mechanism: "warner", score: -0.6, epsilon: 1}
-		if i%2 == 1 {
+		switch i % 3 {
+		case 1:
 			r.mechanism, r.score = "hybrid", -3
+		case 2:
+			r.mechanism, r.set = "subset", 1<<tailsBin|1<<1
 		}
 		if is {
-			r.score = 70
+			r.score, r.set = 70, 1<<headsBin
 		}
 		out = append(out, r)
 	}
@@ -47,6 +50,15 @@ func TestGuess(t *testing.T) {
 	for _, check := range guess(stored, toss(c), fleet.NewKeyer([16]byte{2})) {
 		if check.Verdict != Fail {
 			t.Errorf("reports of nobody: %+v", check)
+		}
+	}
+}
+
+// TestSetsThatSayNothing: a set with both bins, or neither, is no guess.
+func TestSetsThatSayNothing(t *testing.T) {
+	for set, want := range map[uint64][2]bool{0b1001: {true, false}, 0b0110: {false, false}, 0b1010: {true, true}, 0b0001: {false, true}} {
+		if isHeads, ok := (report{mechanism: "subset", set: set}).side(); ok != want[1] || ok && isHeads != want[0] {
+			t.Errorf("set %b: %v, %v", set, isHeads, ok)
 		}
 	}
 }
@@ -74,7 +86,7 @@ func TestSpending(t *testing.T) {
 
 // TestEndToEnd sends a small fleet through the whole system.
 func TestEndToEnd(t *testing.T) {
-	checks, err := endToEnd(t.Context(), Config{Dir: t.TempDir(), Devices: 400, Windows: 3, Seed: 2})
+	checks, err := endToEnd(t.Context(), Config{Dir: t.TempDir(), Devices: 600, Windows: 3, Seed: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +95,7 @@ func TestEndToEnd(t *testing.T) {
 			t.Errorf("%+v", check)
 		}
 	}
-	if len(checks) != 3 {
+	if len(checks) != 4 {
 		t.Errorf("%d checks", len(checks))
 	}
 }

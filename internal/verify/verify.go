@@ -25,7 +25,7 @@ type Config struct {
 	Dir string
 	// Draws is the size of each sample; 0 for 200,000.
 	Draws int
-	// Devices is the size of the end-to-end fleet; 0 for 1500.
+	// Devices is the size of the end-to-end fleet; 0 for 12,000.
 	Devices int
 	// Windows is how often each of them reports; 0 for 4.
 	Windows int
@@ -38,7 +38,7 @@ func (c Config) withDefaults() Config {
 		c.Draws = 200_000
 	}
 	if c.Devices == 0 {
-		c.Devices = 1500
+		c.Devices = 12_000
 	}
 	if c.Windows == 0 {
 		c.Windows = 4
