@@ -92,7 +92,7 @@ func ReadAccount(p Parts, now time.Time) (Account, error) {
 		a.SilentUntil = &until
 	}
 	a.charged(l.Book, spent)
-	return a, a.planned(&p, l.Book)
+	return a, a.planned(&p, left)
 }
 
 // charged adds what was charged, and what isn't kept apart any more.
@@ -120,7 +120,7 @@ func (nothing) Reserve(law.Charge) error                      { return law.Perio
 
 // planned adds what the plans that the device holds ask for and how it stands to them. Plans that can't be read are no
 // fault of the ledger's.
-func (a *Account) planned(p *Parts, b *law.Book) error {
+func (a *Account) planned(p *Parts, left law.Left) error {
 	reply, err := readPlans(p.Data)
 	if err != nil {
 		return nil //nolint:nilerr // the device will ask for them again
@@ -143,11 +143,23 @@ func (a *Account) planned(p *Parts, b *law.Book) error {
 		s.Name, s.Asks, s.Standing = h.Plan.Name, asks(h.Plan), h.Standing.String()
 		s.PerReport, s.PerPeriod = privacy.Epsilon(h.Plan.EpsilonMicro).String(), privacy.Epsilon(h.Plan.EpsilonPeriodMicro).String()
 		s.Period = milliseconds(h.Plan.PeriodMs).String()
-		if h.Standing == agent.Takes && b.Left(time.Time{}).Lifetime < privacy.Epsilon(h.Plan.EpsilonMicro) {
-			s.Standing = "your lifetime limit is reached"
+		if h.Standing == agent.Takes {
+			s.Standing = standing(h, left)
 		}
 	}
 	return nil
+}
+
+// standing says how a device stands that takes part as far as its allowance goes.
+func standing(h agent.Held, left law.Left) string {
+	price := privacy.Epsilon(h.Plan.EpsilonMicro)
+	switch {
+	case price > left.Lifetime:
+		return "silent: your limit for ever is reached"
+	case price > left.Period:
+		return "silent until enough has come back"
+	}
+	return h.Standing.String()
 }
 
 // of returns the entry of a kappa, a new one if it was never charged.

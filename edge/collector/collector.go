@@ -48,16 +48,22 @@ type Collector struct {
 	mu      sync.Mutex // guards agent, buffer, cursors and told
 	agent   *agent.Agent
 	buffer  *summary.Buffer
-	cursors map[string]int64       // by reference: end of the last window that was looked at, in milliseconds
-	told    map[agent.Outcome]bool // outcomes that were logged since the last report
+	cursors map[string]int64 // by reference: end of the last window that was looked at, in milliseconds
+	told    map[silence]bool // what was logged since a kappa's last report
 
 	news chan struct{} // the plans changed
+}
+
+// silence is why a device doesn't answer a kappa.
+type silence struct {
+	ref string
+	why agent.Outcome
 }
 
 // Open opens ledger and spool and joins the parts. It fails when the ledger can't be trusted: then nothing is reported.
 func Open(p Parts) (*Collector, error) {
 	c := &Collector{
-		parts: p, buffer: summary.NewBuffer(), cursors: make(map[string]int64), told: make(map[agent.Outcome]bool),
+		parts: p, buffer: summary.NewBuffer(), cursors: make(map[string]int64), told: make(map[silence]bool),
 		news: make(chan struct{}, 1),
 	}
 	var err error

@@ -16,7 +16,8 @@ func (a Account) Print(w io.Writer) error {
 	period := words(a.period)
 	out.line("Device %s, ledger since %s.", a.Device, a.Opened.Format(time.DateOnly))
 	out.line("")
-	out.line("Epsilon measures what somebody could learn about this device from its reports: 0 is nothing, 1 is little.")
+	out.line("Epsilon measures what somebody could learn about this device from its reports: 0 is nothing, and each 1 can change")
+	out.line("the odds of a guess by a factor of up to 2.7.")
 	out.line("")
 	out.line("Your limit:   epsilon %s in any %s", a.EpsilonPerPeriod, period)
 	out.line("Spent of it:  %s  %s  left now: %s", bar(a.spent, a.most), a.SpentInPeriod, a.LeftInPeriod)
@@ -34,6 +35,9 @@ func (a Account) Print(w io.Writer) error {
 		out.line("For ever:     %s of %s in %d reports, left: %s", a.SpentInLifetime, a.Lifetime, a.Reports, a.LeftInLifetime)
 	}
 	out.line("For experts:  rho %s in the fullest %s around now, %s for ever; delta 0; the unit is this device", a.RhoInPeriod, period, a.RhoInLifetime)
+	if a.Values > 0 {
+		out.line("              %d answers were given for ever: repeating them costs nothing more", a.Values)
+	}
 	out.line("When a limit is reached the device stays silent. No server can raise a limit.")
 	if a.SilentUntil != nil {
 		out.line("")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"io"
 	"log/slog"
 	mathrand "math/rand/v2"
 	"slices"
@@ -39,8 +40,9 @@ type tortured struct {
 	device  *Collector // nil while it is dead, or its ledger refuses to open
 	refused error      // why it doesn't open
 	minutes int
-	silent  bool    // the server doesn't answer: nothing is settled
-	broker  *heard  // shared by copies of the device
+	silent  bool   // the server doesn't answer: nothing is settled
+	broker  *heard // shared by copies of the device
+	log     io.Writer
 	random  *uint64 // so that no two openings share randomness
 }
 
@@ -66,7 +68,7 @@ var torturePlans = func() []*wire.DevicePlan {
 func torture(t *testing.T, seed uint64) *tortured {
 	t.Helper()
 	return &tortured{
-		t: t, disk: disktest.New(seed), machine: "board-1", clock: clock.NewManual(begin), random: new(uint64),
+		t: t, disk: disktest.New(seed), machine: "board-1", clock: clock.NewManual(begin), random: new(uint64), log: io.Discard,
 		broker: &heard{reports: map[reportID]string{}, epsilon: map[reportID]int64{}},
 	}
 }
@@ -84,7 +86,7 @@ func (w *tortured) open() {
 	p := Parts{
 		Config: config, Software: "test", Data: w.disk, Clock: w.clock, Random: mathrand.NewChaCha8(seed),
 		Root: fstest.MapFS{"etc/machine-id": {Data: []byte(w.machine + "\n")}},
-		Log:  slog.New(slog.DiscardHandler), LedgerRecords: 5,
+		Log:  slog.New(slog.NewTextHandler(w.log, nil)), LedgerRecords: 5,
 	}
 	if w.witness != nil {
 		p.Witness = w.witness
@@ -94,13 +96,26 @@ func (w *tortured) open() {
 		w.device = nil
 		return
 	}
+	reply := w.reply()
+	if _, err := w.device.ApplyReply(&reply); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// reply is what the server tells the device.
+func (w *tortured) reply() wire.HelloReply {
 	reply := wire.HelloReply{PlanSetVersion: 2, Plans: torturePlans}
 	for _, plan := range torturePlans {
 		reply.Live = append(reply.Live, plan.Ref)
 	}
-	if _, err := w.device.ApplyReply(&reply); err != nil {
-		w.t.Fatal(err)
-	}
+	return reply
+}
+
+// listen keeps the log from now on.
+func (w *tortured) listen() *safeBuffer {
+	log := &safeBuffer{}
+	w.log = log
+	return log
 }
 
 // minute lets one pass: a reading, the windows that end with it, and what the line does afterwards.
@@ -381,7 +396,7 @@ func TestTortureCopiedCard(t *testing.T) {
 			w.minute()
 		}
 		twin := &tortured{
-			t: t, disk: disktest.New(1), machine: "board-2", clock: w.clock, random: w.random, broker: w.broker, minutes: copied,
+			t: t, disk: disktest.New(1), machine: "board-2", clock: w.clock, random: w.random, log: io.Discard, broker: w.broker, minutes: copied,
 		}
 		for name, content := range card(w.disk) {
 			twin.disk.Put(name, content)

@@ -3,12 +3,14 @@ package collector
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/bits"
 	"time"
 
 	"github.com/quadrat-dev/quadrat/edge/agent"
 	"github.com/quadrat-dev/quadrat/edge/sensor"
 	"github.com/quadrat-dev/quadrat/internal/wire"
+	"github.com/quadrat-dev/quadrat/privacy"
 	"github.com/quadrat-dev/quadrat/survey/panel"
 )
 
@@ -137,17 +139,20 @@ func (c *Collector) make(t task) {
 	c.uplink.Wake()
 }
 
-// log says once why the device is silent, until it speaks again; the caller holds the lock.
+// log says once why the device doesn't answer a kappa, until it does again; the caller holds the lock.
 func (c *Collector) log(ref string, outcome agent.Outcome, err error) {
-	switch {
-	case outcome == agent.Reported:
-		clear(c.told)
-		return
-	case c.told[outcome]:
+	if outcome == agent.Reported {
+		maps.DeleteFunc(c.told, func(s silence, _ bool) bool { return s.ref == ref })
 		return
 	}
-	c.told[outcome] = true
+	if c.told[silence{ref, outcome}] {
+		return
+	}
+	c.told[silence{ref, outcome}] = true
 	args := []any{"kappa", ref, "why", outcome.String()}
+	if outcome == agent.RefusedEpsilon {
+		args = append(args, c.price(ref)...)
+	}
 	if err != nil {
 		args = append(args, "cause", err)
 	}
@@ -156,4 +161,15 @@ func (c *Collector) log(ref string, outcome agent.Outcome, err error) {
 		return
 	}
 	c.parts.Log.Info("silent", args...)
+}
+
+// price says what a report of a kappa costs and what the owner allows.
+func (c *Collector) price(ref string) (args []any) {
+	limits := c.parts.Config.Policy.Limits
+	for h := range c.agent.Plans() {
+		if h.Plan.Ref == ref {
+			args = []any{"report_costs", privacy.Epsilon(h.Plan.EpsilonMicro), "policy_allows", min(limits.PerPeriod, limits.Lifetime)}
+		}
+	}
+	return args
 }

@@ -289,7 +289,7 @@ func TestSpentCollectorsAreSilent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if a.SpentInLifetime != "8" || a.Reports != 2 || len(a.Kappas) != 1 || a.Kappas[0].Ref != first {
+		if a.SpentInLifetime != "8" || a.Reports != 2 || len(a.Kappas) != 2 || a.Kappas[0].Ref != first || a.Kappas[1].Reports != 0 {
 			t.Errorf("%s: %+v", e.name, a)
 		}
 	}
