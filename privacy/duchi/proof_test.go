@@ -1,6 +1,7 @@
 package duchi
 
 import (
+	"errors"
 	"math"
 	"math/big"
 	"testing"
@@ -147,6 +148,40 @@ func TestScoreIsTheExactOneRounded(t *testing.T) {
 			if got, err := m.Score(code); err != nil || math.Abs(got-want) > 1e-12*(1+math.Abs(want)) {
 				t.Errorf("ε=%v code %d: score %v, exactly %v", e, code, got, want)
 			}
+		}
+	}
+}
+
+// TestVarianceFormula compares VarianceAt with the enumerated variance.
+func TestVarianceFormula(t *testing.T) {
+	for _, e := range epsilons {
+		for _, levels := range []uint32{1, 2, 16} {
+			m, err := NewOnGrid(e, levels)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for input := uint32(0); input <= levels; input++ {
+				truth, want := float64(input)/float64(levels), 0.0
+				for code := range m.Codes() {
+					score, err := m.Score(code)
+					if err != nil {
+						t.Fatal(err)
+					}
+					p, _ := m.Probability(code, input).Float64()
+					want += p * (score - truth) * (score - truth)
+				}
+				if got := m.VarianceAt(input); math.Abs(got-want) > 1e-9*want {
+					t.Errorf("ε=%v, %d levels, input %d: variance %v, want %v", e, levels, input, got, want)
+				}
+			}
+		}
+	}
+}
+
+func TestGridIsAPowerOfTwo(t *testing.T) {
+	for _, levels := range []uint32{0, 3, Levels * 2} {
+		if _, err := NewOnGrid(1_000_000, levels); !errors.Is(err, privacy.ErrInput) {
+			t.Errorf("grid of %d levels: %v", levels, err)
 		}
 	}
 }
