@@ -110,6 +110,14 @@ func (v *victim) plan(f *feed) *wire.DevicePlan {
 			LoMicro:        usually[int64](f, 10_000_000, 40_000_000, math.MinInt64), HiMicro: usually[int64](f, 40_000_000, 10_000_000, math.MaxInt64),
 		})
 	}
+	if f.next()%4 == 3 { // a plan that asks for categories
+		for i := range p.Statistics {
+			s := &p.Statistics[i]
+			s.Kind, s.Mechanism = pick(f, "histogram", "frequency", "quantile"), usually(f, "subset", "grr", "oue", "olh", "hybrid", "none")
+			s.Categories = usually[uint32](f, pick[uint32](f, 2, 31, 30), 0, 1, 1024, 1025, math.MaxUint32)
+			s.ShareMicro = usually[uint32](f, 500_000, 0, 1_000_000, math.MaxUint32)
+		}
+	}
 	if f.next()%8 == 7 { // a plan that wants readings without noise
 		p.Model, p.EpsilonMicro = agent.None, 0
 		p.Capability = pick(f, "sense.temperature", "sense.open")

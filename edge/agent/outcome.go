@@ -27,7 +27,7 @@ const (
 	RefusedModel
 	// RefusedEpsilon: one report costs more than the policy ever gives in a period.
 	RefusedEpsilon
-	// RefusedPeriod: the ledger has no more to give in the policy's period.
+	// RefusedPeriod: the ledger has no more to give in the policy's period, or holds as many charges as it can.
 	RefusedPeriod
 	// RefusedPlan: the ledger has no more to give to this kappa in the plan's period.
 	RefusedPlan
@@ -65,7 +65,7 @@ func (o Outcome) Refused() bool { return o >= RefusedModel && o <= EntropyFailed
 // refusal turns what a ledger said into an outcome.
 func refusal(err error) Outcome {
 	switch {
-	case errors.Is(err, ledger.PeriodSpent):
+	case errors.Is(err, ledger.PeriodSpent), errors.Is(err, ledger.Crowded):
 		return RefusedPeriod
 	case errors.Is(err, ledger.PlanSpent):
 		return RefusedPlan

@@ -313,6 +313,42 @@ func TestTortureFailureAtEveryStep(t *testing.T) {
 	}
 }
 
+// The witness fails, or dies with the machine, at every step that it takes: the device opens again, since a witness that is
+// behind says nothing against it.
+func TestTortureWitnessAtEveryStep(t *testing.T) {
+	steps := func() int {
+		w := torture(t, 1)
+		w.witness = disktest.New(1)
+		w.rest()
+		return w.witness.Steps()
+	}()
+	if steps < 30 {
+		t.Fatalf("only %d steps", steps)
+	}
+	for step := range steps {
+		for mode := range 3 {
+			w := torture(t, uint64(step*3+mode))
+			w.witness = disktest.New(uint64(step))
+			if mode == 0 {
+				w.witness.FailOnce(step, syscall.EIO)
+			} else {
+				w.witness.FailAfter(step, syscall.EIO)
+			}
+			for w.witness.Steps() <= step && w.minutes < tortureLength {
+				w.minute()
+			}
+			w.witness.Heal()
+			if mode > 0 {
+				w.die(mode == 2)
+			}
+			w.rest()
+			if got := w.law("step %d, mode %d", step, mode); w.device == nil || got < tortureEver-3_000_000 {
+				t.Fatalf("step %d, mode %d: only ε %d was spent: %v", step, mode, got, w.refused)
+			}
+		}
+	}
+}
+
 // The disk is full, at any number of bytes, until there is room again.
 func TestTortureFullDisk(t *testing.T) {
 	most := func() int64 { w := torture(t, 1); w.rest(); return w.disk.Total() }()

@@ -15,6 +15,7 @@ func devices() []mutant {
 		{"budget: a plan's limit ignored", law, book, "return over(Refusal{Reason: PlanSpent}, c.PlanPerPeriod, own, c.Epsilon)", "return over(Refusal{Reason: PlanSpent}, c.PlanPerPeriod, own-own, c.Epsilon)", rules, "TestPlanLimitsItsKappaAlone|TestBookAgreesWithTheLaw"},
 		{"budget: a window charged twice", law, book, "if known && b.charged(start, id) {", "if known && b.charged(start+1, id) {", rules, "TestOneChargePerWindow"},
 		{"budget: forgotten charges are free", law, book, "\t\tb.forgotten = max(b.forgotten, e.start)\n", "", rules, "TestForgotten.*|TestBookAgreesWithTheLaw"},
+		{"budget: very many cheap charges are kept", law, book, "return len(b.entries)-gone >= entriesMost", "return len(b.entries)-gone >= 2*entriesMost", rules, "TestCrowdedBookRefusesUntilChargesAreOld"},
 		{"clock: set back and trusted", fault, book, "if start+int64(c.Window) < b.newestEnd-int64(Tolerance) {", "if start+int64(c.Window) < never {", rules, "TestClockBack"},
 		{"ledger: another history accepted", fault, chain, "if r.Sequence != c.length || r.Previous != c.head {", "if r.Sequence != c.length {", rules, "TestTamperedFilesStop"},
 		{"ledger: a record of zeros is an end anywhere", fault, chain, "for end >= RecordBytes && zeros(file[end-RecordBytes:end]) {", "for end > RecordBytes && !zeros(file[end-RecordBytes:end]) {", rules, "TestTamperedFilesStop|TestUnfinishedWriteIsCut|TestReplayRebuildsTheBook"},

@@ -89,6 +89,9 @@ func (b *Book) Check(c Charge) error {
 		known && start-int64(c.PlanPeriod) < b.kappas[id].forgotten {
 		return Refusal{Reason: Forgotten}
 	}
+	if b.crowded(start + int64(c.Window)) {
+		return Refusal{Reason: Crowded}
+	}
 	if refused := over(Refusal{Reason: LifetimeSpent}, b.limits.Lifetime, b.spent.Epsilon, c.Epsilon); refused != nil {
 		return refused
 	}
@@ -176,6 +179,25 @@ func (b *Book) forget() {
 		own.forgotten = max(own.forgotten, e.start)
 	}
 	b.entries = kept
+}
+
+// entriesMost bounds the charges that are kept: a file of 32 MiB. One report in two
+// thirds of a second for a day reaches it.
+const entriesMost = 1 << 17
+
+// crowded says that a charge whose window ends then would be one too many. It
+// looks at what such a charge could make the book forget.
+func (b *Book) crowded(end int64) bool {
+	if len(b.entries) < entriesMost {
+		return false
+	}
+	longest := int64(b.limits.Period)
+	for i := range b.kappas {
+		longest = max(longest, b.kappas[i].period)
+	}
+	reach := max(b.newestEnd, end) - int64(Tolerance) - b.widest - longest
+	gone := sort.Search(len(b.entries), func(i int) bool { return b.entries[i].start > reach })
+	return len(b.entries)-gone >= entriesMost
 }
 
 // anyKappa makes fullest count every kappa.

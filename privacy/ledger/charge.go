@@ -77,6 +77,10 @@ const (
 	// ClockBack: the window ends before the newest one charged by more than
 	// Tolerance.
 	ClockBack Reason = "ledger: clock is earlier than the newest charge"
+	// Crowded: as many charges as a book keeps lie within the reach of a period. A
+	// server that asks for very many very cheap reports must not fill a device's
+	// disk.
+	Crowded Reason = "ledger: too many charges within a period"
 	// Forgotten: the charge reaches back to entries that are no longer kept, so
 	// that what was spent near it can't be known. It happens once when a plan
 	// with longer windows or a longer period than any before arrives.
