@@ -34,10 +34,37 @@ func (t *terminal) printPlan(p *quadratv1.Plan) error {
 				fmt.Fprintf(w, "  %s\t%s\n", cellName(c.GetCell()), cellMargin(c))
 			}
 		}
+		printAlternative(w, p.GetAlternative())
 		for _, warning := range p.GetWarnings() {
 			fmt.Fprintf(w, "warning\t%s\n", warning)
 		}
 	})
+}
+
+// printAlternative shows what the question would give if the same devices spent the same budget the other way.
+func printAlternative(w io.Writer, a *quadratv1.Alternative) {
+	if a == nil {
+		return
+	}
+	way, due := "splitting instead", fmt.Sprintf("the same %d devices in each window", a.GetPanel())
+	if a.GetRotation() == "rotating" {
+		way, due = "rotating instead", fmt.Sprintf("the same devices by turns, %d in a window", a.GetPanel())
+	}
+	if a.GetReason() != "" {
+		fmt.Fprintf(w, "%s\tcan't be had: %s\n", way, a.GetReason())
+		return
+	}
+	fmt.Fprintf(w, "%s\t%s, epsilon %g in a report\n", way, due, a.GetEpsilonPerReport())
+	for _, s := range a.GetStatistics() {
+		margin, times := "no interval expected", ""
+		if s.Margin != nil {
+			margin = fmt.Sprintf("± %.4g", s.GetMargin())
+		}
+		if s.VarianceRatio != nil {
+			times = fmt.Sprintf(", %.3g times the variance", s.GetVarianceRatio())
+		}
+		fmt.Fprintf(w, "  %s\t%s%s (%s)\n", s.GetName(), margin, times, s.GetMechanism())
+	}
 }
 
 func cellMargin(c *quadratv1.CellView) string {

@@ -104,6 +104,13 @@ func number(t *testing.T, text string) float64 {
 	return v
 }
 
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ", can't be had: " + reason
+}
+
 func show(p *quadratv1.Plan) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -127,6 +134,12 @@ func show(p *quadratv1.Plan) string {
 			}
 			slices.Sort(names)
 			line("  %s: ±%.4g by %.4g reports of %d devices", strings.Join(names, ", "), c.GetMargin(), c.GetPanel(), c.GetPopulation())
+		}
+	}
+	if a := p.GetAlternative(); a != nil {
+		line("%s instead: %d devices a window, epsilon %g a report%s", a.GetRotation(), a.GetPanel(), a.GetEpsilonPerReport(), because(a.GetReason()))
+		for _, s := range a.GetStatistics() {
+			line("  %s: ±%.4g by %s, %.4g times the variance", s.GetName(), s.GetMargin(), s.GetMechanism(), s.GetVarianceRatio())
 		}
 	}
 	for _, w := range p.GetWarnings() {

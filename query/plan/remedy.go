@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/quadrat-dev/quadrat/privacy"
 	"github.com/quadrat-dev/quadrat/query/script"
@@ -11,7 +12,7 @@ import (
 // remedies names the changes that would reach the margin, each alone, with numbers.
 func (q *question) remedies(f *frame) []string {
 	var out []string
-	for _, remedy := range []func(*frame) string{q.moreEpsilon, q.longerWindow, q.moreDevices, q.narrowerBounds} {
+	for _, remedy := range []func(*frame) string{q.moreEpsilon, q.turns, q.longerWindow, q.fewerStatistics, q.moreDevices, q.narrowerBounds} {
 		if text := remedy(f); text != "" {
 			out = append(out, text)
 		}
@@ -74,6 +75,42 @@ func (q *question) moreEpsilon(f *frame) string {
 		return ""
 	}
 	return fmt.Sprintf("EPSILON %g", float64(base+step)/10)
+}
+
+// turns tries rotation in place of splitting.
+func (q *question) turns(f *frame) string {
+	if !q.local() || !q.fixed() {
+		return ""
+	}
+	changed, text, sample := *q, *q.script, *q.script.Sample
+	sample.Rotation = script.Rotating
+	text.Sample, changed.script = &sample, &text
+	if !changed.reaches(f) {
+		return ""
+	}
+	return string(script.Rotating)
+}
+
+// fewerStatistics tries each statistic alone, to which all devices of a window then answer.
+func (q *question) fewerStatistics(f *frame) string {
+	if len(q.script.Select) < 2 {
+		return ""
+	}
+	var names []string
+	for _, stat := range q.script.Select {
+		changed := *q
+		changed.asked = q.ask(stat)
+		if changed.reaches(f) {
+			names = append(names, stat.Name())
+		}
+	}
+	switch len(names) {
+	case 0:
+		return ""
+	case len(q.script.Select):
+		return "any one statistic alone"
+	}
+	return strings.Join(names, " alone or ") + " alone"
 }
 
 // longerWindow tries multiples of the window that divide the period.

@@ -50,6 +50,7 @@ func (d *design) view(device *quadratv1.DevicePlan, opt Options) *quadratv1.Plan
 		}
 	}
 	out.Warnings = d.warn(panels)
+	out.Alternative = d.alternative(panels)
 	return out
 }
 

@@ -1119,7 +1119,9 @@ type Plan struct {
 	// What the analyst should know: collapsed strata, empty frame, rare cells.
 	Warnings []string `protobuf:"bytes,18,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// Attributes of the cells.
-	GroupBy       []string `protobuf:"bytes,19,rep,name=group_by,json=groupBy,proto3" json:"group_by,omitempty"`
+	GroupBy []string `protobuf:"bytes,19,rep,name=group_by,json=groupBy,proto3" json:"group_by,omitempty"`
+	// The same question with the budget of a period spent the other way; absent without a budget, and where both ways are one.
+	Alternative   *Alternative `protobuf:"bytes,20,opt,name=alternative,proto3" json:"alternative,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1287,6 +1289,169 @@ func (x *Plan) GetGroupBy() []string {
 	return nil
 }
 
+func (x *Plan) GetAlternative() *Alternative {
+	if x != nil {
+		return x.Alternative
+	}
+	return nil
+}
+
+// Alternative is what a question would give if the same devices spent the same budget the other way: by splitting, where every
+// device answers each window with an equal part of a period's epsilon, or by rotation, where devices take turns.
+type Alternative struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "fixed" when it splits, "rotating" when it takes turns.
+	Rotation string `protobuf:"bytes,1,opt,name=rotation,proto3" json:"rotation,omitempty"`
+	// Epsilon of one report; 0 when there is less than a millionth for each.
+	EpsilonPerReport float64 `protobuf:"fixed64,2,opt,name=epsilon_per_report,json=epsilonPerReport,proto3" json:"epsilon_per_report,omitempty"`
+	// Devices that would be due in one window, over all strata and statistics.
+	Panel uint32 `protobuf:"varint,3,opt,name=panel,proto3" json:"panel,omitempty"`
+	// What each statistic would reach, in the plan's order.
+	Statistics []*AlternativeStatistic `protobuf:"bytes,4,rep,name=statistics,proto3" json:"statistics,omitempty"`
+	// Why it can't be had; empty when it can.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Alternative) Reset() {
+	*x = Alternative{}
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Alternative) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Alternative) ProtoMessage() {}
+
+func (x *Alternative) ProtoReflect() protoreflect.Message {
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Alternative.ProtoReflect.Descriptor instead.
+func (*Alternative) Descriptor() ([]byte, []int) {
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Alternative) GetRotation() string {
+	if x != nil {
+		return x.Rotation
+	}
+	return ""
+}
+
+func (x *Alternative) GetEpsilonPerReport() float64 {
+	if x != nil {
+		return x.EpsilonPerReport
+	}
+	return 0
+}
+
+func (x *Alternative) GetPanel() uint32 {
+	if x != nil {
+		return x.Panel
+	}
+	return 0
+}
+
+func (x *Alternative) GetStatistics() []*AlternativeStatistic {
+	if x != nil {
+		return x.Statistics
+	}
+	return nil
+}
+
+func (x *Alternative) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// AlternativeStatistic is what a statistic would reach in the cell {}.
+type AlternativeStatistic struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name as in results.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Mechanism.
+	Mechanism string `protobuf:"bytes,2,opt,name=mechanism,proto3" json:"mechanism,omitempty"`
+	// Half-width of the interval, in the statistic's unit; absent when there would be none.
+	Margin *float64 `protobuf:"fixed64,3,opt,name=margin,proto3,oneof" json:"margin,omitempty"`
+	// Variance over that of the plan: above 1 the plan's way is the better one; absent when either is unknown.
+	VarianceRatio *float64 `protobuf:"fixed64,4,opt,name=variance_ratio,json=varianceRatio,proto3,oneof" json:"variance_ratio,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AlternativeStatistic) Reset() {
+	*x = AlternativeStatistic{}
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AlternativeStatistic) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AlternativeStatistic) ProtoMessage() {}
+
+func (x *AlternativeStatistic) ProtoReflect() protoreflect.Message {
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AlternativeStatistic.ProtoReflect.Descriptor instead.
+func (*AlternativeStatistic) Descriptor() ([]byte, []int) {
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *AlternativeStatistic) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *AlternativeStatistic) GetMechanism() string {
+	if x != nil {
+		return x.Mechanism
+	}
+	return ""
+}
+
+func (x *AlternativeStatistic) GetMargin() float64 {
+	if x != nil && x.Margin != nil {
+		return *x.Margin
+	}
+	return 0
+}
+
+func (x *AlternativeStatistic) GetVarianceRatio() float64 {
+	if x != nil && x.VarianceRatio != nil {
+		return *x.VarianceRatio
+	}
+	return 0
+}
+
 // StratumView is a stratum of a plan.
 type StratumView struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1304,7 +1469,7 @@ type StratumView struct {
 
 func (x *StratumView) Reset() {
 	*x = StratumView{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[20]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1316,7 +1481,7 @@ func (x *StratumView) String() string {
 func (*StratumView) ProtoMessage() {}
 
 func (x *StratumView) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[20]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1329,7 +1494,7 @@ func (x *StratumView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StratumView.ProtoReflect.Descriptor instead.
 func (*StratumView) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{20}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *StratumView) GetName() string {
@@ -1383,7 +1548,7 @@ type StatisticView struct {
 
 func (x *StatisticView) Reset() {
 	*x = StatisticView{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[21]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1395,7 +1560,7 @@ func (x *StatisticView) String() string {
 func (*StatisticView) ProtoMessage() {}
 
 func (x *StatisticView) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[21]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1408,7 +1573,7 @@ func (x *StatisticView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatisticView.ProtoReflect.Descriptor instead.
 func (*StatisticView) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{21}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *StatisticView) GetName() string {
@@ -1477,7 +1642,7 @@ type CellView struct {
 
 func (x *CellView) Reset() {
 	*x = CellView{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[22]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1489,7 +1654,7 @@ func (x *CellView) String() string {
 func (*CellView) ProtoMessage() {}
 
 func (x *CellView) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[22]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1502,7 +1667,7 @@ func (x *CellView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CellView.ProtoReflect.Descriptor instead.
 func (*CellView) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{22}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CellView) GetCell() map[string]string {
@@ -1554,7 +1719,7 @@ type Privacy struct {
 
 func (x *Privacy) Reset() {
 	*x = Privacy{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[23]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1566,7 +1731,7 @@ func (x *Privacy) String() string {
 func (*Privacy) ProtoMessage() {}
 
 func (x *Privacy) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[23]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1579,7 +1744,7 @@ func (x *Privacy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Privacy.ProtoReflect.Descriptor instead.
 func (*Privacy) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{23}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Privacy) GetModel() string {
@@ -1641,7 +1806,7 @@ type Running struct {
 
 func (x *Running) Reset() {
 	*x = Running{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[24]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1653,7 +1818,7 @@ func (x *Running) String() string {
 func (*Running) ProtoMessage() {}
 
 func (x *Running) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[24]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1666,7 +1831,7 @@ func (x *Running) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Running.ProtoReflect.Descriptor instead.
 func (*Running) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{24}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Running) GetWindows() uint32 {
@@ -1723,7 +1888,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[25]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1735,7 +1900,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[25]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1748,7 +1913,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{25}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Change) GetValue() float64 {
@@ -1825,7 +1990,7 @@ type Bin struct {
 
 func (x *Bin) Reset() {
 	*x = Bin{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[26]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1837,7 +2002,7 @@ func (x *Bin) String() string {
 func (*Bin) ProtoMessage() {}
 
 func (x *Bin) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[26]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1850,7 +2015,7 @@ func (x *Bin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bin.ProtoReflect.Descriptor instead.
 func (*Bin) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{26}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Bin) GetIndex() uint32 {
@@ -1946,7 +2111,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[27]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1958,7 +2123,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[27]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1971,7 +2136,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{27}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Result) GetKappa() string {
@@ -2187,7 +2352,7 @@ type ExportKappaRequest struct {
 
 func (x *ExportKappaRequest) Reset() {
 	*x = ExportKappaRequest{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[28]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2199,7 +2364,7 @@ func (x *ExportKappaRequest) String() string {
 func (*ExportKappaRequest) ProtoMessage() {}
 
 func (x *ExportKappaRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[28]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2212,7 +2377,7 @@ func (x *ExportKappaRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportKappaRequest.ProtoReflect.Descriptor instead.
 func (*ExportKappaRequest) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{28}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ExportKappaRequest) GetRef() string {
@@ -2254,7 +2419,7 @@ type ExportChunk struct {
 
 func (x *ExportChunk) Reset() {
 	*x = ExportChunk{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[29]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2266,7 +2431,7 @@ func (x *ExportChunk) String() string {
 func (*ExportChunk) ProtoMessage() {}
 
 func (x *ExportChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[29]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2279,7 +2444,7 @@ func (x *ExportChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportChunk.ProtoReflect.Descriptor instead.
 func (*ExportChunk) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{29}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ExportChunk) GetData() []byte {
@@ -2306,7 +2471,7 @@ type ScriptError struct {
 
 func (x *ScriptError) Reset() {
 	*x = ScriptError{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[30]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2318,7 +2483,7 @@ func (x *ScriptError) String() string {
 func (*ScriptError) ProtoMessage() {}
 
 func (x *ScriptError) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[30]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2331,7 +2496,7 @@ func (x *ScriptError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScriptError.ProtoReflect.Descriptor instead.
 func (*ScriptError) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{30}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ScriptError) GetLine() uint32 {
@@ -2379,7 +2544,7 @@ type Infeasible struct {
 
 func (x *Infeasible) Reset() {
 	*x = Infeasible{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[31]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2391,7 +2556,7 @@ func (x *Infeasible) String() string {
 func (*Infeasible) ProtoMessage() {}
 
 func (x *Infeasible) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[31]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2404,7 +2569,7 @@ func (x *Infeasible) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Infeasible.ProtoReflect.Descriptor instead.
 func (*Infeasible) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{31}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Infeasible) GetReason() string {
@@ -2452,7 +2617,7 @@ type KappaRecord struct {
 
 func (x *KappaRecord) Reset() {
 	*x = KappaRecord{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[32]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2464,7 +2629,7 @@ func (x *KappaRecord) String() string {
 func (*KappaRecord) ProtoMessage() {}
 
 func (x *KappaRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[32]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2477,7 +2642,7 @@ func (x *KappaRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KappaRecord.ProtoReflect.Descriptor instead.
 func (*KappaRecord) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{32}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *KappaRecord) GetVersion() uint32 {
@@ -2521,7 +2686,7 @@ type PlanRevision struct {
 
 func (x *PlanRevision) Reset() {
 	*x = PlanRevision{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[33]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2533,7 +2698,7 @@ func (x *PlanRevision) String() string {
 func (*PlanRevision) ProtoMessage() {}
 
 func (x *PlanRevision) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[33]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2546,7 +2711,7 @@ func (x *PlanRevision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRevision.ProtoReflect.Descriptor instead.
 func (*PlanRevision) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{33}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *PlanRevision) GetDevice() *DevicePlan {
@@ -2639,7 +2804,7 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\x05total\x18\x02 \x01(\rR\x05total\x12\x12\n" +
 	"\x04next\x18\x03 \x01(\tR\x04next\"\"\n" +
 	"\x10GetDeviceRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"\xd2\x05\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\x8d\x06\n" +
 	"\x04Plan\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\rR\brevision\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12.\n" +
@@ -2669,7 +2834,23 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"confidence\x18\x11 \x01(\x01R\n" +
 	"confidence\x12\x1a\n" +
 	"\bwarnings\x18\x12 \x03(\tR\bwarnings\x12\x19\n" +
-	"\bgroup_by\x18\x13 \x03(\tR\agroupBy\"u\n" +
+	"\bgroup_by\x18\x13 \x03(\tR\agroupBy\x129\n" +
+	"\valternative\x18\x14 \x01(\v2\x17.quadrat.v1.AlternativeR\valternative\"\xc7\x01\n" +
+	"\vAlternative\x12\x1a\n" +
+	"\brotation\x18\x01 \x01(\tR\brotation\x12,\n" +
+	"\x12epsilon_per_report\x18\x02 \x01(\x01R\x10epsilonPerReport\x12\x14\n" +
+	"\x05panel\x18\x03 \x01(\rR\x05panel\x12@\n" +
+	"\n" +
+	"statistics\x18\x04 \x03(\v2 .quadrat.v1.AlternativeStatisticR\n" +
+	"statistics\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\xaf\x01\n" +
+	"\x14AlternativeStatistic\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
+	"\tmechanism\x18\x02 \x01(\tR\tmechanism\x12\x1b\n" +
+	"\x06margin\x18\x03 \x01(\x01H\x00R\x06margin\x88\x01\x01\x12*\n" +
+	"\x0evariance_ratio\x18\x04 \x01(\x01H\x01R\rvarianceRatio\x88\x01\x01B\t\n" +
+	"\a_marginB\x11\n" +
+	"\x0f_variance_ratio\"u\n" +
 	"\vStratumView\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n" +
 	"\n" +
@@ -2831,7 +3012,7 @@ func file_quadrat_v1_kappa_proto_rawDescGZIP() []byte {
 	return file_quadrat_v1_kappa_proto_rawDescData
 }
 
-var file_quadrat_v1_kappa_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_quadrat_v1_kappa_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_quadrat_v1_kappa_proto_goTypes = []any{
 	(*PutKappaRequest)(nil),       // 0: quadrat.v1.PutKappaRequest
 	(*PutKappaResponse)(nil),      // 1: quadrat.v1.PutKappaResponse
@@ -2853,96 +3034,100 @@ var file_quadrat_v1_kappa_proto_goTypes = []any{
 	(*ListDevicesResponse)(nil),   // 17: quadrat.v1.ListDevicesResponse
 	(*GetDeviceRequest)(nil),      // 18: quadrat.v1.GetDeviceRequest
 	(*Plan)(nil),                  // 19: quadrat.v1.Plan
-	(*StratumView)(nil),           // 20: quadrat.v1.StratumView
-	(*StatisticView)(nil),         // 21: quadrat.v1.StatisticView
-	(*CellView)(nil),              // 22: quadrat.v1.CellView
-	(*Privacy)(nil),               // 23: quadrat.v1.Privacy
-	(*Running)(nil),               // 24: quadrat.v1.Running
-	(*Change)(nil),                // 25: quadrat.v1.Change
-	(*Bin)(nil),                   // 26: quadrat.v1.Bin
-	(*Result)(nil),                // 27: quadrat.v1.Result
-	(*ExportKappaRequest)(nil),    // 28: quadrat.v1.ExportKappaRequest
-	(*ExportChunk)(nil),           // 29: quadrat.v1.ExportChunk
-	(*ScriptError)(nil),           // 30: quadrat.v1.ScriptError
-	(*Infeasible)(nil),            // 31: quadrat.v1.Infeasible
-	(*KappaRecord)(nil),           // 32: quadrat.v1.KappaRecord
-	(*PlanRevision)(nil),          // 33: quadrat.v1.PlanRevision
-	nil,                           // 34: quadrat.v1.PutKappaRequest.ParamsEntry
-	nil,                           // 35: quadrat.v1.Kappa.ParamsEntry
-	nil,                           // 36: quadrat.v1.UpdateKappaRequest.ParamsEntry
-	nil,                           // 37: quadrat.v1.ExplainRequest.ParamsEntry
-	nil,                           // 38: quadrat.v1.CellView.CellEntry
-	nil,                           // 39: quadrat.v1.Result.CellEntry
-	(*timestamppb.Timestamp)(nil), // 40: google.protobuf.Timestamp
-	(*Device)(nil),                // 41: quadrat.v1.Device
-	(*DevicePlan)(nil),            // 42: quadrat.v1.DevicePlan
+	(*Alternative)(nil),           // 20: quadrat.v1.Alternative
+	(*AlternativeStatistic)(nil),  // 21: quadrat.v1.AlternativeStatistic
+	(*StratumView)(nil),           // 22: quadrat.v1.StratumView
+	(*StatisticView)(nil),         // 23: quadrat.v1.StatisticView
+	(*CellView)(nil),              // 24: quadrat.v1.CellView
+	(*Privacy)(nil),               // 25: quadrat.v1.Privacy
+	(*Running)(nil),               // 26: quadrat.v1.Running
+	(*Change)(nil),                // 27: quadrat.v1.Change
+	(*Bin)(nil),                   // 28: quadrat.v1.Bin
+	(*Result)(nil),                // 29: quadrat.v1.Result
+	(*ExportKappaRequest)(nil),    // 30: quadrat.v1.ExportKappaRequest
+	(*ExportChunk)(nil),           // 31: quadrat.v1.ExportChunk
+	(*ScriptError)(nil),           // 32: quadrat.v1.ScriptError
+	(*Infeasible)(nil),            // 33: quadrat.v1.Infeasible
+	(*KappaRecord)(nil),           // 34: quadrat.v1.KappaRecord
+	(*PlanRevision)(nil),          // 35: quadrat.v1.PlanRevision
+	nil,                           // 36: quadrat.v1.PutKappaRequest.ParamsEntry
+	nil,                           // 37: quadrat.v1.Kappa.ParamsEntry
+	nil,                           // 38: quadrat.v1.UpdateKappaRequest.ParamsEntry
+	nil,                           // 39: quadrat.v1.ExplainRequest.ParamsEntry
+	nil,                           // 40: quadrat.v1.CellView.CellEntry
+	nil,                           // 41: quadrat.v1.Result.CellEntry
+	(*timestamppb.Timestamp)(nil), // 42: google.protobuf.Timestamp
+	(*Device)(nil),                // 43: quadrat.v1.Device
+	(*DevicePlan)(nil),            // 44: quadrat.v1.DevicePlan
 }
 var file_quadrat_v1_kappa_proto_depIdxs = []int32{
-	34, // 0: quadrat.v1.PutKappaRequest.params:type_name -> quadrat.v1.PutKappaRequest.ParamsEntry
+	36, // 0: quadrat.v1.PutKappaRequest.params:type_name -> quadrat.v1.PutKappaRequest.ParamsEntry
 	19, // 1: quadrat.v1.PutKappaResponse.plan:type_name -> quadrat.v1.Plan
 	4,  // 2: quadrat.v1.ListKappasResponse.kappas:type_name -> quadrat.v1.Kappa
-	35, // 3: quadrat.v1.Kappa.params:type_name -> quadrat.v1.Kappa.ParamsEntry
-	40, // 4: quadrat.v1.Kappa.created:type_name -> google.protobuf.Timestamp
-	40, // 5: quadrat.v1.GetResultsRequest.since:type_name -> google.protobuf.Timestamp
-	40, // 6: quadrat.v1.GetResultsRequest.until:type_name -> google.protobuf.Timestamp
-	27, // 7: quadrat.v1.GetResultsResponse.results:type_name -> quadrat.v1.Result
-	40, // 8: quadrat.v1.WatchKappaRequest.since:type_name -> google.protobuf.Timestamp
+	37, // 3: quadrat.v1.Kappa.params:type_name -> quadrat.v1.Kappa.ParamsEntry
+	42, // 4: quadrat.v1.Kappa.created:type_name -> google.protobuf.Timestamp
+	42, // 5: quadrat.v1.GetResultsRequest.since:type_name -> google.protobuf.Timestamp
+	42, // 6: quadrat.v1.GetResultsRequest.until:type_name -> google.protobuf.Timestamp
+	29, // 7: quadrat.v1.GetResultsResponse.results:type_name -> quadrat.v1.Result
+	42, // 8: quadrat.v1.WatchKappaRequest.since:type_name -> google.protobuf.Timestamp
 	4,  // 9: quadrat.v1.GetPlanResponse.kappa:type_name -> quadrat.v1.Kappa
 	19, // 10: quadrat.v1.GetPlanResponse.plan:type_name -> quadrat.v1.Plan
-	36, // 11: quadrat.v1.UpdateKappaRequest.params:type_name -> quadrat.v1.UpdateKappaRequest.ParamsEntry
+	38, // 11: quadrat.v1.UpdateKappaRequest.params:type_name -> quadrat.v1.UpdateKappaRequest.ParamsEntry
 	4,  // 12: quadrat.v1.UpdateKappaResponse.kappa:type_name -> quadrat.v1.Kappa
 	19, // 13: quadrat.v1.UpdateKappaResponse.plan:type_name -> quadrat.v1.Plan
-	37, // 14: quadrat.v1.ExplainRequest.params:type_name -> quadrat.v1.ExplainRequest.ParamsEntry
+	39, // 14: quadrat.v1.ExplainRequest.params:type_name -> quadrat.v1.ExplainRequest.ParamsEntry
 	19, // 15: quadrat.v1.ExplainResponse.plan:type_name -> quadrat.v1.Plan
-	41, // 16: quadrat.v1.ListDevicesResponse.devices:type_name -> quadrat.v1.Device
-	40, // 17: quadrat.v1.Plan.from:type_name -> google.protobuf.Timestamp
-	20, // 18: quadrat.v1.Plan.strata:type_name -> quadrat.v1.StratumView
-	21, // 19: quadrat.v1.Plan.statistics:type_name -> quadrat.v1.StatisticView
-	23, // 20: quadrat.v1.Plan.privacy:type_name -> quadrat.v1.Privacy
-	22, // 21: quadrat.v1.StatisticView.cells:type_name -> quadrat.v1.CellView
-	38, // 22: quadrat.v1.CellView.cell:type_name -> quadrat.v1.CellView.CellEntry
-	40, // 23: quadrat.v1.Change.since:type_name -> google.protobuf.Timestamp
-	40, // 24: quadrat.v1.Result.window_start:type_name -> google.protobuf.Timestamp
-	40, // 25: quadrat.v1.Result.window_end:type_name -> google.protobuf.Timestamp
-	39, // 26: quadrat.v1.Result.cell:type_name -> quadrat.v1.Result.CellEntry
-	23, // 27: quadrat.v1.Result.privacy:type_name -> quadrat.v1.Privacy
-	24, // 28: quadrat.v1.Result.running:type_name -> quadrat.v1.Running
-	25, // 29: quadrat.v1.Result.change:type_name -> quadrat.v1.Change
-	26, // 30: quadrat.v1.Result.bin:type_name -> quadrat.v1.Bin
-	40, // 31: quadrat.v1.ExportKappaRequest.since:type_name -> google.protobuf.Timestamp
-	40, // 32: quadrat.v1.ExportKappaRequest.until:type_name -> google.protobuf.Timestamp
-	4,  // 33: quadrat.v1.KappaRecord.kappa:type_name -> quadrat.v1.Kappa
-	33, // 34: quadrat.v1.KappaRecord.revisions:type_name -> quadrat.v1.PlanRevision
-	40, // 35: quadrat.v1.KappaRecord.deleted:type_name -> google.protobuf.Timestamp
-	42, // 36: quadrat.v1.PlanRevision.device:type_name -> quadrat.v1.DevicePlan
-	19, // 37: quadrat.v1.PlanRevision.plan:type_name -> quadrat.v1.Plan
-	0,  // 38: quadrat.v1.KappaService.PutKappa:input_type -> quadrat.v1.PutKappaRequest
-	2,  // 39: quadrat.v1.KappaService.ListKappas:input_type -> quadrat.v1.ListKappasRequest
-	5,  // 40: quadrat.v1.KappaService.GetResults:input_type -> quadrat.v1.GetResultsRequest
-	7,  // 41: quadrat.v1.KappaService.WatchKappa:input_type -> quadrat.v1.WatchKappaRequest
-	8,  // 42: quadrat.v1.KappaService.GetPlan:input_type -> quadrat.v1.GetPlanRequest
-	10, // 43: quadrat.v1.KappaService.UpdateKappa:input_type -> quadrat.v1.UpdateKappaRequest
-	12, // 44: quadrat.v1.KappaService.DeleteKappa:input_type -> quadrat.v1.DeleteKappaRequest
-	14, // 45: quadrat.v1.KappaService.Explain:input_type -> quadrat.v1.ExplainRequest
-	16, // 46: quadrat.v1.KappaService.ListDevices:input_type -> quadrat.v1.ListDevicesRequest
-	18, // 47: quadrat.v1.KappaService.GetDevice:input_type -> quadrat.v1.GetDeviceRequest
-	28, // 48: quadrat.v1.KappaService.ExportKappa:input_type -> quadrat.v1.ExportKappaRequest
-	1,  // 49: quadrat.v1.KappaService.PutKappa:output_type -> quadrat.v1.PutKappaResponse
-	3,  // 50: quadrat.v1.KappaService.ListKappas:output_type -> quadrat.v1.ListKappasResponse
-	6,  // 51: quadrat.v1.KappaService.GetResults:output_type -> quadrat.v1.GetResultsResponse
-	27, // 52: quadrat.v1.KappaService.WatchKappa:output_type -> quadrat.v1.Result
-	9,  // 53: quadrat.v1.KappaService.GetPlan:output_type -> quadrat.v1.GetPlanResponse
-	11, // 54: quadrat.v1.KappaService.UpdateKappa:output_type -> quadrat.v1.UpdateKappaResponse
-	13, // 55: quadrat.v1.KappaService.DeleteKappa:output_type -> quadrat.v1.DeleteKappaResponse
-	15, // 56: quadrat.v1.KappaService.Explain:output_type -> quadrat.v1.ExplainResponse
-	17, // 57: quadrat.v1.KappaService.ListDevices:output_type -> quadrat.v1.ListDevicesResponse
-	41, // 58: quadrat.v1.KappaService.GetDevice:output_type -> quadrat.v1.Device
-	29, // 59: quadrat.v1.KappaService.ExportKappa:output_type -> quadrat.v1.ExportChunk
-	49, // [49:60] is the sub-list for method output_type
-	38, // [38:49] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	43, // 16: quadrat.v1.ListDevicesResponse.devices:type_name -> quadrat.v1.Device
+	42, // 17: quadrat.v1.Plan.from:type_name -> google.protobuf.Timestamp
+	22, // 18: quadrat.v1.Plan.strata:type_name -> quadrat.v1.StratumView
+	23, // 19: quadrat.v1.Plan.statistics:type_name -> quadrat.v1.StatisticView
+	25, // 20: quadrat.v1.Plan.privacy:type_name -> quadrat.v1.Privacy
+	20, // 21: quadrat.v1.Plan.alternative:type_name -> quadrat.v1.Alternative
+	21, // 22: quadrat.v1.Alternative.statistics:type_name -> quadrat.v1.AlternativeStatistic
+	24, // 23: quadrat.v1.StatisticView.cells:type_name -> quadrat.v1.CellView
+	40, // 24: quadrat.v1.CellView.cell:type_name -> quadrat.v1.CellView.CellEntry
+	42, // 25: quadrat.v1.Change.since:type_name -> google.protobuf.Timestamp
+	42, // 26: quadrat.v1.Result.window_start:type_name -> google.protobuf.Timestamp
+	42, // 27: quadrat.v1.Result.window_end:type_name -> google.protobuf.Timestamp
+	41, // 28: quadrat.v1.Result.cell:type_name -> quadrat.v1.Result.CellEntry
+	25, // 29: quadrat.v1.Result.privacy:type_name -> quadrat.v1.Privacy
+	26, // 30: quadrat.v1.Result.running:type_name -> quadrat.v1.Running
+	27, // 31: quadrat.v1.Result.change:type_name -> quadrat.v1.Change
+	28, // 32: quadrat.v1.Result.bin:type_name -> quadrat.v1.Bin
+	42, // 33: quadrat.v1.ExportKappaRequest.since:type_name -> google.protobuf.Timestamp
+	42, // 34: quadrat.v1.ExportKappaRequest.until:type_name -> google.protobuf.Timestamp
+	4,  // 35: quadrat.v1.KappaRecord.kappa:type_name -> quadrat.v1.Kappa
+	35, // 36: quadrat.v1.KappaRecord.revisions:type_name -> quadrat.v1.PlanRevision
+	42, // 37: quadrat.v1.KappaRecord.deleted:type_name -> google.protobuf.Timestamp
+	44, // 38: quadrat.v1.PlanRevision.device:type_name -> quadrat.v1.DevicePlan
+	19, // 39: quadrat.v1.PlanRevision.plan:type_name -> quadrat.v1.Plan
+	0,  // 40: quadrat.v1.KappaService.PutKappa:input_type -> quadrat.v1.PutKappaRequest
+	2,  // 41: quadrat.v1.KappaService.ListKappas:input_type -> quadrat.v1.ListKappasRequest
+	5,  // 42: quadrat.v1.KappaService.GetResults:input_type -> quadrat.v1.GetResultsRequest
+	7,  // 43: quadrat.v1.KappaService.WatchKappa:input_type -> quadrat.v1.WatchKappaRequest
+	8,  // 44: quadrat.v1.KappaService.GetPlan:input_type -> quadrat.v1.GetPlanRequest
+	10, // 45: quadrat.v1.KappaService.UpdateKappa:input_type -> quadrat.v1.UpdateKappaRequest
+	12, // 46: quadrat.v1.KappaService.DeleteKappa:input_type -> quadrat.v1.DeleteKappaRequest
+	14, // 47: quadrat.v1.KappaService.Explain:input_type -> quadrat.v1.ExplainRequest
+	16, // 48: quadrat.v1.KappaService.ListDevices:input_type -> quadrat.v1.ListDevicesRequest
+	18, // 49: quadrat.v1.KappaService.GetDevice:input_type -> quadrat.v1.GetDeviceRequest
+	30, // 50: quadrat.v1.KappaService.ExportKappa:input_type -> quadrat.v1.ExportKappaRequest
+	1,  // 51: quadrat.v1.KappaService.PutKappa:output_type -> quadrat.v1.PutKappaResponse
+	3,  // 52: quadrat.v1.KappaService.ListKappas:output_type -> quadrat.v1.ListKappasResponse
+	6,  // 53: quadrat.v1.KappaService.GetResults:output_type -> quadrat.v1.GetResultsResponse
+	29, // 54: quadrat.v1.KappaService.WatchKappa:output_type -> quadrat.v1.Result
+	9,  // 55: quadrat.v1.KappaService.GetPlan:output_type -> quadrat.v1.GetPlanResponse
+	11, // 56: quadrat.v1.KappaService.UpdateKappa:output_type -> quadrat.v1.UpdateKappaResponse
+	13, // 57: quadrat.v1.KappaService.DeleteKappa:output_type -> quadrat.v1.DeleteKappaResponse
+	15, // 58: quadrat.v1.KappaService.Explain:output_type -> quadrat.v1.ExplainResponse
+	17, // 59: quadrat.v1.KappaService.ListDevices:output_type -> quadrat.v1.ListDevicesResponse
+	43, // 60: quadrat.v1.KappaService.GetDevice:output_type -> quadrat.v1.Device
+	31, // 61: quadrat.v1.KappaService.ExportKappa:output_type -> quadrat.v1.ExportChunk
+	51, // [51:62] is the sub-list for method output_type
+	40, // [40:51] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_quadrat_v1_kappa_proto_init() }
@@ -2953,16 +3138,17 @@ func file_quadrat_v1_kappa_proto_init() {
 	file_quadrat_v1_fleet_proto_init()
 	file_quadrat_v1_kappa_proto_msgTypes[10].OneofWrappers = []any{}
 	file_quadrat_v1_kappa_proto_msgTypes[21].OneofWrappers = []any{}
-	file_quadrat_v1_kappa_proto_msgTypes[22].OneofWrappers = []any{}
-	file_quadrat_v1_kappa_proto_msgTypes[26].OneofWrappers = []any{}
-	file_quadrat_v1_kappa_proto_msgTypes[27].OneofWrappers = []any{}
+	file_quadrat_v1_kappa_proto_msgTypes[23].OneofWrappers = []any{}
+	file_quadrat_v1_kappa_proto_msgTypes[24].OneofWrappers = []any{}
+	file_quadrat_v1_kappa_proto_msgTypes[28].OneofWrappers = []any{}
+	file_quadrat_v1_kappa_proto_msgTypes[29].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quadrat_v1_kappa_proto_rawDesc), len(file_quadrat_v1_kappa_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   40,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
