@@ -174,11 +174,12 @@ func (e *entry) device() *quadratv1.Device {
 		LastSeen: timestamppb.New(time.UnixMilli(e.seenMs)), PlanSetVersion: uint32(e.plans),
 		ClockOffsetMs: e.offsetMs, Software: e.software,
 	}
-	if len(e.counters) > 0 || e.duplicates > 0 {
-		d.Counters = make(map[string]uint32, len(e.counters)+1)
+	doubts := e.doubts()
+	if len(e.counters)+len(doubts) > 0 {
+		d.Counters = make(map[string]uint32, len(e.counters)+len(doubts))
 	}
-	if e.duplicates > 0 {
-		d.Counters[DuplicateIdentity] = e.duplicates
+	for _, c := range doubts {
+		d.Counters[c.name] = uint32(c.value)
 	}
 	for _, c := range e.counters {
 		d.Counters[c.name] = uint32(min(c.value, 1<<32-1))

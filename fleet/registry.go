@@ -11,8 +11,25 @@ import (
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
-// DuplicateIdentity is the counter that the server adds to a presence record: how often an earlier session came back.
-const DuplicateIdentity = "duplicate_identity"
+// Doubt is why a device may not be what it says; empty for none. It is the cause of a dead letter.
+type Doubt string
+
+// The doubts.
+const (
+	// DuplicateIdentity: an earlier session of the device came back after another. That takes two devices of one identity:
+	// a copied disk, most often. Once it may be a hello that a device said before it began anew and that came late.
+	DuplicateIdentity Doubt = "duplicate-identity"
+	// LedgerBack: the device's ledger holds fewer charges than it did: it was restored from a backup, or began anew.
+	LedgerBack Doubt = "ledger-went-back"
+)
+
+// The counters that the server adds to a presence record: how often a doubt came up. A device can't set them.
+const (
+	counterDuplicate = "duplicate_identity"
+	counterBack      = "ledger_went_back"
+	// counterCharges is the device's own: how many charges its ledger holds.
+	counterCharges = "ledger_charges"
+)
 
 // seenSaveEvery is how far hearings may run ahead of what is stored, when nothing else has changed.
 const seenSaveEvery = time.Hour
@@ -50,12 +67,11 @@ func (r *Registry) Hello(h *quadratv1.Hello, now time.Time) error {
 	return err
 }
 
-// Announce is Hello; it also says whether an earlier session of the device came back, which takes two devices of one
-// identity: a copied disk, most often. Once it may be a hello that a device said before it began anew and that came late.
-func (r *Registry) Announce(h *quadratv1.Hello, now time.Time) (duplicate bool, err error) {
+// Announce is Hello; it also says what is doubtful about the device. A doubt keeps nobody out.
+func (r *Registry) Announce(h *quadratv1.Hello, now time.Time) (doubt Doubt, err error) {
 	a, err := check(h)
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	key := r.keyer.Key(h.GetDevice())
 	s := &r.shards[shardOf(key)]
@@ -63,22 +79,22 @@ func (r *Registry) Announce(h *quadratv1.Hello, now time.Time) (duplicate bool, 
 	defer s.mu.Unlock()
 	i, known := s.find(key)
 	if known && s.entries[i].id != h.GetDevice() {
-		return false, &Error{Code: Collision, Detail: "another device has the same key; choose another identity"}
+		return "", &Error{Code: Collision, Detail: "another device has the same key; choose another identity"}
 	}
 	if !known {
 		if h.GetLeaving() {
-			return false, nil
+			return "", nil
 		}
 		s.insert(i, key, &entry{id: strings.Clone(h.GetDevice())})
 	}
 	e := s.entries[i]
+	doubt = e.doubt(h)
+	s.dirty = s.dirty || doubt != ""
 	r.hear(s, e, h, now.UnixMilli())
-	duplicate = e.turn(h.GetSession())
-	s.dirty = s.dirty || duplicate
 	row := e.current()
 	same := row != nil && row.attributes.id == a.attributesID && row.profile.id == a.profileID && row.Gateway == h.GetGateway()
 	if same && !h.GetLeaving() || row == nil && h.GetLeaving() {
-		return duplicate, nil
+		return doubt, nil
 	}
 	at := r.changeAt(now.UnixMilli())
 	if row != nil {
@@ -90,7 +106,21 @@ func (r *Registry) Announce(h *quadratv1.Hello, now time.Time) (duplicate bool, 
 	}
 	s.dirty = true
 	r.version.Add(1)
-	return duplicate, nil
+	return doubt, nil
+}
+
+// doubt holds a hello against what was heard before.
+func (e *entry) doubt(h *quadratv1.Hello) Doubt {
+	if e.turn(h.GetSession()) {
+		e.duplicates++
+		return DuplicateIdentity
+	}
+	at := slices.IndexFunc(e.counters, func(c counter) bool { return c.name == counterCharges })
+	if charges, told := h.GetCounters()[counterCharges]; at >= 0 && told && charges < e.counters[at].value {
+		e.backs++
+		return LedgerBack
+	}
+	return ""
 }
 
 // turn takes in the session of a hello, and says whether it had its turn before another.
@@ -105,9 +135,6 @@ func (e *entry) turn(session uint32) bool {
 	}
 	copy(e.sessions[1:at+1], e.sessions[:at])
 	e.sessions[0] = session
-	if back && e.duplicates < math.MaxUint32 {
-		e.duplicates++
-	}
 	return back
 }
 
@@ -129,7 +156,7 @@ func (r *Registry) hear(s *shard, e *entry, h *quadratv1.Hello, nowMs int64) {
 	e.software = r.pool.text(h.GetSoftware())
 	e.counters = e.counters[:0]
 	for _, name := range slices.Sorted(maps.Keys(h.GetCounters())) {
-		if name == DuplicateIdentity {
+		if name == counterDuplicate || name == counterBack {
 			continue // the server's own
 		}
 		e.counters = append(e.counters, counter{name: r.pool.text(name), value: h.GetCounters()[name]})

@@ -38,8 +38,8 @@ type ServerConfig struct {
 	Waiting int          // hellos that may wait; more are dropped and said again by the devices [65536]
 	Clock   clock.Clock  // [clock.Real]
 	Log     *slog.Logger // [discards]
-	// Duplicate is told of a hello that shows that two devices go by its identity; it must not wait [nobody]
-	Duplicate func(subject string, hello []byte)
+	// Doubtful is told of a hello that raises a doubt; it must not wait [nobody]
+	Doubtful func(d Doubt, subject string, hello []byte)
 }
 
 func (c ServerConfig) withDefaults() ServerConfig {
@@ -55,8 +55,8 @@ func (c ServerConfig) withDefaults() ServerConfig {
 	if c.Waiting <= 0 {
 		c.Waiting = 1 << 16
 	}
-	if c.Duplicate == nil {
-		c.Duplicate = func(string, []byte) {}
+	if c.Doubtful == nil {
+		c.Doubtful = func(Doubt, string, []byte) {}
 	}
 	if c.Clock == nil {
 		c.Clock = clock.Real{}
@@ -159,13 +159,13 @@ func (s *Server) Counts() Counts {
 func (s *Server) Answer(subject string, body []byte) []byte {
 	now := s.cfg.Clock.Now()
 	h, err := decodeHello(subject, body)
-	duplicate := false
+	var doubt Doubt
 	if err == nil {
-		duplicate, err = s.registry.Announce(h, now)
+		doubt, err = s.registry.Announce(h, now)
 	}
-	if duplicate {
-		s.cfg.Log.Warn("two devices go by one identity", "device", h.GetDevice())
-		s.cfg.Duplicate(subject, body)
+	if doubt != "" {
+		s.cfg.Log.Warn("doubtful device", "device", h.GetDevice(), "why", string(doubt))
+		s.cfg.Doubtful(doubt, subject, body)
 	}
 	var reply []byte
 	if err != nil {

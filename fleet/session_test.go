@@ -27,21 +27,21 @@ func TestTwoDevicesOfOneIdentityTakeTurns(t *testing.T) {
 		for i, s := range c.sessions {
 			h := helloOf("pi")
 			h.Session = s
-			h.Counters = map[string]uint64{DuplicateIdentity: 77, "reported": 1}
-			duplicate, err := r.Announce(h, epoch.Add(time.Duration(i)*time.Second))
+			h.Counters = map[string]uint64{counterDuplicate: 77, counterBack: 77, "reported": 1}
+			doubt, err := r.Announce(h, epoch.Add(time.Duration(i)*time.Second))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if duplicate {
+			if doubt == DuplicateIdentity {
 				told++
 			}
 		}
 		var d *quadratv1.Device
 		r.entry("pi", func(e *entry) { d = e.device() })
-		if got := d.GetCounters()[DuplicateIdentity]; got != c.want || told != c.want || d.GetCounters()["reported"] != 1 {
+		if got := d.GetCounters()[counterDuplicate]; got != c.want || told != c.want || d.GetCounters()["reported"] != 1 {
 			t.Errorf("%s: %v, told %d times, want %d", name, d.GetCounters(), told, c.want)
 		}
-		if _, shown := d.GetCounters()[DuplicateIdentity]; shown != (c.want > 0) {
+		if _, shown := d.GetCounters()[counterDuplicate]; shown != (c.want > 0) {
 			t.Errorf("%s: %v", name, d.GetCounters())
 		}
 		// What is stored knows it still, and the session.
@@ -57,5 +57,27 @@ func TestTwoDevicesOfOneIdentityTakeTurns(t *testing.T) {
 				t.Errorf("%s: stored as %d, session %d", name, e.duplicates, e.sessions[0])
 			}
 		})
+	}
+}
+
+// A ledger only grows: one that is shorter than it was comes from a backup, or from another device.
+func TestLedgerThatGoesBackIsSeen(t *testing.T) {
+	r := newTestRegistry()
+	backs := uint32(0)
+	for i, charges := range []uint64{0, 3, 3, 9, 4, 5, 6, 0, 1} {
+		h := helloOf("pi")
+		h.Counters = map[string]uint64{counterCharges: charges}
+		doubt, err := r.Announce(h, epoch.Add(time.Duration(i)*time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if doubt == LedgerBack {
+			backs++
+		}
+	}
+	var d *quadratv1.Device
+	r.entry("pi", func(e *entry) { d = e.device() })
+	if d.GetCounters()[counterBack] != 2 || backs != 2 || d.GetCounters()[counterCharges] != 1 {
+		t.Errorf("%v, told %d times", d.GetCounters(), backs)
 	}
 }

@@ -20,10 +20,9 @@ type entry struct {
 	counters []counter
 	plans    uint64 // version of the plan set that it held
 	offsetMs int32  // its clock minus the server's
-	// sessions are the latest ones, newest first; duplicates is how often one of them came back after another, as only a
-	// second device of the same identity can.
-	sessions   [sessionsKept]uint32
-	duplicates uint32
+	// sessions are the latest ones, newest first; duplicates and backs are how often each doubt came up.
+	sessions          [sessionsKept]uint32
+	duplicates, backs uint32
 }
 
 // sessionsKept is how many devices of one identity may take turns and still be noticed.

@@ -90,17 +90,28 @@ func (e *entry) record(row *Row, newest bool) *quadratv1.DeviceRecord {
 		h.PlanSetVersion, h.Software = e.plans, e.software
 		h.ClockMs = e.seenMs + int64(e.offsetMs)
 		h.Session = e.sessions[0]
-		if len(e.counters) > 0 || e.duplicates > 0 {
-			h.Counters = make(map[string]uint64, len(e.counters)+1)
+		doubts := e.doubts()
+		if len(e.counters)+len(doubts) > 0 {
+			h.Counters = make(map[string]uint64, len(e.counters)+len(doubts))
 		}
-		if e.duplicates > 0 {
-			h.Counters[DuplicateIdentity] = uint64(e.duplicates)
+		for _, c := range doubts {
+			h.Counters[c.name] = c.value
 		}
 		for _, c := range e.counters {
 			h.Counters[c.name] = c.value
 		}
 	}
 	return &quadratv1.DeviceRecord{Hello: h, FromMs: row.FromMs, UntilMs: row.UntilMs, SeenMs: e.seenMs}
+}
+
+// doubts are the server's own counters, without zeros.
+func (e *entry) doubts() (out []counter) {
+	for _, c := range [...]counter{{counterDuplicate, uint64(e.duplicates)}, {counterBack, uint64(e.backs)}} {
+		if c.value > 0 {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // restore puts stored rows into an empty shard of the registry. It fails with Format when they contradict each other
@@ -130,7 +141,8 @@ func (r *Registry) restore(index int, m *quadratv1.FleetShard) error {
 		e.seenMs = math.MinInt64
 		r.hear(s, e, rec.GetHello(), rec.GetSeenMs())
 		e.sessions[0] = rec.GetHello().GetSession()
-		e.duplicates = uint32(min(rec.GetHello().GetCounters()[DuplicateIdentity], math.MaxUint32))
+		e.duplicates = uint32(min(rec.GetHello().GetCounters()[counterDuplicate], math.MaxUint32))
+		e.backs = uint32(min(rec.GetHello().GetCounters()[counterBack], math.MaxUint32))
 		set, prof := r.pool.hold(a)
 		row := newRow(e.id, key, set, prof, r.pool.text(rec.GetHello().GetGateway()), rec.GetFromMs())
 		row.UntilMs = rec.GetUntilMs()

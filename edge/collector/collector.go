@@ -174,7 +174,7 @@ func (c *Collector) Hello() wire.Hello {
 	t := c.spool.Totals()
 	waiting, _ := c.spool.Pending()
 	for name, n := range map[string]uint64{
-		"spool_dropped": t.Dropped, "spool_rejected": t.Rejected, "spool_damaged": t.Damaged, "spool_waiting": uint64(waiting),
+		"ledger_charges": c.ledger.Book().Spent().Reports, "spool_dropped": t.Dropped, "spool_rejected": t.Rejected, "spool_damaged": t.Damaged, "spool_waiting": uint64(waiting),
 	} {
 		if n > 0 {
 			h.Counters[name] = n

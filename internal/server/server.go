@@ -214,7 +214,7 @@ func (s *Server) plan(ctx context.Context) error {
 func (s *Server) hear(context.Context) error {
 	s.hellos = fleet.NewServer(s.devices, s.service, fleet.ServerConfig{
 		Subject: broker.PrefixHello + "*", Group: broker.GroupHello, Clock: s.config.Clock, Log: s.log,
-		Duplicate: s.duplicate,
+		Doubtful: s.doubtful,
 	})
 	if err := s.hellos.Start(s.broker.Conn()); err != nil {
 		return err
@@ -236,13 +236,12 @@ func (s *Server) hear(context.Context) error {
 	return s.intake.Start()
 }
 
-// duplicate makes a dead letter of a hello that shows that two devices go by one identity. One that gets lost is no harm:
-// the next hello makes another.
-func (s *Server) duplicate(subject string, hello []byte) {
-	const cause = "duplicate-identity"
-	body, err := proto.Marshal(&quadratv1.DeadLetter{Cause: cause, Subject: subject, Message: hello})
+// doubtful makes a dead letter of a hello that raises a doubt. One that gets lost is no harm: the presence record has
+// counted it.
+func (s *Server) doubtful(why fleet.Doubt, subject string, hello []byte) {
+	body, err := proto.Marshal(&quadratv1.DeadLetter{Cause: string(why), Subject: subject, Message: hello})
 	if err == nil {
-		err = s.broker.Conn().Publish(broker.DeadSubject(cause), body)
+		err = s.broker.Conn().Publish(broker.DeadSubject(string(why)), body)
 	}
 	if err != nil {
 		s.log.Warn("dead letter lost", "cause", err)

@@ -1108,8 +1108,9 @@ type Device struct {
 	ClockOffsetMs int32 `protobuf:"zigzag32,9,opt,name=clock_offset_ms,json=clockOffsetMs,proto3" json:"clock_offset_ms,omitempty"`
 	// Software and its version.
 	Software string `protobuf:"bytes,10,opt,name=software,proto3" json:"software,omitempty"`
-	// Its counters, e.g. "spool_dropped"; never a reading. The server adds "duplicate_identity": how often an earlier session
-	// came back, as only another device of the same identity can.
+	// Its counters, e.g. "spool_dropped"; never a reading. The server adds "duplicate_identity", how often an earlier session
+	// came back, as only another device of the same identity can, and "ledger_went_back", how often the device's ledger held
+	// fewer charges than before.
 	Counters      map[string]uint32 `protobuf:"bytes,11,rep,name=counters,proto3" json:"counters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
