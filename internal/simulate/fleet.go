@@ -53,6 +53,7 @@ type Fleet struct {
 	offline []bool
 	start   time.Time
 	plans   *nats.Subscription
+	news    chan struct{} // plans changed; room for one
 
 	mu      sync.Mutex // guards the agents, progress and summary
 	kappas  map[string]*progress
@@ -79,7 +80,7 @@ func Join(ctx context.Context, c Config) (*Fleet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	f := &Fleet{config: c, conn: conn, kappas: map[string]*progress{}}
+	f := &Fleet{config: c, conn: conn, kappas: map[string]*progress{}, news: make(chan struct{}, 1)}
 	if err := f.join(ctx); err != nil {
 		conn.Close()
 		return nil, err
@@ -190,6 +191,10 @@ func (f *Fleet) heard(m *nats.Msg) {
 	}
 	if change.Plan != nil {
 		f.follow(change.Plan)
+	}
+	select {
+	case f.news <- struct{}{}:
+	default:
 	}
 }
 

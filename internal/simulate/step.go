@@ -15,11 +15,7 @@ const idle = 200 * time.Millisecond
 // been answered. It returns nil in the second case.
 func (f *Fleet) Run(ctx context.Context) error {
 	for !f.finished() {
-		next, ok := f.NextEnd()
-		if !ok {
-			next = f.config.Clock.Now().Add(idle)
-		}
-		if err := f.config.Clock.WaitUntil(ctx, next); err != nil {
+		if err := f.rest(ctx); err != nil {
 			return err
 		}
 		if _, err := f.Step(ctx); err != nil {
@@ -27,6 +23,24 @@ func (f *Fleet) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// rest waits for the end of the next window, or for a plan: the first window of a new kappa may end before it.
+func (f *Fleet) rest(ctx context.Context) error {
+	next, ok := f.NextEnd()
+	if !ok {
+		next = f.config.Clock.Now().Add(idle)
+	}
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- f.config.Clock.WaitUntil(inner, next) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-f.news:
+		return ctx.Err()
+	}
 }
 
 // finished says whether every kappa, and there is one, has had its windows.
