@@ -72,6 +72,7 @@ func (w *window) frameOf(statistic, domain int) *quadratv1.Result {
 		Privacy: proto.Clone(w.plan.privacy).(*quadratv1.Privacy), Population: uint32(w.layout.size),
 	}
 	r.Privacy.Mechanism = s.mechanism
+	r.Privacy.EpsilonToDate = new(w.plan.spent.Through(w.index).Float64())
 	if domain != allCells {
 		r.Cell = maps.Clone(w.layout.cells[domain].values)
 		r.Population = uint32(w.layout.cellSize[domain])

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/quadrat-dev/quadrat/engine/column"
+	"github.com/quadrat-dev/quadrat/internal/todate"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 	"github.com/quadrat-dev/quadrat/survey"
 )
@@ -59,6 +60,7 @@ func (k *kappa) revise(record *quadratv1.KappaRecord) error {
 		if err != nil {
 			return fmt.Errorf("revision %d: %w", r.GetDevice().GetRevision(), err)
 		}
+		p.spent = todate.Of(record, p.revision)
 		plans = append(plans, p)
 	}
 	for i, p := range plans {

@@ -13,6 +13,7 @@ import (
 	"github.com/quadrat-dev/quadrat/internal/attr"
 	"github.com/quadrat-dev/quadrat/internal/wire"
 	"github.com/quadrat-dev/quadrat/privacy"
+	"github.com/quadrat-dev/quadrat/privacy/account"
 	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 	"github.com/quadrat-dev/quadrat/survey"
@@ -46,6 +47,7 @@ type plan struct {
 	confidence  float64
 	epsilon     float64
 	privacy     *quadratv1.Privacy
+	spent       account.Account // what any one device can have spent
 }
 
 // statistic is what one statistic's codes mean.
@@ -144,11 +146,15 @@ func privacyOf(d *quadratv1.DevicePlan, said *quadratv1.Privacy) *quadratv1.Priv
 	if said != nil {
 		return proto.Clone(said).(*quadratv1.Privacy)
 	}
-	return &quadratv1.Privacy{
+	out := &quadratv1.Privacy{
 		Model: d.GetModel(), Unit: "device", Period: spell(d.GetPeriodMs()),
 		EpsilonPerReport: privacy.Micro(d.GetEpsilonMicro()).Float64(),
 		EpsilonPerPeriod: privacy.Micro(d.GetEpsilonPeriodMicro()).Float64(),
 	}
+	if d.GetModel() == "local" {
+		out.Delta = new(0.0)
+	}
+	return out
 }
 
 // spell writes a duration in its largest whole unit up to hours.

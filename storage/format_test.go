@@ -49,6 +49,9 @@ func goldenStore(t *testing.T, version int) *Store {
 	if version >= 3 {
 		third.Bin = &quadratv1.Bin{Index: 63, Low: -1, High: 1e-300, Consistent: new(0.5)}
 	}
+	if version >= 4 {
+		third.Privacy.Delta, third.Privacy.EpsilonToDate = new(0.0), new(1e6)
+	}
 	must(t, s.Results([]*quadratv1.Result{makeResult(1, 1, 0.1), makeResult(0, 2, -1e300), third}))
 	must(t, s.Strata("indoor", testRef, []column.Stratum{{
 		WindowStartMs: baseMs, WindowEndMs: baseMs + 60_000, Statistic: "mean(temperature)", Stratum: "asia", Population: 5, Panel: 2,
@@ -74,8 +77,8 @@ func TestGoldenFiles(t *testing.T) {
 			}
 		}
 	}
-	if read != 6 {
-		t.Errorf("%d golden files, want 6", read)
+	if read != 7 {
+		t.Errorf("%d golden files, want 7", read)
 	}
 }
 

@@ -21,7 +21,7 @@ const (
 func (k Kind) version() int {
 	switch k {
 	case KindResults:
-		return 3 // 1 had no change_…, 2 no bin_…
+		return 4 // 1 had no change_…, 2 no bin_…, 3 no privacy_delta and no privacy_epsilon_to_date
 	case KindReports:
 		return 2 // 1 had no answer…, and score and noise_variance were never null
 	case KindStrata:

@@ -83,6 +83,11 @@ func (c *getCmd) Run(ctx context.Context, t *terminal) error {
 		for _, r := range results {
 			fmt.Fprintln(w, resultRow(r))
 		}
+		if len(results) > 0 {
+			last := results[len(results)-1]
+			fmt.Fprintln(w)
+			printPrivacy(w, last.GetPrivacy(), "through "+last.GetWindowEnd().AsTime().Format(time.RFC3339))
+		}
 	})
 }
 

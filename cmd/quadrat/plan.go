@@ -16,12 +16,7 @@ func (t *terminal) printPlan(p *quadratv1.Plan) error {
 		fmt.Fprintf(w, "frame\t%d devices\n", p.GetPopulation())
 		fmt.Fprintf(w, "panel\t%d devices in a window of %g s, %s, %s\n", p.GetPanel(), p.GetWindowSeconds(), p.GetRotation(), p.GetAllocation())
 		fmt.Fprintf(w, "lap\t%d windows\n", p.GetLapWindows())
-		if v := p.GetPrivacy(); v.GetModel() == "none" {
-			fmt.Fprintf(w, "privacy\tnone\n")
-		} else {
-			fmt.Fprintf(w, "privacy\t%s: epsilon %g in a report, %g in any %s, of a %s\n",
-				v.GetModel(), v.GetEpsilonPerReport(), v.GetEpsilonPerPeriod(), v.GetPeriod(), v.GetUnit())
-		}
+		printPrivacy(w, p.GetPrivacy(), "since it was deployed")
 		fmt.Fprintf(w, "a device gives\t%.4g reports, %.4g bytes, epsilon %.4g in a day\n",
 			p.GetReportsPerDeviceDay(), p.GetBytesPerDeviceDay(), p.GetEpsilonPerDeviceDay())
 		for _, s := range p.GetStatistics() {
@@ -35,6 +30,9 @@ func (t *terminal) printPlan(p *quadratv1.Plan) error {
 			}
 		}
 		printAlternative(w, p.GetAlternative())
+		for _, sentence := range p.GetObserver() {
+			fmt.Fprintf(w, "an observer learns\t%s\n", sentence)
+		}
 		for _, warning := range p.GetWarnings() {
 			fmt.Fprintf(w, "warning\t%s\n", warning)
 		}

@@ -102,6 +102,11 @@ func (a *appender) privacy(p *quadratv1.Privacy) {
 	a.text(p.GetUnit())
 	a.text(p.GetPeriod())
 	a.float(p.GetEpsilonPerPeriod())
+	if p == nil {
+		p = &quadratv1.Privacy{}
+	}
+	a.optional(p.Delta)
+	a.optional(p.EpsilonToDate)
 }
 
 func (a *appender) change(c *quadratv1.Change) {

@@ -107,6 +107,8 @@ func ResultFields() []arrow.Field {
 		{Name: "privacy_unit", Type: text},
 		{Name: "privacy_period", Type: text},
 		{Name: "privacy_epsilon_per_period", Type: float},
+		{Name: "privacy_delta", Type: float, Nullable: true},
+		{Name: "privacy_epsilon_to_date", Type: float, Nullable: true},
 		{Name: "running_windows", Type: whole, Nullable: true},
 		{Name: "running_value", Type: float, Nullable: true},
 		{Name: "running_low", Type: float, Nullable: true},

@@ -34,6 +34,7 @@ func (d *design) view(device *quadratv1.DevicePlan, opt Options) *quadratv1.Plan
 		WindowSeconds: float64(d.q.windowMs) / 1e3, GraceSeconds: s.Window.Grace.Value.Seconds(),
 		Rotation: strings.ToLower(string(s.Sample.Rotation)), Allocation: d.allocation(),
 		Privacy:             d.privacy(),
+		Observer:            d.observer(),
 		ReportsPerDeviceDay: perDay, BytesPerDeviceDay: perDay * float64(d.reportBytes(device)),
 		EpsilonPerDeviceDay: perDay * float64(d.epsilon) / 1e6,
 		Confidence:          d.q.confidence, GroupBy: device.GetGroupBy(),
@@ -74,14 +75,32 @@ func (d *design) privacy() *quadratv1.Privacy {
 			names = append(names, a.mechanism)
 		}
 	}
-	out := &quadratv1.Privacy{Model: none, Mechanism: strings.Join(names, ", "), Unit: "device"}
+	out := &quadratv1.Privacy{Model: none, Mechanism: strings.Join(names, ", "), Unit: "device", EpsilonToDate: new(0.0)}
 	if d.q.local() {
 		out.Model = "local"
+		out.Delta = new(0.0) // every mechanism of the local model keeps pure epsilon, proven by its certificate
 		out.EpsilonPerReport = float64(d.epsilon) / 1e6
 		out.EpsilonPerPeriod = float64(d.q.epsilon) / 1e6
 		out.Period = durationText(d.q.periodMs)
 	}
 	return out
+}
+
+// observer says what who watches the broker or the engine learns besides the randomised answers.
+func (d *design) observer() []string {
+	out := []string{
+		"who reported, for which window and which statistic, and when: the broker and the engine see the identity of every device that sends",
+		"who was silent: a device that was due and sent nothing had no readings, or was off, or its policy or its ledger refused",
+		"the attributes that a device announces, which are public",
+	}
+	if !d.q.local() {
+		return append(out, "the answers themselves: PRIVACY NONE adds no noise, so no epsilon bounds what they tell of a device")
+	}
+	return append(out,
+		"nothing by the size of a report: its length follows from the randomised answer in it, not from the reading",
+		"stored reports carry a pseudonym of the device: one device's reports can be told to be of one device",
+		"sampling and rotation don't hide who answers, so no amplification is claimed: epsilon is that of the device's own noise",
+	)
 }
 
 func (d *design) statisticView(i int, panels []float64) *quadratv1.StatisticView {

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/quadrat-dev/quadrat/internal/todate"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
@@ -48,11 +49,12 @@ func (s *Service) PutKappa(ctx context.Context, r *quadratv1.PutKappaRequest) (*
 		Created: timestamppb.New(draft.Now.Truncate(time.Millisecond)),
 	}
 	base := &quadratv1.KappaRecord{Version: recordVersion, Kappa: kappa}
-	if _, err := s.publish(ctx, base, revision); err != nil {
+	record, err := s.publish(ctx, base, revision)
+	if err != nil {
 		return nil, err
 	}
 	s.cfg.Logger.Info("kappa deployed", "ref", draft.Ref, "name", draft.Name, "population", revision.GetPlan().GetPopulation())
-	return &quadratv1.PutKappaResponse{Ref: draft.Ref, Plan: revision.GetPlan(), Created: true}, nil
+	return &quadratv1.PutKappaResponse{Ref: draft.Ref, Plan: s.planNow(record), Created: true}, nil
 }
 
 func checkScript(script string, params map[string]float64) error {
@@ -84,7 +86,7 @@ func (s *Service) present(name string, r *quadratv1.PutKappaRequest) (*quadratv1
 					"the name %q belongs to kappa %s with another script or other parameters; delete it first, or take another name",
 					name, ref)}
 			}
-			return &quadratv1.PutKappaResponse{Ref: ref, Plan: latest(d.record).GetPlan()}, nil
+			return &quadratv1.PutKappaResponse{Ref: ref, Plan: s.planNow(d.record)}, nil
 		}
 	}
 	if len(s.live) >= s.cfg.KappasMax {
@@ -152,6 +154,7 @@ func (s *Service) publish(ctx context.Context, record *quadratv1.KappaRecord, re
 	}
 	revision.Device.PlanSetVersion = version
 	postpone(revision, s.cfg.Clock.Now())
+	revision.Account = todate.Next(record, revision.GetDevice())
 	record = withRevision(record, revision, s.cfg.Clock.Now(), s.cfg)
 	// A record that the engine refuses must not be found at the next start.
 	if err := s.cfg.Engine.Check(record); err != nil {
@@ -236,7 +239,7 @@ func (s *Service) UpdateKappa(ctx context.Context, r *quadratv1.UpdateKappaReque
 		pause = r.GetPaused()
 	}
 	if pause == (record.GetKappa().GetState() == paused) && maps.Equal(params, record.GetKappa().GetParams()) {
-		return &quadratv1.UpdateKappaResponse{Kappa: record.GetKappa(), Plan: latest(record).GetPlan()}, nil
+		return &quadratv1.UpdateKappaResponse{Kappa: record.GetKappa(), Plan: s.planNow(record)}, nil
 	}
 	revision, err := s.changed(ctx, record, params, pause)
 	if err != nil {
@@ -248,7 +251,7 @@ func (s *Service) UpdateKappa(ctx context.Context, r *quadratv1.UpdateKappaReque
 	if changed, err = s.publish(ctx, changed, revision); err != nil {
 		return nil, err
 	}
-	return &quadratv1.UpdateKappaResponse{Kappa: changed.GetKappa(), Plan: revision.GetPlan()}, nil
+	return &quadratv1.UpdateKappaResponse{Kappa: changed.GetKappa(), Plan: s.planNow(changed)}, nil
 }
 
 // changed is the revision that an update asks for. A pause alone draws nothing: also a kappa whose plan the fleet of now

@@ -70,6 +70,11 @@ func (p *planner) Plan(_ context.Context, d service.Draft) (*quadratv1.PlanRevis
 			Name: d.Name, Revision: d.Revision, Population: p.population, From: timestamppb.New(time.UnixMilli(from * windowMs)),
 		},
 	}
+	if e := d.Params["e"]; e > 0 {
+		revision.Device.EpsilonMicro, revision.Device.EpsilonPeriodMicro = uint64(e*1e6), uint64(e*1e6)
+		revision.Device.PeriodMs = 60 * windowMs
+		revision.Plan.Privacy = &quadratv1.Privacy{Model: "local", EpsilonPerReport: e, EpsilonPerPeriod: e}
+	}
 	if p.statistic != nil {
 		revision.Device.Statistics = []*quadratv1.StatisticPlan{p.statistic}
 		revision.Plan.Statistics = []*quadratv1.StatisticView{{Name: p.statistic.GetName(), AssumedStdDev: p.supposed}}

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quadrat-dev/quadrat/internal/todate"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
@@ -21,6 +22,17 @@ const (
 // latest is the newest revision, in force now or from the next window on.
 func latest(record *quadratv1.KappaRecord) *quadratv1.PlanRevision {
 	return record.GetRevisions()[len(record.GetRevisions())-1]
+}
+
+// planNow is the newest plan of a record with what devices can have spent through the window that has begun.
+func (s *Service) planNow(record *quadratv1.KappaRecord) *quadratv1.Plan {
+	device := latest(record).GetDevice()
+	plan := proto.CloneOf(latest(record).GetPlan())
+	if plan.GetPrivacy() != nil && device.GetWindowMs() > 0 {
+		spent := todate.Of(record, device.GetRevision()).Through(windowAt(device, s.cfg.Clock.Now()))
+		plan.Privacy.EpsilonToDate = new(spent.Float64())
+	}
+	return plan
 }
 
 // windowAt is the index of the window that holds a moment.

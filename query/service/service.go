@@ -228,7 +228,7 @@ func (s *Service) GetPlan(_ context.Context, r *quadratv1.GetPlanRequest) (*quad
 	if err != nil {
 		return nil, err
 	}
-	return &quadratv1.GetPlanResponse{Kappa: record.GetKappa(), Plan: latest(record).GetPlan()}, nil
+	return &quadratv1.GetPlanResponse{Kappa: record.GetKappa(), Plan: s.planNow(record)}, nil
 }
 
 // Since returns the plans published after a version of the plan set, the current version, and the references of all

@@ -1121,7 +1121,9 @@ type Plan struct {
 	// Attributes of the cells.
 	GroupBy []string `protobuf:"bytes,19,rep,name=group_by,json=groupBy,proto3" json:"group_by,omitempty"`
 	// The same question with the budget of a period spent the other way; absent without a budget, and where both ways are one.
-	Alternative   *Alternative `protobuf:"bytes,20,opt,name=alternative,proto3" json:"alternative,omitempty"`
+	Alternative *Alternative `protobuf:"bytes,20,opt,name=alternative,proto3" json:"alternative,omitempty"`
+	// What who watches the broker or the engine learns besides the randomised answers, in sentences.
+	Observer      []string `protobuf:"bytes,21,rep,name=observer,proto3" json:"observer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1292,6 +1294,13 @@ func (x *Plan) GetGroupBy() []string {
 func (x *Plan) GetAlternative() *Alternative {
 	if x != nil {
 		return x.Alternative
+	}
+	return nil
+}
+
+func (x *Plan) GetObserver() []string {
+	if x != nil {
+		return x.Observer
 	}
 	return nil
 }
@@ -1713,8 +1722,15 @@ type Privacy struct {
 	Period string `protobuf:"bytes,5,opt,name=period,proto3" json:"period,omitempty"`
 	// Epsilon in any span of one period, for this kappa.
 	EpsilonPerPeriod float64 `protobuf:"fixed64,6,opt,name=epsilon_per_period,json=epsilonPerPeriod,proto3" json:"epsilon_per_period,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Delta: the probability with which epsilon may not hold. 0, and exactly so, for every mechanism of the local model. Absent in
+	// results of before it was told.
+	Delta *float64 `protobuf:"fixed64,7,opt,name=delta,proto3,oneof" json:"delta,omitempty"`
+	// The most epsilon that any one device can have spent for this kappa since it was deployed: in a result, through the result's
+	// window; in a plan, through the window that has begun. An upper bound made of windows and plans alone, see docs/privacy.md.
+	// It never falls. Absent in results of before it was told.
+	EpsilonToDate *float64 `protobuf:"fixed64,8,opt,name=epsilon_to_date,json=epsilonToDate,proto3,oneof" json:"epsilon_to_date,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Privacy) Reset() {
@@ -1785,6 +1801,20 @@ func (x *Privacy) GetPeriod() string {
 func (x *Privacy) GetEpsilonPerPeriod() float64 {
 	if x != nil {
 		return x.EpsilonPerPeriod
+	}
+	return 0
+}
+
+func (x *Privacy) GetDelta() float64 {
+	if x != nil && x.Delta != nil {
+		return *x.Delta
+	}
+	return 0
+}
+
+func (x *Privacy) GetEpsilonToDate() float64 {
+	if x != nil && x.EpsilonToDate != nil {
+		return *x.EpsilonToDate
 	}
 	return 0
 }
@@ -2679,7 +2709,9 @@ type PlanRevision struct {
 	// What devices and engine follow.
 	Device *DevicePlan `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
 	// What people read.
-	Plan          *Plan `protobuf:"bytes,2,opt,name=plan,proto3" json:"plan,omitempty"`
+	Plan *Plan `protobuf:"bytes,2,opt,name=plan,proto3" json:"plan,omitempty"`
+	// What devices can have spent up to here; absent in records of before it was kept.
+	Account       *Account `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2726,6 +2758,96 @@ func (x *PlanRevision) GetPlan() *Plan {
 		return x.Plan
 	}
 	return nil
+}
+
+func (x *PlanRevision) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+// Account bounds what any one device can have spent for a kappa: epsilon_before_micro, and from first_window on what the widest
+// of the terms so far allow.
+type Account struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// First window that the terms hold for.
+	FirstWindow int64 `protobuf:"varint,1,opt,name=first_window,json=firstWindow,proto3" json:"first_window,omitempty"`
+	// The bound for all windows before it, in millionths.
+	EpsilonBeforeMicro uint64 `protobuf:"varint,2,opt,name=epsilon_before_micro,json=epsilonBeforeMicro,proto3" json:"epsilon_before_micro,omitempty"`
+	// Largest epsilon of a report, in millionths.
+	EpsilonMicro uint64 `protobuf:"varint,3,opt,name=epsilon_micro,json=epsilonMicro,proto3" json:"epsilon_micro,omitempty"`
+	// Largest epsilon in any span of one period, in millionths.
+	EpsilonPeriodMicro uint64 `protobuf:"varint,4,opt,name=epsilon_period_micro,json=epsilonPeriodMicro,proto3" json:"epsilon_period_micro,omitempty"`
+	// Shortest period, in milliseconds.
+	PeriodMs      uint64 `protobuf:"varint,5,opt,name=period_ms,json=periodMs,proto3" json:"period_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Account) Reset() {
+	*x = Account{}
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Account) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Account) ProtoMessage() {}
+
+func (x *Account) ProtoReflect() protoreflect.Message {
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Account.ProtoReflect.Descriptor instead.
+func (*Account) Descriptor() ([]byte, []int) {
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *Account) GetFirstWindow() int64 {
+	if x != nil {
+		return x.FirstWindow
+	}
+	return 0
+}
+
+func (x *Account) GetEpsilonBeforeMicro() uint64 {
+	if x != nil {
+		return x.EpsilonBeforeMicro
+	}
+	return 0
+}
+
+func (x *Account) GetEpsilonMicro() uint64 {
+	if x != nil {
+		return x.EpsilonMicro
+	}
+	return 0
+}
+
+func (x *Account) GetEpsilonPeriodMicro() uint64 {
+	if x != nil {
+		return x.EpsilonPeriodMicro
+	}
+	return 0
+}
+
+func (x *Account) GetPeriodMs() uint64 {
+	if x != nil {
+		return x.PeriodMs
+	}
+	return 0
 }
 
 var File_quadrat_v1_kappa_proto protoreflect.FileDescriptor
@@ -2804,7 +2926,7 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\x05total\x18\x02 \x01(\rR\x05total\x12\x12\n" +
 	"\x04next\x18\x03 \x01(\tR\x04next\"\"\n" +
 	"\x10GetDeviceRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"\x8d\x06\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\xa9\x06\n" +
 	"\x04Plan\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\rR\brevision\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12.\n" +
@@ -2835,7 +2957,8 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"confidence\x12\x1a\n" +
 	"\bwarnings\x18\x12 \x03(\tR\bwarnings\x12\x19\n" +
 	"\bgroup_by\x18\x13 \x03(\tR\agroupBy\x129\n" +
-	"\valternative\x18\x14 \x01(\v2\x17.quadrat.v1.AlternativeR\valternative\"\xc7\x01\n" +
+	"\valternative\x18\x14 \x01(\v2\x17.quadrat.v1.AlternativeR\valternative\x12\x1a\n" +
+	"\bobserver\x18\x15 \x03(\tR\bobserver\"\xc7\x01\n" +
 	"\vAlternative\x12\x1a\n" +
 	"\brotation\x18\x01 \x01(\tR\brotation\x12,\n" +
 	"\x12epsilon_per_report\x18\x02 \x01(\x01R\x10epsilonPerReport\x12\x14\n" +
@@ -2877,14 +3000,18 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\tCellEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\t\n" +
-	"\a_margin\"\xc5\x01\n" +
+	"\a_margin\"\xab\x02\n" +
 	"\aPrivacy\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12\x1c\n" +
 	"\tmechanism\x18\x02 \x01(\tR\tmechanism\x12,\n" +
 	"\x12epsilon_per_report\x18\x03 \x01(\x01R\x10epsilonPerReport\x12\x12\n" +
 	"\x04unit\x18\x04 \x01(\tR\x04unit\x12\x16\n" +
 	"\x06period\x18\x05 \x01(\tR\x06period\x12,\n" +
-	"\x12epsilon_per_period\x18\x06 \x01(\x01R\x10epsilonPerPeriod\"_\n" +
+	"\x12epsilon_per_period\x18\x06 \x01(\x01R\x10epsilonPerPeriod\x12\x19\n" +
+	"\x05delta\x18\a \x01(\x01H\x00R\x05delta\x88\x01\x01\x12+\n" +
+	"\x0fepsilon_to_date\x18\b \x01(\x01H\x01R\repsilonToDate\x88\x01\x01B\b\n" +
+	"\x06_deltaB\x12\n" +
+	"\x10_epsilon_to_date\"_\n" +
 	"\aRunning\x12\x18\n" +
 	"\awindows\x18\x01 \x01(\rR\awindows\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value\x12\x10\n" +
@@ -2979,10 +3106,17 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12'\n" +
 	"\x05kappa\x18\x02 \x01(\v2\x11.quadrat.v1.KappaR\x05kappa\x126\n" +
 	"\trevisions\x18\x03 \x03(\v2\x18.quadrat.v1.PlanRevisionR\trevisions\x124\n" +
-	"\adeleted\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\adeleted\"d\n" +
+	"\adeleted\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\adeleted\"\x93\x01\n" +
 	"\fPlanRevision\x12.\n" +
 	"\x06device\x18\x01 \x01(\v2\x16.quadrat.v1.DevicePlanR\x06device\x12$\n" +
-	"\x04plan\x18\x02 \x01(\v2\x10.quadrat.v1.PlanR\x04plan2\xf4\a\n" +
+	"\x04plan\x18\x02 \x01(\v2\x10.quadrat.v1.PlanR\x04plan\x12-\n" +
+	"\aaccount\x18\x03 \x01(\v2\x13.quadrat.v1.AccountR\aaccount\"\xd2\x01\n" +
+	"\aAccount\x12!\n" +
+	"\ffirst_window\x18\x01 \x01(\x03R\vfirstWindow\x120\n" +
+	"\x14epsilon_before_micro\x18\x02 \x01(\x04R\x12epsilonBeforeMicro\x12#\n" +
+	"\repsilon_micro\x18\x03 \x01(\x04R\fepsilonMicro\x120\n" +
+	"\x14epsilon_period_micro\x18\x04 \x01(\x04R\x12epsilonPeriodMicro\x12\x1b\n" +
+	"\tperiod_ms\x18\x05 \x01(\x04R\bperiodMs2\xf4\a\n" +
 	"\fKappaService\x12X\n" +
 	"\bPutKappa\x12\x1b.quadrat.v1.PutKappaRequest\x1a\x1c.quadrat.v1.PutKappaResponse\"\x11\x82\xd3\xe4\x93\x02\v:\x01*\x1a\x06/kappa\x12[\n" +
 	"\n" +
@@ -3012,7 +3146,7 @@ func file_quadrat_v1_kappa_proto_rawDescGZIP() []byte {
 	return file_quadrat_v1_kappa_proto_rawDescData
 }
 
-var file_quadrat_v1_kappa_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_quadrat_v1_kappa_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_quadrat_v1_kappa_proto_goTypes = []any{
 	(*PutKappaRequest)(nil),       // 0: quadrat.v1.PutKappaRequest
 	(*PutKappaResponse)(nil),      // 1: quadrat.v1.PutKappaResponse
@@ -3050,84 +3184,86 @@ var file_quadrat_v1_kappa_proto_goTypes = []any{
 	(*Infeasible)(nil),            // 33: quadrat.v1.Infeasible
 	(*KappaRecord)(nil),           // 34: quadrat.v1.KappaRecord
 	(*PlanRevision)(nil),          // 35: quadrat.v1.PlanRevision
-	nil,                           // 36: quadrat.v1.PutKappaRequest.ParamsEntry
-	nil,                           // 37: quadrat.v1.Kappa.ParamsEntry
-	nil,                           // 38: quadrat.v1.UpdateKappaRequest.ParamsEntry
-	nil,                           // 39: quadrat.v1.ExplainRequest.ParamsEntry
-	nil,                           // 40: quadrat.v1.CellView.CellEntry
-	nil,                           // 41: quadrat.v1.Result.CellEntry
-	(*timestamppb.Timestamp)(nil), // 42: google.protobuf.Timestamp
-	(*Device)(nil),                // 43: quadrat.v1.Device
-	(*DevicePlan)(nil),            // 44: quadrat.v1.DevicePlan
+	(*Account)(nil),               // 36: quadrat.v1.Account
+	nil,                           // 37: quadrat.v1.PutKappaRequest.ParamsEntry
+	nil,                           // 38: quadrat.v1.Kappa.ParamsEntry
+	nil,                           // 39: quadrat.v1.UpdateKappaRequest.ParamsEntry
+	nil,                           // 40: quadrat.v1.ExplainRequest.ParamsEntry
+	nil,                           // 41: quadrat.v1.CellView.CellEntry
+	nil,                           // 42: quadrat.v1.Result.CellEntry
+	(*timestamppb.Timestamp)(nil), // 43: google.protobuf.Timestamp
+	(*Device)(nil),                // 44: quadrat.v1.Device
+	(*DevicePlan)(nil),            // 45: quadrat.v1.DevicePlan
 }
 var file_quadrat_v1_kappa_proto_depIdxs = []int32{
-	36, // 0: quadrat.v1.PutKappaRequest.params:type_name -> quadrat.v1.PutKappaRequest.ParamsEntry
+	37, // 0: quadrat.v1.PutKappaRequest.params:type_name -> quadrat.v1.PutKappaRequest.ParamsEntry
 	19, // 1: quadrat.v1.PutKappaResponse.plan:type_name -> quadrat.v1.Plan
 	4,  // 2: quadrat.v1.ListKappasResponse.kappas:type_name -> quadrat.v1.Kappa
-	37, // 3: quadrat.v1.Kappa.params:type_name -> quadrat.v1.Kappa.ParamsEntry
-	42, // 4: quadrat.v1.Kappa.created:type_name -> google.protobuf.Timestamp
-	42, // 5: quadrat.v1.GetResultsRequest.since:type_name -> google.protobuf.Timestamp
-	42, // 6: quadrat.v1.GetResultsRequest.until:type_name -> google.protobuf.Timestamp
+	38, // 3: quadrat.v1.Kappa.params:type_name -> quadrat.v1.Kappa.ParamsEntry
+	43, // 4: quadrat.v1.Kappa.created:type_name -> google.protobuf.Timestamp
+	43, // 5: quadrat.v1.GetResultsRequest.since:type_name -> google.protobuf.Timestamp
+	43, // 6: quadrat.v1.GetResultsRequest.until:type_name -> google.protobuf.Timestamp
 	29, // 7: quadrat.v1.GetResultsResponse.results:type_name -> quadrat.v1.Result
-	42, // 8: quadrat.v1.WatchKappaRequest.since:type_name -> google.protobuf.Timestamp
+	43, // 8: quadrat.v1.WatchKappaRequest.since:type_name -> google.protobuf.Timestamp
 	4,  // 9: quadrat.v1.GetPlanResponse.kappa:type_name -> quadrat.v1.Kappa
 	19, // 10: quadrat.v1.GetPlanResponse.plan:type_name -> quadrat.v1.Plan
-	38, // 11: quadrat.v1.UpdateKappaRequest.params:type_name -> quadrat.v1.UpdateKappaRequest.ParamsEntry
+	39, // 11: quadrat.v1.UpdateKappaRequest.params:type_name -> quadrat.v1.UpdateKappaRequest.ParamsEntry
 	4,  // 12: quadrat.v1.UpdateKappaResponse.kappa:type_name -> quadrat.v1.Kappa
 	19, // 13: quadrat.v1.UpdateKappaResponse.plan:type_name -> quadrat.v1.Plan
-	39, // 14: quadrat.v1.ExplainRequest.params:type_name -> quadrat.v1.ExplainRequest.ParamsEntry
+	40, // 14: quadrat.v1.ExplainRequest.params:type_name -> quadrat.v1.ExplainRequest.ParamsEntry
 	19, // 15: quadrat.v1.ExplainResponse.plan:type_name -> quadrat.v1.Plan
-	43, // 16: quadrat.v1.ListDevicesResponse.devices:type_name -> quadrat.v1.Device
-	42, // 17: quadrat.v1.Plan.from:type_name -> google.protobuf.Timestamp
+	44, // 16: quadrat.v1.ListDevicesResponse.devices:type_name -> quadrat.v1.Device
+	43, // 17: quadrat.v1.Plan.from:type_name -> google.protobuf.Timestamp
 	22, // 18: quadrat.v1.Plan.strata:type_name -> quadrat.v1.StratumView
 	23, // 19: quadrat.v1.Plan.statistics:type_name -> quadrat.v1.StatisticView
 	25, // 20: quadrat.v1.Plan.privacy:type_name -> quadrat.v1.Privacy
 	20, // 21: quadrat.v1.Plan.alternative:type_name -> quadrat.v1.Alternative
 	21, // 22: quadrat.v1.Alternative.statistics:type_name -> quadrat.v1.AlternativeStatistic
 	24, // 23: quadrat.v1.StatisticView.cells:type_name -> quadrat.v1.CellView
-	40, // 24: quadrat.v1.CellView.cell:type_name -> quadrat.v1.CellView.CellEntry
-	42, // 25: quadrat.v1.Change.since:type_name -> google.protobuf.Timestamp
-	42, // 26: quadrat.v1.Result.window_start:type_name -> google.protobuf.Timestamp
-	42, // 27: quadrat.v1.Result.window_end:type_name -> google.protobuf.Timestamp
-	41, // 28: quadrat.v1.Result.cell:type_name -> quadrat.v1.Result.CellEntry
+	41, // 24: quadrat.v1.CellView.cell:type_name -> quadrat.v1.CellView.CellEntry
+	43, // 25: quadrat.v1.Change.since:type_name -> google.protobuf.Timestamp
+	43, // 26: quadrat.v1.Result.window_start:type_name -> google.protobuf.Timestamp
+	43, // 27: quadrat.v1.Result.window_end:type_name -> google.protobuf.Timestamp
+	42, // 28: quadrat.v1.Result.cell:type_name -> quadrat.v1.Result.CellEntry
 	25, // 29: quadrat.v1.Result.privacy:type_name -> quadrat.v1.Privacy
 	26, // 30: quadrat.v1.Result.running:type_name -> quadrat.v1.Running
 	27, // 31: quadrat.v1.Result.change:type_name -> quadrat.v1.Change
 	28, // 32: quadrat.v1.Result.bin:type_name -> quadrat.v1.Bin
-	42, // 33: quadrat.v1.ExportKappaRequest.since:type_name -> google.protobuf.Timestamp
-	42, // 34: quadrat.v1.ExportKappaRequest.until:type_name -> google.protobuf.Timestamp
+	43, // 33: quadrat.v1.ExportKappaRequest.since:type_name -> google.protobuf.Timestamp
+	43, // 34: quadrat.v1.ExportKappaRequest.until:type_name -> google.protobuf.Timestamp
 	4,  // 35: quadrat.v1.KappaRecord.kappa:type_name -> quadrat.v1.Kappa
 	35, // 36: quadrat.v1.KappaRecord.revisions:type_name -> quadrat.v1.PlanRevision
-	42, // 37: quadrat.v1.KappaRecord.deleted:type_name -> google.protobuf.Timestamp
-	44, // 38: quadrat.v1.PlanRevision.device:type_name -> quadrat.v1.DevicePlan
+	43, // 37: quadrat.v1.KappaRecord.deleted:type_name -> google.protobuf.Timestamp
+	45, // 38: quadrat.v1.PlanRevision.device:type_name -> quadrat.v1.DevicePlan
 	19, // 39: quadrat.v1.PlanRevision.plan:type_name -> quadrat.v1.Plan
-	0,  // 40: quadrat.v1.KappaService.PutKappa:input_type -> quadrat.v1.PutKappaRequest
-	2,  // 41: quadrat.v1.KappaService.ListKappas:input_type -> quadrat.v1.ListKappasRequest
-	5,  // 42: quadrat.v1.KappaService.GetResults:input_type -> quadrat.v1.GetResultsRequest
-	7,  // 43: quadrat.v1.KappaService.WatchKappa:input_type -> quadrat.v1.WatchKappaRequest
-	8,  // 44: quadrat.v1.KappaService.GetPlan:input_type -> quadrat.v1.GetPlanRequest
-	10, // 45: quadrat.v1.KappaService.UpdateKappa:input_type -> quadrat.v1.UpdateKappaRequest
-	12, // 46: quadrat.v1.KappaService.DeleteKappa:input_type -> quadrat.v1.DeleteKappaRequest
-	14, // 47: quadrat.v1.KappaService.Explain:input_type -> quadrat.v1.ExplainRequest
-	16, // 48: quadrat.v1.KappaService.ListDevices:input_type -> quadrat.v1.ListDevicesRequest
-	18, // 49: quadrat.v1.KappaService.GetDevice:input_type -> quadrat.v1.GetDeviceRequest
-	30, // 50: quadrat.v1.KappaService.ExportKappa:input_type -> quadrat.v1.ExportKappaRequest
-	1,  // 51: quadrat.v1.KappaService.PutKappa:output_type -> quadrat.v1.PutKappaResponse
-	3,  // 52: quadrat.v1.KappaService.ListKappas:output_type -> quadrat.v1.ListKappasResponse
-	6,  // 53: quadrat.v1.KappaService.GetResults:output_type -> quadrat.v1.GetResultsResponse
-	29, // 54: quadrat.v1.KappaService.WatchKappa:output_type -> quadrat.v1.Result
-	9,  // 55: quadrat.v1.KappaService.GetPlan:output_type -> quadrat.v1.GetPlanResponse
-	11, // 56: quadrat.v1.KappaService.UpdateKappa:output_type -> quadrat.v1.UpdateKappaResponse
-	13, // 57: quadrat.v1.KappaService.DeleteKappa:output_type -> quadrat.v1.DeleteKappaResponse
-	15, // 58: quadrat.v1.KappaService.Explain:output_type -> quadrat.v1.ExplainResponse
-	17, // 59: quadrat.v1.KappaService.ListDevices:output_type -> quadrat.v1.ListDevicesResponse
-	43, // 60: quadrat.v1.KappaService.GetDevice:output_type -> quadrat.v1.Device
-	31, // 61: quadrat.v1.KappaService.ExportKappa:output_type -> quadrat.v1.ExportChunk
-	51, // [51:62] is the sub-list for method output_type
-	40, // [40:51] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	36, // 40: quadrat.v1.PlanRevision.account:type_name -> quadrat.v1.Account
+	0,  // 41: quadrat.v1.KappaService.PutKappa:input_type -> quadrat.v1.PutKappaRequest
+	2,  // 42: quadrat.v1.KappaService.ListKappas:input_type -> quadrat.v1.ListKappasRequest
+	5,  // 43: quadrat.v1.KappaService.GetResults:input_type -> quadrat.v1.GetResultsRequest
+	7,  // 44: quadrat.v1.KappaService.WatchKappa:input_type -> quadrat.v1.WatchKappaRequest
+	8,  // 45: quadrat.v1.KappaService.GetPlan:input_type -> quadrat.v1.GetPlanRequest
+	10, // 46: quadrat.v1.KappaService.UpdateKappa:input_type -> quadrat.v1.UpdateKappaRequest
+	12, // 47: quadrat.v1.KappaService.DeleteKappa:input_type -> quadrat.v1.DeleteKappaRequest
+	14, // 48: quadrat.v1.KappaService.Explain:input_type -> quadrat.v1.ExplainRequest
+	16, // 49: quadrat.v1.KappaService.ListDevices:input_type -> quadrat.v1.ListDevicesRequest
+	18, // 50: quadrat.v1.KappaService.GetDevice:input_type -> quadrat.v1.GetDeviceRequest
+	30, // 51: quadrat.v1.KappaService.ExportKappa:input_type -> quadrat.v1.ExportKappaRequest
+	1,  // 52: quadrat.v1.KappaService.PutKappa:output_type -> quadrat.v1.PutKappaResponse
+	3,  // 53: quadrat.v1.KappaService.ListKappas:output_type -> quadrat.v1.ListKappasResponse
+	6,  // 54: quadrat.v1.KappaService.GetResults:output_type -> quadrat.v1.GetResultsResponse
+	29, // 55: quadrat.v1.KappaService.WatchKappa:output_type -> quadrat.v1.Result
+	9,  // 56: quadrat.v1.KappaService.GetPlan:output_type -> quadrat.v1.GetPlanResponse
+	11, // 57: quadrat.v1.KappaService.UpdateKappa:output_type -> quadrat.v1.UpdateKappaResponse
+	13, // 58: quadrat.v1.KappaService.DeleteKappa:output_type -> quadrat.v1.DeleteKappaResponse
+	15, // 59: quadrat.v1.KappaService.Explain:output_type -> quadrat.v1.ExplainResponse
+	17, // 60: quadrat.v1.KappaService.ListDevices:output_type -> quadrat.v1.ListDevicesResponse
+	44, // 61: quadrat.v1.KappaService.GetDevice:output_type -> quadrat.v1.Device
+	31, // 62: quadrat.v1.KappaService.ExportKappa:output_type -> quadrat.v1.ExportChunk
+	52, // [52:63] is the sub-list for method output_type
+	41, // [41:52] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_quadrat_v1_kappa_proto_init() }
@@ -3140,6 +3276,7 @@ func file_quadrat_v1_kappa_proto_init() {
 	file_quadrat_v1_kappa_proto_msgTypes[21].OneofWrappers = []any{}
 	file_quadrat_v1_kappa_proto_msgTypes[23].OneofWrappers = []any{}
 	file_quadrat_v1_kappa_proto_msgTypes[24].OneofWrappers = []any{}
+	file_quadrat_v1_kappa_proto_msgTypes[25].OneofWrappers = []any{}
 	file_quadrat_v1_kappa_proto_msgTypes[28].OneofWrappers = []any{}
 	file_quadrat_v1_kappa_proto_msgTypes[29].OneofWrappers = []any{}
 	type x struct{}
@@ -3148,7 +3285,7 @@ func file_quadrat_v1_kappa_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quadrat_v1_kappa_proto_rawDesc), len(file_quadrat_v1_kappa_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   42,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

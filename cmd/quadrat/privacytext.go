@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+)
+
+// printPrivacy says what a kappa takes from a device, in words for an analyst and for a privacy officer; since tells what "to date"
+// spans.
+func printPrivacy(w io.Writer, p *quadratv1.Privacy, since string) {
+	if p.GetModel() != "local" {
+		fmt.Fprintln(w, "privacy\tnone: devices send what they measure, without noise")
+		return
+	}
+	fmt.Fprintf(w, "privacy\tlocal: each %s adds the noise itself; neither the broker nor the engine is trusted with a reading\n", p.GetUnit())
+	fmt.Fprintf(w, "  one report\tepsilon %g%s: no two readings differ in the odds of any answer by more than a factor of %s\n",
+		p.GetEpsilonPerReport(), deltaText(p), factor(p.GetEpsilonPerReport()))
+	fmt.Fprintf(w, "  one %s in any %s\tepsilon %g at most, which its own ledger enforces: a factor of %s for all its answers together\n",
+		p.GetUnit(), p.GetPeriod(), p.GetEpsilonPerPeriod(), factor(p.GetEpsilonPerPeriod()))
+	if p.EpsilonToDate != nil {
+		fmt.Fprintf(w, "  one %s to date\tepsilon %g at most, %s\n", p.GetUnit(), p.GetEpsilonToDate(), since)
+	}
+}
+
+func deltaText(p *quadratv1.Privacy) string {
+	switch {
+	case p.Delta == nil:
+		return ""
+	case p.GetDelta() == 0:
+		return ", delta 0"
+	}
+	return fmt.Sprintf(", delta %g", p.GetDelta())
+}
+
+// factor is e to the epsilon, rounded up to three digits so that it stays a bound.
+func factor(epsilon float64) string {
+	f := math.Exp(epsilon)
+	if f >= 1e6 {
+		return fmt.Sprintf("%.3g", f*1.005)
+	}
+	unit := math.Pow(10, math.Floor(math.Log10(f))-2)
+	return fmt.Sprintf("%.4g", math.Ceil(f/unit)*unit)
+}
