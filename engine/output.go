@@ -43,11 +43,11 @@ func (w *window) strataOf() closedStrata {
 	out := closedStrata{kappa: w.plan.name, ref: w.plan.ref}
 	start, end := w.plan.span(w.index)
 	for s := range w.plan.statistics {
-		for _, h := range w.samples(s, allCells) {
+		for i, h := range w.samples(s, allCells) {
 			if h.Population > 0 {
 				out.strata = append(out.strata, column.Stratum{
 					WindowStartMs: start, WindowEndMs: end, Statistic: w.plan.statistics[s].name, Stratum: h.Stratum,
-					Population: h.Population, Panel: h.Panel,
+					Population: h.Population, Panel: h.Panel, Clusters: w.layout.stratumClusters[i],
 				})
 			}
 		}

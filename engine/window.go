@@ -175,15 +175,15 @@ func (w *window) store(rows *column.Reports, d *device, statistic int, a answere
 	if g.cell >= 0 {
 		text = w.layout.cells[g.cell].text
 	}
-	named := ""
-	if w.plan.clusteredBy != "" {
-		named = w.layout.clusters[g.cluster].name
-	}
 	row := column.Report{
 		WindowStartMs: start, WindowEndMs: end, Device: d.key, Statistic: s.name,
-		Stratum: w.layout.strata[g.stratum], Cluster: named, Cell: text, Pi: w.pi[statistic*len(w.layout.strata)+g.stratum],
+		Stratum: w.layout.strata[g.stratum], Cell: text, Pi: w.pi[statistic*len(w.layout.strata)+g.stratum],
 		StratumPopulation: w.layout.stratumSize[g.stratum], Score: a.score, NoiseVariance: s.noise, Mechanism: s.mechanism,
 		Epsilon: w.plan.epsilon, PlanRevision: w.plan.revision, Sequence: a.sequence,
+	}
+	if w.plan.clusteredBy != "" {
+		c := &w.layout.clusters[g.cluster]
+		row.Cluster, row.ClusterPopulation, row.StratumClusters = c.name, c.size, w.layout.stratumClusters[g.stratum]
 	}
 	if b := s.bins; b != nil {
 		row.Answer, row.Categories, row.Size, row.Include = a.set, uint32(b.how.Categories), uint32(b.how.Size), b.how.Include

@@ -17,7 +17,7 @@ type reportReader struct {
 	statistic, stratum, cluster, cell, mechanism       func(int) string
 	start, end, device, population, revision, sequence func(int) int64
 	pi, score, noise, epsilon, include                 func(int) float64
-	answer, categories, size                           func(int) int64
+	answer, categories, size, clusterSize, clusters    func(int) int64
 	rows                                               int
 	columns                                            map[string]arrow.Array
 	nulls                                              bool // permitted in the column that is being looked for
@@ -40,6 +40,7 @@ func newReportReader(rec arrow.Record) (*reportReader, error) {
 	r.pi, r.epsilon = r.number("pi"), r.number("epsilon")
 	r.score, r.noise = orZero(r, "score", r.number), orZero(r, "noise_variance", r.number)
 	r.answers()
+	r.clusterSize, r.clusters = r.perhaps(colClusterSize), r.perhaps(colInStratum)
 	return r, r.err
 }
 
@@ -70,6 +71,14 @@ func (r *reportReader) answers() {
 	}
 	r.answer, r.include = orZero(r, "answer", r.whole), orZero(r, "answer_include", r.number)
 	r.categories, r.size = orZero(r, "answer_categories", r.whole), orZero(r, "answer_size", r.whole)
+}
+
+// perhaps reads whole numbers that a record may lack; a null is 0.
+func (r *reportReader) perhaps(name string) func(int) int64 {
+	if r.columns[name] == nil {
+		return func(int) int64 { return 0 }
+	}
+	return orZero(r, name, r.whole)
 }
 
 // orZero reads a column in which a null is 0.
@@ -179,6 +188,7 @@ func (r *reportReader) read(i int) (row column.Report, err error) {
 		Pi: r.pi(i), StratumPopulation: r.population(i), Score: r.score(i), NoiseVariance: r.noise(i),
 		Mechanism: r.mechanism(i), Epsilon: r.epsilon(i), PlanRevision: uint32(r.revision(i)), Sequence: uint64(r.sequence(i)),
 		Answer: uint64(r.answer(i)), Categories: uint32(r.categories(i)), Size: uint32(r.size(i)), Include: r.include(i),
+		ClusterPopulation: r.clusterSize(i), StratumClusters: r.clusters(i),
 	}
 	switch {
 	case r.err != nil:
@@ -187,6 +197,8 @@ func (r *reportReader) read(i int) (row column.Report, err error) {
 		return row, &Error{Code: Malformed, Detail: "a window does not end after its start"}
 	case !finite(row.Score) || !finite(row.NoiseVariance) || !finite(row.Epsilon) || !finite(row.Include):
 		return row, &Error{Code: Malformed, Detail: "a number is not finite"}
+	case row.ClusterPopulation < 0 || row.StratumClusters < 0 || row.ClusterPopulation > 0 != (row.StratumClusters > 0):
+		return row, &Error{Code: Malformed, Detail: "a cluster's size and the number of clusters don't go together"}
 	case !(row.Pi > 0 && row.Pi <= 1):
 		return row, &Error{Code: Malformed, Detail: "an inclusion probability does not lie in (0, 1]"}
 	}

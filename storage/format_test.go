@@ -32,6 +32,7 @@ func goldenStore(t *testing.T, version int) *Store {
 	if version >= 2 {
 		second.Score, second.NoiseVariance, second.Mechanism = 0, 0, "subset"
 		second.Answer, second.Categories, second.Size, second.Include = 1<<63|1, 64, 2, 0.75
+		second.ClusterPopulation, second.StratumClusters = 1<<41, 1<<39
 	}
 	rec := recordOf(t, []column.Report{report, second})
 	defer rec.Release()
@@ -53,9 +54,13 @@ func goldenStore(t *testing.T, version int) *Store {
 		third.Privacy.Delta, third.Privacy.EpsilonToDate = new(0.0), new(1e6)
 	}
 	must(t, s.Results([]*quadratv1.Result{makeResult(1, 1, 0.1), makeResult(0, 2, -1e300), third}))
-	must(t, s.Strata("indoor", testRef, []column.Stratum{{
+	stratum := column.Stratum{
 		WindowStartMs: baseMs, WindowEndMs: baseMs + 60_000, Statistic: "mean(temperature)", Stratum: "asia", Population: 5, Panel: 2,
-	}}))
+	}
+	if version >= 2 {
+		stratum.Clusters = 1 << 40
+	}
+	must(t, s.Strata("indoor", testRef, []column.Stratum{stratum}))
 	must(t, s.Commit(1<<63))
 	return s
 }
@@ -77,8 +82,8 @@ func TestGoldenFiles(t *testing.T) {
 			}
 		}
 	}
-	if read != 7 {
-		t.Errorf("%d golden files, want 7", read)
+	if read != 8 {
+		t.Errorf("%d golden files, want 8", read)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // LeastResponses is the floor of survey.Collapse that a window's estimate uses: a stratum needs two reports for a
-// variance.
+// variance, of a cluster sample two clusters with a report.
 const LeastResponses = 2
 
 // question is one statistic of one window.
@@ -25,13 +25,19 @@ type question struct {
 }
 
 // tally is what is known of one stratum of a question.
-type tally struct{ population, panel, responses int64 }
+type tally struct {
+	population, panel, responses int64
+	clusters                     int64            // of the frame in the stratum; 0 when devices were drawn, or when nobody stored it
+	reports                      map[string]int64 // by cluster; those of clusters that are one device each under attr.Missing
+}
 
 // answer is what a stored stratum becomes in an export.
 type answer struct {
 	stratum    string
 	population int64
-	weight     float64
+	weight     float64 // of a report; of a cluster sample of a cluster
+	clusters   int64
+	merged     bool // with other strata
 }
 
 // Weights is the weights that the estimates used, for every stratum of every statistic and window. They come from all
@@ -67,6 +73,15 @@ type stratumColumns struct {
 	starts             *array.Timestamp
 	statistics, strata *array.String
 	populations        *array.Int64
+
+	clusters                *array.String // of reports, as the following; nil when a record lacks them
+	clusterSizes, inStratum *array.Int64
+}
+
+// sized says whether a report is of a cluster sample whose clusters' sizes were stored.
+func (c *stratumColumns) sized(i int) bool {
+	return c.clusters != nil && c.clusters.Value(i) != "" && c.clusterSizes != nil && c.inStratum != nil &&
+		!c.clusterSizes.IsNull(i) && !c.inStratum.IsNull(i)
 }
 
 func stratumColumnsOf(rec arrow.Record) (c stratumColumns, err error) {
@@ -76,6 +91,9 @@ func stratumColumnsOf(rec arrow.Record) (c stratumColumns, err error) {
 	c.statistics, ok[1] = get(colStatistic).(*array.String)
 	c.strata, ok[2] = get(colStratum).(*array.String)
 	c.populations, ok[3] = get(colPopulation).(*array.Int64)
+	c.clusters, _ = get(colCluster).(*array.String)
+	c.clusterSizes, _ = get(colClusterSize).(*array.Int64)
+	c.inStratum, _ = get(colInStratum).(*array.Int64)
 	if slices.Contains(ok[:], false) {
 		return c, &Error{Code: Malformed, Detail: "the records lack the columns of strata"}
 	}
@@ -107,6 +125,10 @@ func (w *Weights) CountReports(rec arrow.Record) error {
 		}
 		t.population = c.populations.Value(i)
 		t.responses++
+		if c.sized(i) {
+			t.clusters = c.inStratum.Value(i)
+			t.heard(c.clusters.Value(i))
+		}
 	}
 	return nil
 }
@@ -117,16 +139,17 @@ func (w *Weights) CountStrata(rec arrow.Record) error {
 	if err != nil {
 		return err
 	}
-	var panels *array.Int64
-	if at := rec.Schema().FieldIndices(colPanel); len(at) == 1 {
-		panels, _ = rec.Column(at[0]).(*array.Int64)
-	}
+	panels, _ := columnOf(rec, colPanel).(*array.Int64)
+	clusters, _ := columnOf(rec, colClusters).(*array.Int64)
 	if panels == nil {
 		return &Error{Code: Malformed, Detail: "the records lack the panels of strata"}
 	}
 	for i := range int(rec.NumRows()) {
 		t := w.tally(question{startMs: int64(c.starts.Value(i)), statistic: c.statistics.Value(i)}, c.strata.Value(i))
 		t.population, t.panel = c.populations.Value(i), panels.Value(i)
+		if clusters != nil && !clusters.IsNull(i) {
+			t.clusters = clusters.Value(i)
+		}
 	}
 	return nil
 }
@@ -138,6 +161,11 @@ func (w *Weights) collapse(q question) map[string]answer {
 	if a, ok := w.answers[q]; ok {
 		return a
 	}
+	out := w.collapseClusters(q)
+	if out != nil {
+		w.answers[q] = out
+		return out
+	}
 	var samples []survey.Sample
 	for name, t := range w.tallies[q] {
 		if silent := t.responses == 0 && t.panel >= w.least; t.population > 0 && !silent {
@@ -146,7 +174,7 @@ func (w *Weights) collapse(q question) map[string]answer {
 	}
 	slices.SortFunc(samples, func(a, b survey.Sample) int { return strings.Compare(a.Stratum, b.Stratum) })
 	merged, mapping, _ := survey.Collapse(samples, w.least)
-	out := make(map[string]answer, len(samples))
+	out = make(map[string]answer, len(samples))
 	for i, s := range samples {
 		m := merged[mapping[i]]
 		out[s.Stratum] = answer{stratum: m.Stratum, population: m.Population, weight: float64(m.Population) / float64(m.Responses)}
@@ -156,19 +184,18 @@ func (w *Weights) collapse(q question) map[string]answer {
 }
 
 // Apply is a record of reports with stratum, stratum_population and weight as the estimate used them: strata that were
-// estimated as one have one name. Reports of a cluster sample keep their own stratum and the design's weight 1/pi: what
-// silence does to it depends on the sizes of clusters, which aren't stored. The caller releases it. Count everything first.
+// estimated as one have one name. Reports of a cluster sample have the number of clusters of the stratum that was
+// estimated, too, and where strata were estimated as one, names of clusters that say from which they are. Reports of a
+// cluster sample that were stored without the sizes of clusters keep their stratum and the design's weight 1/pi. The
+// caller releases it. Count everything first.
 func (w *Weights) Apply(rec arrow.Record, alloc memory.Allocator) (arrow.Record, error) {
 	c, err := stratumColumnsOf(rec)
 	if err != nil {
 		return nil, err
 	}
-	clusters, _ := columnOf(rec, colCluster).(*array.String)
+	out := newReweighed(alloc)
+	defer out.release()
 	designed, _ := columnOf(rec, colWeight).(*array.Float64)
-	strata, populations, weights := array.NewStringBuilder(alloc), array.NewInt64Builder(alloc), array.NewFloat64Builder(alloc)
-	defer strata.Release()
-	defer populations.Release()
-	defer weights.Release()
 	var last question
 	var answers map[string]answer
 	for i := range int(rec.NumRows()) {
@@ -176,38 +203,36 @@ func (w *Weights) Apply(rec arrow.Record, alloc memory.Allocator) (arrow.Record,
 		if answers == nil || q != last {
 			last, answers = q, w.collapse(q)
 		}
-		if clusters != nil && designed != nil && clusters.Value(i) != "" {
-			strata.Append(c.strata.Value(i))
-			populations.Append(c.populations.Value(i))
-			weights.Append(designed.Value(i))
+		name := c.strata.Value(i)
+		if designed != nil && c.clusters != nil && c.clusters.Value(i) != "" && !c.sized(i) {
+			out.append(answer{stratum: name, population: c.populations.Value(i), weight: designed.Value(i)}, c.clusters.Value(i))
 			continue
 		}
-		a, ok := answers[c.strata.Value(i)]
+		a, ok := answers[name]
 		if !ok {
 			return nil, &Error{Code: Malformed, Detail: "a report belongs to a stratum that was not counted"}
 		}
-		strata.Append(a.stratum)
-		populations.Append(a.population)
-		weights.Append(a.weight)
+		if !c.sized(i) {
+			out.append(a, "")
+			continue
+		}
+		cluster := c.clusters.Value(i)
+		a.weight *= float64(c.clusterSizes.Value(i)) / float64(w.tallies[q][name].of(cluster))
+		out.append(a, a.label(name, cluster))
 	}
-	columns := slices.Clone(rec.Columns())
-	for name, b := range map[string]array.Builder{colStratum: strata, colPopulation: populations, colWeight: weights} {
-		column := b.NewArray()
-		defer column.Release()
-		columns[rec.Schema().FieldIndices(name)[0]] = column
-	}
-	return array.NewRecord(rec.Schema(), columns, rec.NumRows()), nil
+	return out.record(rec), nil
 }
 
 // ScanWeighted streams the committed reports of a kappa as ScanReports does, with the strata and weights that the newest
-// estimates used. It reads the span twice and keeps a small entry in memory for each stratum of each statistic and
-// window.
+// estimates used. It reads the span twice and keeps a small entry in memory for each stratum, and each cluster with a
+// report, of each statistic and window.
 func (s *Store) ScanWeighted(ctx context.Context, ref string, since, until time.Time) Records {
 	return func(yield func(arrow.Record, error) bool) {
 		windows, segments := spanOf(since, until), s.Segments()
 		w := NewWeights(LeastResponses)
 		names := []string{colWindowStart, colStatistic, colStratum, colPopulation}
-		for rec, err := range s.scan(ctx, segments, KindReports, ref, windows, names) {
+		counted := append(slices.Clone(names), colCluster, colClusterSize, colInStratum)
+		for rec, err := range s.scan(ctx, segments, KindReports, ref, windows, counted) {
 			if err == nil {
 				err = w.CountReports(rec)
 			}
@@ -216,7 +241,7 @@ func (s *Store) ScanWeighted(ctx context.Context, ref string, since, until time.
 				return
 			}
 		}
-		for rec, err := range s.scan(ctx, segments, KindStrata, ref, windows, append(slices.Clone(names), colPanel)) {
+		for rec, err := range s.scan(ctx, segments, KindStrata, ref, windows, append(slices.Clone(names), colPanel, colClusters)) {
 			if err == nil {
 				err = w.CountStrata(rec)
 			}

@@ -23,8 +23,9 @@ func (k Kind) version() int {
 	case KindResults:
 		return 4 // 1 had no change_…, 2 no bin_…, 3 no privacy_delta and no privacy_epsilon_to_date
 	case KindReports:
-		return 2 // 1 had no answer…, and score and noise_variance were never null
+		return 2 // 1 had no answer…, cluster_population and stratum_clusters, and score and noise_variance were never null
 	case KindStrata:
+		return 2 // 1 had no clusters
 	}
 	return 1
 }
@@ -43,6 +44,9 @@ const (
 	colWeight      = "weight"
 	colPopulation  = "stratum_population"
 	colPanel       = "panel"
+	colClusters    = "clusters" // of a stratum, in the rows of strata
+	colClusterSize = "cluster_population"
+	colInStratum   = "stratum_clusters"
 	colSequence    = "sequence"
 	colRevision    = "revision"
 	colKappa       = "kappa"

@@ -25,6 +25,9 @@ type Report struct {
 	Categories uint32  // 0 for other statistics
 	Size       uint32  // categories in the set
 	Include    float64 // probability that the set holds the true category
+	// Sizes of a cluster sample; both 0 when devices were drawn.
+	ClusterPopulation int64 // devices of the frame in the cluster
+	StratumClusters   int64 // clusters of the frame in the stratum
 }
 
 // Reports builds records of one kappa's reports. It is for one goroutine at a time.
@@ -37,6 +40,7 @@ type Reports struct {
 	population, revision           *array.Int64Builder
 	sequence, answer               *array.Uint64Builder
 	categories, size               *array.Int64Builder
+	clusterSize, clusters          *array.Int64Builder
 	include                        *array.Float64Builder
 	rows                           int
 }
@@ -68,6 +72,9 @@ func NewReports(alloc memory.Allocator, kappa, ref string) *Reports {
 		categories: b.Field(ReportAnswerCategories).(*array.Int64Builder),
 		size:       b.Field(ReportAnswerSize).(*array.Int64Builder),
 		include:    float(ReportAnswerInclude),
+
+		clusterSize: b.Field(ReportClusterPopulation).(*array.Int64Builder),
+		clusters:    b.Field(ReportStratumClusters).(*array.Int64Builder),
 	}
 }
 
@@ -100,11 +107,22 @@ func (r *Reports) Append(row *Report) {
 		r.size.Append(int64(row.Size))
 		r.include.Append(row.Include)
 	}
+	positiveOrNull(r.clusterSize, row.ClusterPopulation)
+	positiveOrNull(r.clusters, row.StratumClusters)
 	r.mechanism.Append(row.Mechanism)
 	r.cost.Append(row.Epsilon)
 	r.revision.Append(int64(row.PlanRevision))
 	r.sequence.Append(row.Sequence)
 	r.rows++
+}
+
+// positiveOrNull appends a number, and null in place of 0.
+func positiveOrNull(to *array.Int64Builder, n int64) {
+	if n == 0 {
+		to.AppendNull()
+		return
+	}
+	to.Append(n)
 }
 
 // Len is the number of reports since the last record.

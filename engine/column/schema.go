@@ -33,9 +33,11 @@ const (
 	ReportAnswerCategories         // how many categories there are
 	ReportAnswerSize               // how many categories each set holds
 	ReportAnswerInclude            // probability that a set holds the true category
+	ReportClusterPopulation        // devices of the frame in the cluster; null but for cluster samples, as the following
+	ReportStratumClusters          // clusters of the frame in the stratum
 )
 
-// ReportFields gives the columns of a report, in order. Nullable columns are those that only one sort of statistic has.
+// ReportFields gives the columns of a report, in order. Nullable columns are those that only one sort of statistic or design has.
 func ReportFields() []arrow.Field {
 	return []arrow.Field{
 		{Name: "window_start", Type: timestampMs},
@@ -58,6 +60,8 @@ func ReportFields() []arrow.Field {
 		{Name: "answer_categories", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
 		{Name: "answer_size", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
 		{Name: "answer_include", Type: arrow.PrimitiveTypes.Float64, Nullable: true},
+		{Name: "cluster_population", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
+		{Name: "stratum_clusters", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
 	}
 }
 

@@ -13,9 +13,10 @@ type Stratum struct {
 	Statistic, Stratum         string // names as in the reports
 	Population                 int64  // devices of the frame in the stratum
 	Panel                      int64  // devices that were due for the statistic
+	Clusters                   int64  // clusters of the frame in the stratum; 0 when devices were drawn
 }
 
-// StratumFields gives the columns of a stratum, in order. No column is ever null.
+// StratumFields gives the columns of a stratum, in order. Clusters are null when devices were drawn.
 func StratumFields() []arrow.Field {
 	return []arrow.Field{
 		{Name: "window_start", Type: timestampMs},
@@ -24,6 +25,7 @@ func StratumFields() []arrow.Field {
 		{Name: "stratum", Type: arrow.BinaryTypes.String},
 		{Name: "stratum_population", Type: arrow.PrimitiveTypes.Int64},
 		{Name: "panel", Type: arrow.PrimitiveTypes.Int64},
+		{Name: "clusters", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
 	}
 }
 
@@ -46,6 +48,7 @@ func NewStrata(alloc memory.Allocator, kappa, ref string, strata []Stratum) arro
 		row.text(s.Stratum)
 		row.field().(*array.Int64Builder).Append(s.Population)
 		row.field().(*array.Int64Builder).Append(s.Panel)
+		positiveOrNull(row.field().(*array.Int64Builder), s.Clusters)
 	}
 	return b.NewRecord()
 }

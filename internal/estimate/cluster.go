@@ -1,6 +1,8 @@
 package estimate
 
 import (
+	"slices"
+
 	"github.com/quadrat-dev/quadrat/internal/tabular"
 	"github.com/quadrat-dev/quadrat/survey/design"
 )
@@ -9,12 +11,46 @@ import (
 const (
 	clusterColumn = "cluster"
 	deviceColumn  = "device"
+	sizeColumn    = "cluster_population"
+	numberColumn  = "stratum_clusters"
 	// noCluster is the cluster of devices that lack the attribute: each is a cluster of its own.
-	noCluster = "(missing)"
+	noCluster     = "(missing)"
+	stratumColumn = "stratum"
 )
 
-// silentClusters is what an export of a cluster sample can't know.
-const silentClusters = "of a cluster sample the export keeps the weights of the design: where devices that were due stayed silent, the server's results differ"
+// What is said of a cluster sample that isn't estimated as the server does.
+const (
+	sizedFlags     = "--stratum stratum --cluster cluster,device --fpc stratum_clusters,cluster_population"
+	unsizedCluster = "of a cluster sample this export lacks the sizes of clusters: where devices that were due stayed silent, the server's results differ"
+	otherDesign    = "where devices that were due stayed silent, the server's results differ: for those give " + sizedFlags
+)
+
+// recognise says how exported reports of a cluster sample are estimated, from the columns that they have. With the
+// columns of two stages a cluster with one report borrows as in the server, unless --lonely says otherwise.
+func (p *plan) recognise(names []string) {
+	p.clustered = slices.Contains(names, clusterColumn) && slices.Contains(names, deviceColumn)
+	p.sized = p.clustered && slices.Contains(names, sizeColumn) && slices.Contains(names, numberColumn)
+	if p.served() && p.Lonely == "" {
+		p.lonely = design.LonelyBorrow
+	}
+}
+
+// served says whether the flags ask for what the server computes.
+func (p *plan) served() bool {
+	return p.sized && p.Stratum == stratumColumn && slices.Equal(p.Cluster, []string{clusterColumn, deviceColumn}) &&
+		slices.Equal(p.FPC, []string{numberColumn, sizeColumn})
+}
+
+// caveat says where the estimate of a cluster sample may differ from the server's; empty where it doesn't.
+func (p *plan) caveat() string {
+	switch {
+	case !p.clustered || len(p.Cluster) == 0 || p.served():
+		return ""
+	case p.sized:
+		return otherDesign
+	}
+	return unsizedCluster
+}
 
 // clusters refuses to take reports of a cluster sample for one of devices: the standard error would be too small.
 func (r *runner) clusters() error {
@@ -23,7 +59,11 @@ func (r *runner) clusters() error {
 	}
 	for k, code := range r.table.Label(clusterColumn).Codes {
 		if code >= 0 && (r.inside == nil || r.inside[k]) {
-			return &UsageError{"cluster", "these reports are of a cluster sample: give --cluster cluster --pi pi, and no --fpc"}
+			flags := "--cluster cluster --pi pi, and no --fpc"
+			if r.sized {
+				flags = sizedFlags
+			}
+			return &UsageError{"cluster", "these reports are of a cluster sample: give " + flags}
 		}
 	}
 	return nil

@@ -70,7 +70,7 @@ var (
 	}
 	lonelyRules = map[string]design.LonelyRule{
 		"": design.LonelyFail, "fail": design.LonelyFail, "certainty": design.LonelyCertainty,
-		"adjust": design.LonelyAdjust, "average": design.LonelyAverage,
+		"adjust": design.LonelyAdjust, "average": design.LonelyAverage, "borrow": design.LonelyBorrow,
 	}
 	functions = map[string]calibrate.Function{"linear": calibrate.Linear, "raking": calibrate.Raking, "logit": calibrate.Logit}
 	kinds     = map[string]replicate.Kind{
@@ -97,6 +97,7 @@ type plan struct {
 	interval   interval.Method
 	replicates *replicate.Plan
 	clustered  bool // exported reports that name clusters
+	sized      bool // and have the columns of their sizes
 }
 
 func (c Config) plan() (*plan, error) {

@@ -39,7 +39,9 @@ func (c Config) prepared() (p *plan, w tabular.Want, reports []string, err error
 		return nil, w, nil, err
 	}
 	reports = reportsOf(names)
-	p.clustered = reports != nil && slices.Contains(names, clusterColumn) && slices.Contains(names, deviceColumn)
+	if reports != nil {
+		p.recognise(names)
+	}
 	if p.clustered {
 		w.Labels = append(w.Labels, clusterColumn, deviceColumn)
 	}
@@ -243,8 +245,8 @@ func (r *runner) sample(rows []int32, nest []string) error {
 // answer adds a result. A group without an estimate is told as one, when there are groups.
 func (r *runner) answer(s *statistic, names map[string]string, e inference.Estimate, err error) error {
 	result := Result{Statistic: s.text, By: names, Warnings: e.Warnings}
-	if r.clustered && len(r.Cluster) > 0 {
-		result.Warnings = append(result.Warnings, silentClusters)
+	if caveat := r.caveat(); caveat != "" {
+		result.Warnings = append(result.Warnings, caveat)
 	}
 	switch code := design.CodeOf(err); {
 	case err == nil:

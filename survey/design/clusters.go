@@ -8,6 +8,10 @@ type Clusters struct {
 	Size     []int32   // units of each stratum
 }
 
+// Units returns the first-stage unit of each row, a number below Rows; nil when each row is one. The caller must not
+// change it.
+func (d *Design) Units() []int32 { return d.levels[0].unit }
+
 // Clusters returns the first stage. In a design of several stages its fractions are 0: replicates of the first stage then
 // take in what the later stages add only without the finite population correction. Under LonelyCertainty a lonely unit
 // has the fraction 1. ok is false when the design isn't one of simple random sampling in one phase, for

@@ -31,6 +31,7 @@ const (
 	LonelyCertainty                   // it adds nothing, as if it had been drawn with certainty
 	LonelyAdjust                      // it is centred at the mean of all units' totals; conservative
 	LonelyAverage                     // it gets the average variance of the other strata
+	LonelyBorrow                      // the only unit of a cluster borrows the spread within the other clusters of its stratum, see [Design.Variance]; else Lonely
 )
 
 // Stage is one stage of drawing. Units of a later stage lie within units of the stage above, and units within strata: the
@@ -72,6 +73,7 @@ type Design struct {
 	square float64
 	lonely LonelyRule
 	phase  *phase
+	lends  []int32 // LonelyBorrow: the first-stage stratum of each group of the second stage
 }
 
 // New checks a sample and prepares its variance. Errors are *[Error] and name column, row or stratum.
@@ -96,7 +98,12 @@ func New(s Spec) (*Design, error) {
 	if err := d.checkFirst(s); err != nil {
 		return nil, err
 	}
-	if d.lonely == LonelyFail {
+	if d.lonely == LonelyBorrow && len(d.levels) > 1 {
+		if err := d.lend(); err != nil {
+			return nil, err
+		}
+	}
+	if d.lonely == LonelyFail || d.lonely == LonelyBorrow {
 		if err := d.findLonely(); err != nil {
 			return nil, err
 		}
@@ -234,7 +241,7 @@ func (d *Design) implied() []float64 {
 func (d *Design) findLonely() error {
 	for i := range d.levels {
 		l := &d.levels[i]
-		if i == 0 && d.method == Poisson {
+		if i == 0 && d.method == Poisson || i == 1 && d.lends != nil {
 			continue
 		}
 		for unit := range l.units {

@@ -24,6 +24,7 @@ func TestBadInput(t *testing.T) {
 		"short weight":          {design.Spec{Rows: 4, Weight: []float64{1}}, "invalid input: weight: not as long as the table"},
 		"population below n":    {design.Spec{Rows: 4, Stages: []design.Stage{{Stratum: ab, Size: []float64{9, 9, 1.5, 1.5}}}}, `invalid input: fpc: row 3: stratum "b": population below the number of sampled units`},
 		"population differs":    {design.Spec{Rows: 4, Stages: []design.Stage{{Stratum: ab, Size: []float64{9, 8, 7, 7}}}}, `invalid input: fpc: row 2: stratum "a": not constant within its stratum`},
+		"none to borrow from":   {design.Spec{Rows: 1, Lonely: design.LonelyBorrow, Stages: []design.Stage{{Unit: design.NewFactor([]string{"x"}), Size: ones[:1]}, {Size: []float64{5}}}}, "one unit only: one unit of its only cluster: nothing to borrow from"},
 		"second stage":          {design.Spec{Rows: 4, Stages: []design.Stage{{Unit: ab, Size: []float64{9, 9, 9, 9}}, {Size: []float64{5, 5, 1.1, 1.1}}}}, "invalid input: fpc of stage 2: row 3: population below the number of sampled units"},
 		"no population":         {design.Spec{Rows: 4, Stages: []design.Stage{{Size: []float64{9, 0, 9, 9}}}}, "invalid input: fpc: row 2: not positive"},
 		"no stratum":            {design.Spec{Rows: 4, Stages: []design.Stage{{Stratum: gap}}}, "missing value: stratum: row 3"},

@@ -3,6 +3,10 @@ package design
 // Variance returns v̂ of Σ u over the rows, where u is the row's weight times its score, for the whole design: all
 // stages, both phases. Rows outside a domain must be there with u = 0. It can be negative for HorvitzThompson, HartleyRao
 // and Overton; the caller refuses then. len(u) must be Rows.
+//
+// Under LonelyBorrow the only sampled unit of a cluster of several takes for its variance the spread of scores within the
+// clusters of its stratum that have more sampled units, Σ Σ(z − z̄)²/Σ(n−1), times its weight squared. A stratum where no
+// cluster has more counts as drawn with replacement: the variance of ultimate clusters is never too small on average.
 func (d *Design) Variance(u []float64) float64 {
 	if d.phase == nil {
 		return d.oneVariance(u)
@@ -47,6 +51,9 @@ func (d *Design) oneVariance(u []float64) float64 {
 			continue
 		}
 		sum += d.centred(l, totals)
+		if i == 1 && d.lends != nil {
+			sum += d.borrowed(u)
+		}
 	}
 	return sum
 }

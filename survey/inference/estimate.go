@@ -290,13 +290,25 @@ func (a *Analysis) jackknifed() bool {
 }
 
 // kish returns Σ a²(1−π) over the domain, with a = w/Σ w: the most that the sampling variance of bits can be, over p(1−p).
+// Rows of a first-stage unit count as one, a being the sum of theirs: they may all agree.
 func (a *Analysis) kish(l *linear) float64 {
 	sum := 0.0
+	units := a.Design.Units()
+	whole, open := make([]float64, len(units)), make([]float64, len(units)) // by number of the unit: Σ a, Σ a(1−π)
 	for k, ok := range l.in {
-		if ok {
-			w := a.weight[k] / l.size
-			sum += w * w * (1 - a.Design.Share(k))
+		if !ok {
+			continue
 		}
+		w, rest := a.weight[k]/l.size, 1-a.Design.Share(k)
+		if units == nil {
+			sum += w * w * rest
+			continue
+		}
+		whole[units[k]] += w
+		open[units[k]] += w * rest
+	}
+	for unit := range whole {
+		sum += whole[unit] * open[unit]
 	}
 	return sum
 }
