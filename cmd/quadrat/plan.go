@@ -31,7 +31,7 @@ func (t *terminal) printPlan(p *quadratv1.Plan) error {
 		}
 		printAlternative(w, p.GetAlternative())
 		for _, sentence := range p.GetObserver() {
-			fmt.Fprintf(w, "an observer learns\t%s\n", sentence)
+			fmt.Fprintf(w, "an observer sees\t%s\n", sentence)
 		}
 		for _, warning := range p.GetWarnings() {
 			fmt.Fprintf(w, "warning\t%s\n", warning)

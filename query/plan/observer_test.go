@@ -10,8 +10,8 @@ import (
 // TestPlanTellsWhatAnObserverLearns: a plan names what its epsilon does not cover, and claims a delta only where there is an epsilon.
 func TestPlanTellsWhatAnObserverLearns(t *testing.T) {
 	for privacy, words := range map[string][]string{
-		"NONE": {"who reported", "who was silent", "no noise"},
-		"LOCAL EPSILON 1 PER 1h BETWEEN 0 AND 30": {"who reported", "who was silent", "size", "pseudonym", "no amplification"},
+		"NONE": {"Who reported", "Who was silent", "no noise"},
+		"LOCAL EPSILON 1 PER 1h BETWEEN 0 AND 30": {"Who reported", "Who was silent", "size", "pseudonym", "No amplification"},
 	} {
 		rev, err := plan.Build(prepared(t, "SELECT mean(x) FROM sense.t SAMPLE ALL WINDOW 1h PRIVACY "+privacy, nil),
 			[]plan.Member{{ID: "a"}, {ID: "b"}}, plan.Options{})

@@ -89,17 +89,18 @@ func (d *design) privacy() *quadratv1.Privacy {
 // observer says what who watches the broker or the engine learns besides the randomised answers.
 func (d *design) observer() []string {
 	out := []string{
-		"who reported, for which window and which statistic, and when: the broker and the engine see the identity of every device that sends",
-		"who was silent: a device that was due and sent nothing had no readings, or was off, or its policy or its ledger refused",
-		"the attributes that a device announces, which are public",
+		"Who reported, for which window and which statistic, and when: the broker and the engine see the identity of every device that sends.",
+		"Who was silent: a device that was due and sent nothing had no readings, was off, or its policy or its ledger refused; it also " +
+			"counts these cases and says the counts when it announces itself.",
+		"The attributes that a device announces are public.",
 	}
 	if !d.q.local() {
-		return append(out, "the answers themselves: PRIVACY NONE adds no noise, so no epsilon bounds what they tell of a device")
+		return append(out, "The answers themselves: PRIVACY NONE adds no noise, so no epsilon bounds what they tell of a device.")
 	}
 	return append(out,
-		"nothing by the size of a report: its length follows from the randomised answer in it, not from the reading",
-		"stored reports carry a pseudonym of the device: one device's reports can be told to be of one device",
-		"sampling and rotation don't hide who answers, so no amplification is claimed: epsilon is that of the device's own noise",
+		"The size of a report tells nothing more: its length follows from the randomised answer in it, not from the reading.",
+		"Stored reports carry a pseudonym of the device: the reports of one device can be told to be of one device.",
+		"No amplification is claimed: sampling and rotation don't hide who answers, so epsilon is that of the device's own noise.",
 	)
 }
 
