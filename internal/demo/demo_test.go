@@ -18,10 +18,13 @@ type line struct {
 	WindowStart string `json:"window_start"`
 	Cell        map[string]string
 	Statistic   string
+	Bin         *struct{ Index uint32 }
 	Value       *float64
 	Low         float64 `json:"ci_low"`
 	High        float64 `json:"ci_high"`
 	StdError    float64 `json:"std_error"`
+	Sampling    float64 `json:"variance_sampling"`
+	Noise       float64 `json:"variance_privacy"`
 	Population  int
 	Panel       int
 	Reports     int
@@ -147,6 +150,37 @@ func TestConfigNamesEveryFault(t *testing.T) {
 	for _, word := range []string{"data", "--devices", "--windows", "--speed", "--offline", "--copies"} {
 		if !strings.Contains(err.Error(), word) {
 			t.Errorf("%q is not named in %v", word, err)
+		}
+	}
+}
+
+// A window has a result for each bin, in each cell, and none of the next window's is taken for one of them.
+func TestDemoShowsEveryBin(t *testing.T) {
+	const script = `KAPPA shape AS
+SELECT   histogram(temperature, 8), median(temperature)
+FROM     sense.temperature
+GROUP BY cooling_type
+SAMPLE   ALL ROTATING
+WINDOW   5m GRACE 5s
+PRIVACY  LOCAL EPSILON 4 PER 1h BETWEEN 10 AND 40
+`
+	bins, medians, cells := map[uint32]int{}, 0, map[string]bool{}
+	for _, l := range run(t, demo.Config{Windows: 2, Seed: 1, Devices: 2000, Script: script}) {
+		switch {
+		case l.Summary != nil:
+		case l.Bin != nil:
+			bins[l.Bin.Index]++
+			cells[l.Cell["cooling_type"]] = true
+		default:
+			medians++
+		}
+	}
+	if len(bins) != 8 || medians != 2*len(cells) || medians < 4 {
+		t.Errorf("bins %v and %d medians in %d cells", bins, medians, len(cells))
+	}
+	for bin, n := range bins {
+		if n != medians {
+			t.Errorf("bin %d has %d results, want %d", bin, n, medians)
 		}
 	}
 }

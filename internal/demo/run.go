@@ -192,15 +192,15 @@ func (s *session) deploy(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("put: %w", err)
 	}
-	for _, v := range put.GetPlan().GetStatistics() {
-		s.each += 1 + len(v.GetCells())
-	}
 	s.grace = time.Duration(put.GetPlan().GetGraceSeconds() * float64(time.Second))
 	s.intro = Intro{
 		URL: url, Ref: put.GetRef(), Script: script, Plan: put.GetPlan(), Devices: s.fleet.Summary().Devices, Offline: c.Offline,
 	}
 	if err := s.planned(ctx, put.GetRef()); err != nil {
 		return err
+	}
+	for _, v := range put.GetPlan().GetStatistics() {
+		s.each += s.truth.Results(v.GetName()) * (1 + len(v.GetCells()))
 	}
 	s.results = make(chan *quadratv1.Result, 4*s.each)
 	follow, stop := context.WithCancel(ctx)
