@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"fmt"
 	"math"
 	"testing"
 
@@ -79,6 +80,29 @@ func TestAlternativeIsOnlyWhereThereAreTwoWays(t *testing.T) {
 	} {
 		if _, a := alternative(t, "SELECT mean(x) FROM s.x "+text); a != nil {
 			t.Errorf("%s: %v", text, a)
+		}
+	}
+}
+
+// Of all numbers of reports per period that divide its windows the plan has the one of least variance, by Warner's closed form.
+func TestLapHasTheLeastVariance(t *testing.T) {
+	for _, windows := range []int{2, 4, 12, 20, 60} {
+		for _, epsilon := range []float64{0.5, 1, 2, 3, 4, 6, 8, 12, 20} {
+			best, least := 0, math.Inf(1)
+			for m := 1; m <= windows; m++ {
+				if windows%m != 0 {
+					continue
+				}
+				e := epsilon / float64(m)
+				noise := math.Exp(e) / math.Pow(math.Exp(e)-1, 2)
+				if v := ((1-float64(m)/float64(windows))*0.25 + noise) / float64(m); v < least {
+					best, least = m, v
+				}
+			}
+			p, _ := alternative(t, fmt.Sprintf("SELECT proportion(x > 1) FROM s.x SAMPLE ALL WINDOW %dm GRACE 5s PRIVACY LOCAL EPSILON %g PER 1h", 60/windows, epsilon))
+			if got := windows / int(p.GetLapWindows()); got != best {
+				t.Errorf("epsilon %g over %d windows: %d reports, %d are best", epsilon, windows, got, best)
+			}
 		}
 	}
 }
