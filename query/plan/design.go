@@ -20,6 +20,7 @@ type design struct {
 	answers  []answer
 	exact    []int // devices due in each stratum in one window; nil when all of the frame take turns
 	warnings []string
+	absent   []string // a warning for each attribute that no device has
 }
 
 // answersLeast is how many reports a stratum must give to each statistic in a window.
@@ -27,7 +28,7 @@ const answersLeast = 2
 
 // with starts a design with so many reports per device and period.
 func (q *question) with(f *frame, reports int64) (*design, error) {
-	d := &design{q: q, cells: f.cells, size: f.size, idBytes: f.idBytes, reports: reports, lap: q.windows() / reports}
+	d := &design{q: q, cells: f.cells, size: f.size, idBytes: f.idBytes, reports: reports, lap: q.windows() / reports, absent: f.absent}
 	if q.local() {
 		d.epsilon = q.epsilon / uint64(reports)
 		if d.epsilon == 0 {

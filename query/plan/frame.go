@@ -17,6 +17,7 @@ type frame struct {
 	cells   []cell // sorted by name; empty without GROUP BY
 	size    int
 	idBytes int // of all identities together
+	absent  []string
 }
 
 // stratum is one combination of values, or several that were collapsed.
@@ -79,7 +80,24 @@ func gather(q *question, members []Member) (*frame, error) {
 		}
 	}
 	f.sort()
+	f.absent = absent(q.script, members)
 	return f, nil
+}
+
+// absent warns of each attribute by which a script groups or draws and that no device has: most likely it is misspelt.
+func absent(s *script.Script, members []Member) []string {
+	if len(members) == 0 {
+		return nil
+	}
+	var out []string
+	for _, a := range slices.Concat(s.GroupBy, s.Sample.Stratified, []script.Ident{s.Sample.Clustered}) {
+		text := "no device of the frame has the attribute " + a.Text
+		has := func(m Member) bool { return m.Attributes[a.Text] != "" }
+		if a.Text != "" && !slices.Contains(out, text) && !slices.ContainsFunc(members, has) {
+			out = append(out, text)
+		}
+	}
+	return out
 }
 
 // Bounds of how fine a question may cut the frame.

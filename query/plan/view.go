@@ -160,7 +160,7 @@ func (d *design) shown() []int {
 
 // warn gathers what the analyst should know.
 func (d *design) warn(panels []float64) []string {
-	out := slices.Clone(d.warnings)
+	out := append(slices.Clone(d.warnings), d.absent...)
 	out = append(out, d.warnClusters(panels)...)
 	for _, s := range d.strata {
 		if len(s.parts) > 0 {
