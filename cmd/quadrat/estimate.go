@@ -37,7 +37,7 @@ type estimateCmd struct {
 	Phase2        string   `name:"phase2" help:"Column that says who responded (1 or 0)." placeholder:"COLUMN"`
 	Phase2Stratum string   `name:"phase2-stratum" help:"Column of the classes within which responses are equally likely." placeholder:"COLUMN"`
 	Replicates    string   `help:"Variance from replicates: jk1, jkn, brr or bootstrap." enum:",jk1,jkn,brr,bootstrap" default:""`
-	Interval      string   `help:"Kind of interval: t, z; for proportions also wilson, logit, asin, beta; for variances log." enum:"t,z,wilson,logit,asin,beta,log" default:"t"`
+	Interval      string   `help:"Kind of interval: t, z; for proportions also wilson, logit, asin, beta; for counts, totals of bits, wilson; for variances log." enum:"t,z,wilson,logit,asin,beta,log" default:"t"`
 	Lonely        string   `help:"Strata with one unit: fail, certainty, adjust or average." enum:"fail,certainty,adjust,average" default:"fail"`
 	Confidence    float64  `help:"Confidence of the intervals." default:"0.95"`
 	Format        string   `help:"How to print: table or json." enum:"table,json" default:"table"`

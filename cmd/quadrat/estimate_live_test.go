@@ -17,7 +17,7 @@ import (
 )
 
 const liveScript = `KAPPA indoor AS
-SELECT   mean(temperature), proportion(temperature > 26), variance(temperature)
+SELECT   mean(temperature), proportion(temperature > 26), variance(temperature), count(temperature > 26)
 FROM     sense.temperature
 WHERE    building_type <> 'others'
 GROUP BY cooling_type
@@ -99,7 +99,7 @@ func compareServed(t *testing.T, ctx context.Context, dir string, results []serv
 	}
 	compared := 0
 	for _, kind := range []struct{ prefix, stat, interval string }{
-		{"mean", "mean(score)", "t"}, {"proportion", "mean(score)", "wilson"}, {"variance", "variance(score)", "log"},
+		{"mean", "mean(score)", "t"}, {"proportion", "mean(score)", "wilson"}, {"variance", "variance(score)", "log"}, {"count", "total(score)", "wilson"},
 	} {
 		byWindow, byCell := map[string]estimate.Result{}, map[string]estimate.Result{}
 		flags := append([]string{"--stat", kind.stat, "--interval", kind.interval, "--where", "statistic in ('" + statisticOf(t, results, kind.prefix) + "')"}, common[1:]...)
@@ -139,7 +139,7 @@ func compareServed(t *testing.T, ctx context.Context, dir string, results []serv
 			}
 		}
 	}
-	if compared < 12 { // two windows, three statistics, all cells together and at least one apart
+	if compared < 16 { // two windows, four statistics, all cells together and at least one apart
 		t.Errorf("compared %d results only", compared)
 	}
 	t.Logf("compared %d results", compared)

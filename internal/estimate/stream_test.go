@@ -165,7 +165,7 @@ func TestMomentsLeaveFaultsToTheRows(t *testing.T) {
 		`column "n": row 20000: invalid input: not positive`:    {func(u []unit) { u[19_999].Size = 0 }, Config{FPC: []string{"n"}}},
 		`column "n": row 1: invalid input: stratum "s`:          {func(u []unit) { resize(u, u[0].Stratum, 2) }, Config{FPC: []string{"n"}}},
 		`column "s": one unit only: stratum "alone"`:            {func(u []unit) { u[19_999].Stratum = "alone" }, Config{}},
-		`unsupported: the interval wilson is for proportions`:   {func(u []unit) {}, Config{Stats: []string{"total(y)"}, Interval: "wilson"}},
+		`unsupported: the interval logit is for proportions`:    {func(u []unit) {}, Config{Stats: []string{"total(y)"}, Interval: "logit"}},
 		`column "x": invalid input: the denominator's total is`: {func(u []unit) { zero(u) }, Config{Stats: []string{"ratio(y,x)"}}},
 	} {
 		rows := units(20_000, 6, false, 3)

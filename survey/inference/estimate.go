@@ -23,7 +23,7 @@ func (a *Analysis) Estimate(q Statistic, in []bool) (Estimate, error) {
 	if q.Kind == Quantile {
 		return a.quantile(q, in)
 	}
-	if a.Interval.Proportion() && q.Kind != Mean && q.Kind != Proportion {
+	if a.Interval.Proportion() && q.Kind != Mean && q.Kind != Proportion && (q.Kind != Total || a.Interval != interval.Wilson) {
 		return Estimate{}, unproportional(a.Interval)
 	}
 	l, err := a.linearise(q, in)
@@ -186,10 +186,29 @@ func (a *Analysis) conclude(l *linear, again func([]float64) (float64, error)) (
 	e.StdError = math.Sqrt(v)
 	e.DesignEffect, e.DesignEffectWR = a.designEffect(l, v)
 	in := interval.Input{Confidence: a.Confidence, Noise: noise, Taken: l.taken}
-	if noise > 0 {
+	if noise > 0 || a.Interval == interval.Wilson {
 		in.Kish = a.kish(l)
 	}
+	if l.whole && a.Interval == interval.Wilson {
+		return e, e.count(a, v, in)
+	}
 	return e, e.bracket(a.Interval, v, in)
+}
+
+// count makes the interval of a total of bits: that of the share of all rows, times what their weights add up to.
+func (e *Estimate) count(a *Analysis, v float64, in interval.Input) error {
+	size := 0.0
+	for _, w := range a.weight {
+		size += w
+	}
+	value := e.Value
+	if e.Value /= size; math.Abs(e.Value-1) < 1e-12 {
+		e.Value = 1
+	}
+	in.Noise /= size * size
+	err := e.bracket(interval.Wilson, v/(size*size), in)
+	e.Value, e.Low, e.High = value, e.Low*size, e.High*size
+	return err
 }
 
 // bracket makes the interval of an estimate with the variance v, and checks that all its numbers are some.
@@ -289,17 +308,18 @@ func (a *Analysis) jackknifed() bool {
 	return a.Replicates != nil && (a.Replicates.Kind == replicate.JK1 || a.Replicates.Kind == replicate.JKn)
 }
 
-// kish returns Σ a²(1−π) over the domain, with a = w/Σ w: the most that the sampling variance of bits can be, over p(1−p).
-// Rows of a first-stage unit count as one, a being the sum of theirs: they may all agree.
+// kish returns Σ a²(1−π) over the domain, or for a total over all rows, with a = w/Σ w: the most that the sampling variance
+// of bits can be, over p(1−p). Rows of a first-stage unit count as one, a being the sum of theirs: they may all agree.
 func (a *Analysis) kish(l *linear) float64 {
-	sum := 0.0
+	sum, size := 0.0, 0.0
 	units := a.Design.Units()
-	whole, open := make([]float64, len(units)), make([]float64, len(units)) // by number of the unit: Σ a, Σ a(1−π)
-	for k, ok := range l.in {
-		if !ok {
+	whole, open := make([]float64, len(units)), make([]float64, len(units)) // by number of the unit: Σ w, Σ w(1−π)
+	for k, w := range a.weight {
+		if !l.whole && !l.in[k] {
 			continue
 		}
-		w, rest := a.weight[k]/l.size, 1-a.Design.Share(k)
+		size += w
+		rest := 1 - a.Design.Share(k)
 		if units == nil {
 			sum += w * w * rest
 			continue
@@ -310,7 +330,7 @@ func (a *Analysis) kish(l *linear) float64 {
 	for unit := range whole {
 		sum += whole[unit] * open[unit]
 	}
-	return sum
+	return sum / (size * size)
 }
 
 // designEffect returns V̂ over the variance of the same scores under simple random sampling of as many rows:

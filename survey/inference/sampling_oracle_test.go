@@ -96,9 +96,8 @@ func (r samplingEntry) ours(t *testing.T) []float64 {
 	for suffix, x := range counts {
 		switch r.ID {
 		case "wilson_" + suffix:
-			in := interval.Input{Value: x / 200, Variance: x / 200 * (1 - x/200) / 200, Degrees: 1e9, Rows: 200, Confidence: 0.95}
-			if in.Variance == 0 { // see TestDegenerateProportion; a trace of noise keeps the score interval
-				in.Variance, in.Noise, in.Kish = 1e-18, 1e-18, 1.0/200
+			in := interval.Input{
+				Value: x / 200, Variance: x / 200 * (1 - x/200) / 200, Degrees: 1e9, Rows: 200, Confidence: 0.95, Kish: 1.0 / 200,
 			}
 			low, high, _, err := interval.Of(interval.Wilson, in)
 			if err != nil {

@@ -72,6 +72,8 @@ func (s Stratified) Estimate(kind Kind) (Estimate, error) {
 		return Estimate{}, noFreedom(int(sum.Rows))
 	case v < least*parts:
 		return Estimate{}, &design.Error{Code: design.Unsupported, Detail: "the scores are too nearly equal for moments"}
+	case v == 0 && s.Interval == interval.Wilson:
+		return Estimate{}, &design.Error{Code: design.Unsupported, Detail: "what rows leave open that all agree"}
 	}
 	e := Estimate{Value: l.value, Rows: int(sum.Rows), DegreesOfFreedom: float64(freedom), VarianceSampling: v, StdError: math.Sqrt(v)}
 	e.DesignEffect, e.DesignEffectWR = l.effects(sum, v)

@@ -52,15 +52,16 @@ type Input struct {
 	Degrees    float64 // of freedom, ≥ 1
 	Rows       int     // rows in the domain, for Beta and for proportions of 0 and 1
 	Confidence float64 // in (0, 1)
-	// Wilson only: the part of Variance that is noise and doesn't move with p, and the most that p(1−p) can be multiplied
-	// by, Σ a²(1−π). Both 0 without noise.
+	// Wilson only: the part of Variance that is noise and doesn't move with p, 0 without noise, and the most that p(1−p)
+	// can be multiplied by, Σ a²(1−π). It says what bits that all agree leave open; 0 when it isn't known.
 	Noise, Kish float64
 	// Log only: the variance of the noise that was taken out of Value, 0 without noise.
 	Taken float64
 }
 
 // Of returns the interval. note says when another one had to take the method's place: without variance (all rows agree)
-// an exact binomial interval for as many rows stands in for every method for proportions.
+// an exact binomial interval for as many rows stands in for every method for proportions but Wilson's, which has a length
+// of its own where Kish is given.
 func Of(m Method, in Input) (low, high float64, note string, err error) {
 	if !(in.Confidence > 0 && in.Confidence < 1) || !(in.Variance >= 0) || !(in.Degrees >= 1) || math.IsInf(in.Variance, 0) || math.IsNaN(in.Value) {
 		return 0, 0, "", errors.New("interval: want a confidence in (0, 1), a variance ≥ 0 and at least one degree of freedom")
@@ -90,9 +91,16 @@ func Of(m Method, in Input) (low, high float64, note string, err error) {
 	if p < 0 || p > 1 {
 		return 0, 0, "", fmt.Errorf("interval: %s is for proportions in [0, 1]", m)
 	}
-	if se == 0 || p == 0 || p == 1 {
-		if 0 < p && p < 1 {
-			return p, p, "no sampling variance", nil
+	switch agree := p == 0 || p == 1; {
+	case agree && se > rounding:
+		return 0, 0, "", fmt.Errorf("interval: %s is for proportions, and these values aren't 0 and 1", m)
+	case se == 0 && !agree:
+		return p, p, "no sampling variance", nil
+	case agree:
+		if m == Wilson && in.Kish > 0 {
+			in.Variance = 0
+			low, high = noisyWilson(in, t)
+			return low, high, "all rows agree", nil
 		}
 		low, high = ClopperPearson(p*float64(in.Rows), float64(in.Rows), in.Confidence)
 		return low, high, "all rows agree: exact binomial interval for as many rows", nil
@@ -100,6 +108,9 @@ func Of(m Method, in Input) (low, high float64, note string, err error) {
 	low, high = smooth(m, p, se, t, in)
 	return low, high, "", nil
 }
+
+// rounding is the most that it makes of a standard error of 0.
+const rounding = 1e-9
 
 // smooth is for 0 < p < 1 and a positive variance.
 func smooth(m Method, p, se, t float64, in Input) (low, high float64) {
