@@ -38,7 +38,7 @@ type estimateCmd struct {
 	Phase2Stratum string   `name:"phase2-stratum" help:"Column of the classes within which responses are equally likely." placeholder:"COLUMN"`
 	Replicates    string   `help:"Variance from replicates: jk1, jkn, brr or bootstrap." enum:",jk1,jkn,brr,bootstrap" default:""`
 	Interval      string   `help:"Kind of interval: t, z; for proportions also wilson, logit, asin, beta; for counts, totals of bits, wilson; for variances log." enum:"t,z,wilson,logit,asin,beta,log" default:"t"`
-	Lonely        string   `help:"Strata with one unit: fail, certainty, adjust or average." enum:"fail,certainty,adjust,average" default:"fail"`
+	Lonely        string   `help:"Strata with one unit: fail, certainty, adjust or average; borrow for clusters with one. Default fail, and borrow for exported clusters." enum:",fail,certainty,adjust,average,borrow" default:"" placeholder:"RULE"`
 	Confidence    float64  `help:"Confidence of the intervals." default:"0.95"`
 	Format        string   `help:"How to print: table or json." enum:"table,json" default:"table"`
 }
@@ -52,7 +52,9 @@ func (*estimateCmd) Help() string {
 
 Example: quadrat estimate --data export --weight weight --stratum stratum --fpc stratum_population --noise-variance noise_variance --by window_start --stat 'mean(score)'
 
-The second gives what the server answered for each window.`
+Example: quadrat estimate --data export --weight weight --stratum stratum --cluster cluster,device --fpc stratum_clusters,cluster_population --noise-variance noise_variance --by window_start --stat 'mean(score)'
+
+The second gives what the server answered for each window, the third for kappas with CLUSTERED BY.`
 }
 
 // Run estimates and prints.

@@ -25,6 +25,15 @@ SAMPLE   ALL STRATIFIED BY region ROTATING
 WINDOW   3s GRACE 2s
 PRIVACY  LOCAL EPSILON 4 PER 15s BETWEEN 10 AND 40`
 
+// clusteredScript draws buildings within regions.
+const clusteredScript = `KAPPA indoor AS
+SELECT   mean(temperature), proportion(temperature > 26)
+FROM     sense.temperature
+GROUP BY cooling_type
+SAMPLE   ALL STRATIFIED BY region CLUSTERED BY building
+WINDOW   3s GRACE 2s
+PRIVACY  LOCAL EPSILON 4 PER 15s BETWEEN 10 AND 40`
+
 // served is a result as the server tells it.
 type served struct {
 	WindowStart string `json:"window_start"`
@@ -39,6 +48,7 @@ type served struct {
 	Deff        float64 `json:"design_effect"`
 	Sampling    float64 `json:"variance_sampling"`
 	Privacy     float64 `json:"variance_privacy"`
+	Panel       int
 	Reports     int
 }
 
@@ -46,11 +56,48 @@ type served struct {
 func TestEstimateAnswersWhatTheServerAnswered(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
+	url, results := answers(t, ctx, liveScript, "--windows", "2")
+	for _, format := range []string{"parquet", "csv"} {
+		dir := filepath.Join(t.TempDir(), format)
+		must(t, ctx, "export", "indoor", "--server", url, "--what", "reports", "--format", format, "--out", dir)
+		compared := compareServed(t, ctx, results, []statisticKind{
+			{"mean", "mean(score)", "t"}, {"proportion", "mean(score)", "wilson"}, {"variance", "variance(score)", "log"}, {"count", "total(score)", "wilson"},
+		}, "--data", dir, "--stratum", "stratum", "--fpc", "stratum_population")
+		if compared < 16 { // two windows, four statistics, all cells together and at least one apart
+			t.Errorf("compared %d results only", compared)
+		}
+	}
+}
+
+// The same of a cluster sample of which a fifth of the devices, and so some whole buildings, are silent.
+func TestEstimateAnswersForClusters(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	url, results := answers(t, ctx, clusteredScript, "--windows", "2", "--offline", "0.2")
+	silent := 0
+	for _, r := range results {
+		silent += r.Panel - r.Reports
+	}
+	if silent == 0 {
+		t.Error("nobody was silent")
+	}
+	dir := filepath.Join(t.TempDir(), "parquet")
+	must(t, ctx, "export", "indoor", "--server", url, "--what", "reports", "--format", "parquet", "--out", dir)
+	compared := compareServed(t, ctx, results, []statisticKind{{"mean", "mean(score)", "t"}, {"proportion", "mean(score)", "wilson"}},
+		"--data", dir, "--stratum", "stratum", "--cluster", "cluster,device", "--fpc", "stratum_clusters,cluster_population")
+	if compared < 8 { // two windows, two statistics, all cells together and at least one apart
+		t.Errorf("compared %d results only", compared)
+	}
+}
+
+// answers starts a server, lets devices answer a kappa, and returns the results when all reports are in them.
+func answers(t *testing.T, ctx context.Context, question string, simulate ...string) (url string, results []served) {
+	t.Helper()
 	address := liveServer(t, ctx)
-	url := "http://" + address.HTTP
+	url = "http://" + address.HTTP
 	ended := make(chan []byte, 1)
 	go func() {
-		said, _ := try(ctx, "simulate", "--nats", address.NATS, "--devices", "1500", "--windows", "2", "--seed", "7")
+		said, _ := try(ctx, append([]string{"simulate", "--nats", address.NATS, "--devices", "1500", "--seed", "7"}, simulate...)...)
 		ended <- said
 	}()
 	waitFor(t, ctx, func() bool {
@@ -58,13 +105,12 @@ func TestEstimateAnswersWhatTheServerAnswered(t *testing.T) {
 		return json.Unmarshal(must(t, ctx, "devices", "--server", url, "--format", "json"), &devices) == nil && devices.Total == 1500
 	})
 	script := filepath.Join(t.TempDir(), "question.sql")
-	write(t, script, liveScript)
+	write(t, script, question)
 	must(t, ctx, "put", script, "--server", url)
 	var summary struct{ Summary struct{ Answered int } }
 	if err := json.Unmarshal(<-ended, &summary); err != nil || summary.Summary.Answered == 0 {
 		t.Fatalf("simulate: %+v, %v", summary, err)
 	}
-	var results []served
 	waitFor(t, ctx, func() bool {
 		var out struct{ Results []served }
 		raw := must(t, ctx, "get", "indoor", "--server", url, "--format", "json", "--since", "2000-01-01T00:00:00Z")
@@ -83,26 +129,19 @@ func TestEstimateAnswersWhatTheServerAnswered(t *testing.T) {
 		}
 		return reports == summary.Summary.Answered && inCells == reports
 	})
-	for _, format := range []string{"parquet", "csv"} {
-		dir := filepath.Join(t.TempDir(), format)
-		must(t, ctx, "export", "indoor", "--server", url, "--what", "reports", "--format", format, "--out", dir)
-		compareServed(t, ctx, dir, results)
-	}
+	return url, results
 }
 
-// compareServed holds every served result against an estimate from the exported folder.
-func compareServed(t *testing.T, ctx context.Context, dir string, results []served) {
+// statisticKind is the kind of a statistic and what makes it of its scores.
+type statisticKind struct{ prefix, stat, interval string }
+
+// compareServed holds every served result against an estimate from an exported folder, and says how many there were.
+func compareServed(t *testing.T, ctx context.Context, results []served, kinds []statisticKind, design ...string) (compared int) {
 	t.Helper()
-	common := []string{
-		"estimate", "--data", dir, "--weight", "weight", "--stratum", "stratum", "--fpc", "stratum_population",
-		"--noise-variance", "noise_variance", "--format", "json",
-	}
-	compared := 0
-	for _, kind := range []struct{ prefix, stat, interval string }{
-		{"mean", "mean(score)", "t"}, {"proportion", "mean(score)", "wilson"}, {"variance", "variance(score)", "log"}, {"count", "total(score)", "wilson"},
-	} {
+	common := append([]string{"--weight", "weight", "--noise-variance", "noise_variance", "--format", "json"}, design...)
+	for _, kind := range kinds {
 		byWindow, byCell := map[string]estimate.Result{}, map[string]estimate.Result{}
-		flags := append([]string{"--stat", kind.stat, "--interval", kind.interval, "--where", "statistic in ('" + statisticOf(t, results, kind.prefix) + "')"}, common[1:]...)
+		flags := append([]string{"--stat", kind.stat, "--interval", kind.interval, "--where", "statistic in ('" + statisticOf(t, results, kind.prefix) + "')"}, common...)
 		flags = append([]string{"estimate"}, flags...)
 		collect(t, must(t, ctx, append(flags, "--by", "window_start")...), byWindow)
 		collect(t, must(t, ctx, append(flags, "--by", "window_start,cell")...), byCell)
@@ -139,10 +178,8 @@ func compareServed(t *testing.T, ctx context.Context, dir string, results []serv
 			}
 		}
 	}
-	if compared < 16 { // two windows, four statistics, all cells together and at least one apart
-		t.Errorf("compared %d results only", compared)
-	}
 	t.Logf("compared %d results", compared)
+	return compared
 }
 
 func statisticOf(t *testing.T, results []served, prefix string) string {

@@ -27,9 +27,21 @@ PRIVACY  LOCAL EPSILON 4 PER 15s BETWEEN 10 AND 40`
 func TestDuckDBComputesTheServedResults(t *testing.T) {
 	t.Parallel()
 	server := serve(t)
-	const windows = 3
-	fleet := exec.CommandContext(t.Context(), server.path, "simulate",
-		"--nats", server.nats, "--devices", "3000", "--windows", fmt.Sprint(windows), "--seed", "7")
+	ref, served := ask(t, server, script, "--windows", "3")
+	dir := t.TempDir()
+	server.run(t, "export", ref, "--what", "results", "--format", "parquet", "--out", dir)
+	db := server.reports(t, ref, dir)
+	view(t, db, dir, "results")
+	compareCounts(t, db, ref, served)
+	compareEstimates(t, db, served)
+}
+
+// ask lets 3,000 simulated devices answer a question, and returns what the server serves once it has all their reports.
+func ask(t *testing.T, server *program, question string, simulate ...string) (ref string, served []result) {
+	t.Helper()
+	fleet := exec.CommandContext(t.Context(), server.path, append([]string{
+		"simulate", "--nats", server.nats, "--devices", "3000", "--seed", "7",
+	}, simulate...)...)
 	ended := make(chan error, 1)
 	var said []byte
 	go func() {
@@ -43,7 +55,7 @@ func TestDuckDBComputesTheServedResults(t *testing.T) {
 		return devices.Total == 3000
 	})
 	var put struct{ Ref string }
-	if code := server.call(t, "PUT", "/kappa", script, &put); code != 201 {
+	if code := server.call(t, "PUT", "/kappa", question, &put); code != 201 {
 		t.Fatalf("PUT: %d", code)
 	}
 	if err := <-ended; err != nil {
@@ -53,13 +65,7 @@ func TestDuckDBComputesTheServedResults(t *testing.T) {
 	if err := json.Unmarshal(said, &fleets); err != nil || fleets.Summary.Answered == 0 {
 		t.Fatalf("simulate said %s, %v", said, err)
 	}
-	served := results(t, server, put.Ref, fleets.Summary.Answered)
-	dir := t.TempDir()
-	server.run(t, "export", put.Ref, "--what", "results", "--format", "parquet", "--out", dir)
-	db := server.reports(t, put.Ref, dir)
-	view(t, db, dir, "results")
-	compareCounts(t, db, put.Ref, served)
-	compareEstimates(t, db, served)
+	return put.Ref, results(t, server, put.Ref, fleets.Summary.Answered)
 }
 
 // results waits until every report that the devices know to be stored is in a final result, and returns the results.
