@@ -27,7 +27,7 @@ PRIVACY  LOCAL EPSILON 4 PER 15s BETWEEN 10 AND 40`
 
 // clusteredScript draws buildings within regions.
 const clusteredScript = `KAPPA indoor AS
-SELECT   mean(temperature), proportion(temperature > 26)
+SELECT   mean(temperature), proportion(temperature > 26), count(temperature > 26)
 FROM     sense.temperature
 GROUP BY cooling_type
 SAMPLE   ALL STRATIFIED BY region CLUSTERED BY building
@@ -83,9 +83,10 @@ func TestEstimateAnswersForClusters(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "parquet")
 	must(t, ctx, "export", "indoor", "--server", url, "--what", "reports", "--format", "parquet", "--out", dir)
-	compared := compareServed(t, ctx, results, []statisticKind{{"mean", "mean(score)", "t"}, {"proportion", "mean(score)", "wilson"}},
-		"--data", dir, "--stratum", "stratum", "--cluster", "cluster,device", "--fpc", "stratum_clusters,cluster_population")
-	if compared < 8 { // two windows, two statistics, all cells together and at least one apart
+	compared := compareServed(t, ctx, results, []statisticKind{
+		{"mean", "mean(score)", "t"}, {"proportion", "mean(score)", "wilson"}, {"count", "total(score)", "wilson"},
+	}, "--data", dir, "--stratum", "stratum", "--cluster", "cluster,device", "--fpc", "stratum_clusters,cluster_population")
+	if compared < 12 { // two windows, three statistics, all cells together and at least one apart
 		t.Errorf("compared %d results only", compared)
 	}
 }

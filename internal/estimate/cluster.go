@@ -14,8 +14,9 @@ const (
 	sizeColumn    = "cluster_population"
 	numberColumn  = "stratum_clusters"
 	// noCluster is the cluster of devices that lack the attribute: each is a cluster of its own.
-	noCluster     = "(missing)"
-	stratumColumn = "stratum"
+	noCluster        = "(missing)"
+	stratumColumn    = "stratum"
+	populationColumn = "stratum_population"
 )
 
 // What is said of a cluster sample that isn't estimated as the server does.
@@ -67,6 +68,22 @@ func (r *runner) clusters() error {
 		}
 	}
 	return nil
+}
+
+// population returns the units of the frame that some exported reports of a cluster sample stand for, whose weights don't
+// add up to it; 0 for other samples, and where calibration says what they add up to. Each stratum says its own.
+func (p *plan) population(t *tabular.Table, rows []int32, stratum *design.Factor) float64 {
+	if !p.clustered || p.Stratum != stratumColumn || len(p.Cluster) == 0 || p.margins != nil || p.auxiliary != nil {
+		return 0
+	}
+	sum, seen := 0.0, make([]bool, len(stratum.Levels))
+	for i, n := range pick(t.Number(populationColumn), rows) {
+		if code := stratum.Codes[i]; code >= 0 && !seen[code] {
+			seen[code] = true
+			sum += n
+		}
+	}
+	return sum
 }
 
 // units returns the clusters of some rows. In exported reports a device without one is a cluster of its own.

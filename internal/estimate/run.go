@@ -44,6 +44,7 @@ func (c Config) prepared() (p *plan, w tabular.Want, reports []string, err error
 	}
 	if p.clustered {
 		w.Labels = append(w.Labels, clusterColumn, deviceColumn)
+		w.Numbers = append(w.Numbers, populationColumn)
 	}
 	p.want(&w)
 	for i := range p.statistics {

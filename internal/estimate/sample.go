@@ -118,7 +118,7 @@ func (p *plan) study(t *tabular.Table, rows []int32, nest []string) (inference.S
 	}
 	c, err := p.calibrateOn(t, rows)
 	return inference.Study{
-		Design: d, Calibration: c, Replicates: p.replicates, Confidence: p.Confidence, Interval: p.interval, DropMissing: p.DropMissing,
+		Design: d, Population: p.population(t, rows, spec.Stages[0].Stratum), Calibration: c, Replicates: p.replicates, Confidence: p.Confidence, Interval: p.interval, DropMissing: p.DropMissing,
 	}, err
 }
 

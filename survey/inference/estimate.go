@@ -195,12 +195,21 @@ func (a *Analysis) conclude(l *linear, again func([]float64) (float64, error)) (
 	return e, e.bracket(a.Interval, v, in)
 }
 
-// count makes the interval of a total of bits: that of the share of all rows, times what their weights add up to.
+// extent returns the units that a sample of all rows stands for, which weigh so much together.
+func (a *Analysis) extent(weight float64) float64 {
+	if a.Population > 0 {
+		return a.Population
+	}
+	return weight
+}
+
+// count makes the interval of a total of bits: that of the share of all units, times how many those are.
 func (e *Estimate) count(a *Analysis, v float64, in interval.Input) error {
 	size := 0.0
 	for _, w := range a.weight {
 		size += w
 	}
+	size = a.extent(size)
 	value := e.Value
 	if e.Value /= size; math.Abs(e.Value-1) < 1e-12 {
 		e.Value = 1
@@ -308,7 +317,7 @@ func (a *Analysis) jackknifed() bool {
 	return a.Replicates != nil && (a.Replicates.Kind == replicate.JK1 || a.Replicates.Kind == replicate.JKn)
 }
 
-// kish returns Σ a²(1−π) over the domain, or for a total over all rows, with a = w/Σ w: the most that the sampling variance
+// kish returns Σ a²(1−π) over the domain, or for a total over all rows, with a = w/N̂: the most that the sampling variance
 // of bits can be, over p(1−p). Rows of a first-stage unit count as one, a being the sum of theirs: they may all agree.
 func (a *Analysis) kish(l *linear) float64 {
 	sum, size := 0.0, 0.0
@@ -329,6 +338,9 @@ func (a *Analysis) kish(l *linear) float64 {
 	}
 	for unit := range whole {
 		sum += whole[unit] * open[unit]
+	}
+	if l.whole {
+		size = a.extent(size)
 	}
 	return sum / (size * size)
 }
@@ -352,6 +364,9 @@ func (a *Analysis) designEffect(l *linear, v float64) (without, with float64) {
 	})
 	if n < 2 || !(size > 0) {
 		return 1, 1
+	}
+	if l.whole {
+		size = a.extent(size)
 	}
 	mean /= size
 	each(func(w float64, k int) {

@@ -17,6 +17,7 @@ type Study struct {
 	DropMissing   bool            // a missing value puts its row outside the domain; otherwise it is an error
 	DomainFreedom bool            // degrees of freedom from units and strata that have domain members; otherwise the whole design's
 	Rule          Rule            // of quantiles
+	Population    float64         // units of the population, for counts and design effects of totals; 0 for what the weights add up to
 }
 
 // Analysis is a Study whose calibration has been reached. It doesn't change.
