@@ -92,6 +92,24 @@ func clusterExport(t *testing.T, answering silence) (path string, all, first []s
 	return path, all, first
 }
 
+// An answer of categories has no score; that isn't a missing value.
+func TestCategoriesHaveNoScore(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "reports.csv")
+	text := "window_start,statistic,stratum,weight,stratum_population,score,noise_variance,plan_revision\n" +
+		"2026-11-20T10:00:00Z,mean(t),a,2,10,1,0,1\n2026-11-20T10:00:00Z,mean(t),a,2,10,2,0,1\n2026-11-20T10:00:00Z,median(t),a,2,10,,,1\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := estimate.Config{Data: path, Stratum: "stratum", Weight: "weight", Stats: []string{"mean(score)"}, DropMissing: true}
+	if _, err := estimate.Run(c); err == nil || !strings.Contains(err.Error(), "row 3: empty: an answer of median(t) is a set of categories") {
+		t.Errorf("%v, want the row and the statistic", err)
+	}
+	c.Where = "statistic = 'mean(t)'"
+	if results, err := estimate.Run(c); err != nil || len(results) != 1 || *results[0].Value != 1.5 {
+		t.Errorf("%v, %v, want 1.5", results, err)
+	}
+}
+
 // From an export of a cluster sample come the numbers that the engine computes of its own state, whoever was silent.
 func TestClusterExport(t *testing.T) {
 	for name, answering := range map[string]silence{"everybody": everybody, "silence": someSilent, "none to borrow from": oneEach} {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -67,6 +68,22 @@ func (p *plan) whole(w tabular.Want, reports []string) ([]Result, error) {
 	return r.run()
 }
 
+// scored refuses exported answers of categories, whose score is empty, before they count as missing values.
+func (r *runner) scored() error {
+	reports := r.reports != nil && slices.ContainsFunc(r.statistics, func(s statistic) bool { return s.y == scoreColumn })
+	for k := 0; reports && k < r.table.Rows; k++ {
+		if math.IsNaN(r.table.Number(scoreColumn)[k]) && (r.inside == nil || r.inside[k]) {
+			l := r.table.Label("statistic")
+			return r.table.At(scoreColumn, k+1, "empty: an answer of "+l.Levels[l.Codes[k]]+
+				" is a set of categories, which docs/format/parquet.md scores; --where takes other statistics")
+		}
+	}
+	return nil
+}
+
+// scoreColumn is the column of exported reports that is estimated from.
+const scoreColumn = "score"
+
 // windowColumn is the column by which the windows of exported reports differ.
 const windowColumn = "window_start"
 
@@ -98,6 +115,9 @@ func (r *runner) run() ([]Result, error) {
 		return nil, err
 	}
 	if err := r.clusters(); err != nil {
+		return nil, err
+	}
+	if err := r.scored(); err != nil {
 		return nil, err
 	}
 	r.normalise()
