@@ -51,4 +51,7 @@ ci: ## everything that CI runs
 bench-estimate: build ## measure quadrat estimate beside DuckDB and R on ten million rows
 	cd bench && go run ./estimate -quadrat ../bin/quadrat
 
-.PHONY: bench-estimate help build test race fuzz lint generate generated cross mutants verify coverage external ci
+bench-reports: ## time a report of each mechanism beside the Laplace noise of google/differential-privacy
+	cd bench && go run ./reports
+
+.PHONY: bench-estimate bench-reports help build test race fuzz lint generate generated cross mutants verify coverage external ci
