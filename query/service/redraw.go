@@ -13,18 +13,14 @@ func (s *Service) tend(ctx context.Context, ref string, d *deployed) {
 	if d.failed() {
 		return
 	}
+	plan := latest(d.record).GetDevice() // the length of windows is that of all revisions
+	look := nextLook(plan, s.cfg.Clock.Now())
 	s.tending.Go(func() {
-		for {
-			record, err := s.find(ref)
-			if err != nil {
-				return
-			}
-			if s.cfg.Clock.WaitUntil(ctx, nextLook(latest(record).GetDevice(), s.cfg.Clock.Now())) != nil {
-				return
-			}
+		for s.cfg.Clock.WaitUntil(ctx, look) == nil {
 			if err := s.redraw(ctx, ref); err != nil && ctx.Err() == nil {
 				s.cfg.Logger.Warn("plan not redrawn; the old one stays", "ref", ref, "error", err)
 			}
+			look = lookAfter(plan, look, s.cfg.Clock.Now())
 		}
 	})
 }
@@ -38,6 +34,16 @@ func nextLook(plan *quadratv1.DevicePlan, now time.Time) time.Time {
 		look += length
 	}
 	return time.UnixMilli(look).UTC()
+}
+
+// lookAfter is the look that follows one, a window later. Of looks that were missed only the last is made up for.
+func lookAfter(plan *quadratv1.DevicePlan, last, now time.Time) time.Time {
+	length := time.Duration(plan.GetWindowMs()) * time.Millisecond
+	next, newest := last.Add(length), nextLook(plan, now).Add(-length)
+	if newest.After(next) {
+		return newest
+	}
+	return next
 }
 
 // redraw draws a new revision of a kappa when its plan no longer fits the fleet.
