@@ -97,7 +97,7 @@ type Limits struct {
 	PeriodMs uint64 `protobuf:"varint,2,opt,name=period_ms,json=periodMs,proto3" json:"period_ms,omitempty"`
 	// Most epsilon for ever, in millionths; 0 stands for no lifetime limit.
 	LifetimeMicro uint64 `protobuf:"varint,3,opt,name=lifetime_micro,json=lifetimeMicro,proto3" json:"lifetime_micro,omitempty"`
-	// Trust models that the device takes part in: "local", "none".
+	// Trust models that the device takes part in: "local", "none", and for a unit behind a gateway "gateway".
 	Models        []string `protobuf:"bytes,4,rep,name=models,proto3" json:"models,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -164,7 +164,8 @@ func (x *Limits) GetModels() []string {
 // Hello is the body of a request on quadrat.hello.<device>.
 type Hello struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identity, 1 to 64 characters of [A-Za-z0-9_-]; equal to the last token of the subject.
+	// Identity, 1 to 64 characters of [A-Za-z0-9_-]; equal to the last token of the subject, which for a unit behind a gateway may
+	// be the gateway's.
 	Device string `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
 	// Public attributes, at most 32; a missing one is left out.
 	Attributes map[string]string `protobuf:"bytes,2,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
@@ -486,7 +487,7 @@ type DevicePlan struct {
 	LapWindows uint32 `protobuf:"varint,14,opt,name=lap_windows,json=lapWindows,proto3" json:"lap_windows,omitempty"`
 	// The statistics; a due device answers one of them.
 	Statistics []*StatisticPlan `protobuf:"bytes,15,rep,name=statistics,proto3" json:"statistics,omitempty"`
-	// Trust model: "local" or "none".
+	// Trust model: "local", "gateway" or "none".
 	Model string `protobuf:"bytes,16,opt,name=model,proto3" json:"model,omitempty"`
 	// Epsilon of one report, in millionths; 0 for the model "none".
 	EpsilonMicro uint64 `protobuf:"varint,17,opt,name=epsilon_micro,json=epsilonMicro,proto3" json:"epsilon_micro,omitempty"`

@@ -77,7 +77,7 @@ func (x IntakeReply_Status) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use IntakeReply_Status.Descriptor instead.
 func (IntakeReply_Status) EnumDescriptor() ([]byte, []int) {
-	return file_quadrat_v1_report_proto_rawDescGZIP(), []int{3, 0}
+	return file_quadrat_v1_report_proto_rawDescGZIP(), []int{5, 0}
 }
 
 // Report is one randomised answer of one device for one kappa and one window.
@@ -283,6 +283,7 @@ type IntakeRequest struct {
 	//
 	//	*IntakeRequest_Report
 	//	*IntakeRequest_Batch
+	//	*IntakeRequest_Release
 	Content       isIntakeRequest_Content `protobuf_oneof:"content"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -343,6 +344,15 @@ func (x *IntakeRequest) GetBatch() *GatewayBatch {
 	return nil
 }
 
+func (x *IntakeRequest) GetRelease() *GatewayRelease {
+	if x != nil {
+		if x, ok := x.Content.(*IntakeRequest_Release); ok {
+			return x.Release
+		}
+	}
+	return nil
+}
+
 type isIntakeRequest_Content interface {
 	isIntakeRequest_Content()
 }
@@ -357,9 +367,176 @@ type IntakeRequest_Batch struct {
 	Batch *GatewayBatch `protobuf:"bytes,2,opt,name=batch,proto3,oneof"`
 }
 
+type IntakeRequest_Release struct {
+	// What a gateway releases of the units behind it, of model "gateway".
+	Release *GatewayRelease `protobuf:"bytes,3,opt,name=release,proto3,oneof"`
+}
+
 func (*IntakeRequest_Report) isIntakeRequest_Content() {}
 
 func (*IntakeRequest_Batch) isIntakeRequest_Content() {}
+
+func (*IntakeRequest_Release) isIntakeRequest_Content() {}
+
+// GatewayRelease is the answer of one gateway to one kappa of the model "gateway" for one window: sums over the units behind it
+// that were due, to each of which the gateway added noise. It stands for the gateway's whole cluster in one stratum, and
+// all of it is counted or none. docs/design/gateway.md states its law.
+type GatewayRelease struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identity of the gateway; equal to the last token of the subject.
+	Gateway string `protobuf:"bytes,1,opt,name=gateway,proto3" json:"gateway,omitempty"`
+	// Short unique reference of the kappa.
+	Kappa string `protobuf:"bytes,2,opt,name=kappa,proto3" json:"kappa,omitempty"`
+	// Revision of the plan, from 1.
+	Revision uint32 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Index of the window, 0 or more.
+	Window int64 `protobuf:"varint,4,opt,name=window,proto3" json:"window,omitempty"`
+	// Position of the answered statistic in the plan, from 0.
+	Statistic uint32 `protobuf:"varint,5,opt,name=statistic,proto3" json:"statistic,omitempty"`
+	// One part for each cell in which units of the cluster stand, 1 to 4096, in the order of their devices' identities.
+	Parts         []*ReleasePart `protobuf:"bytes,6,rep,name=parts,proto3" json:"parts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GatewayRelease) Reset() {
+	*x = GatewayRelease{}
+	mi := &file_quadrat_v1_report_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GatewayRelease) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GatewayRelease) ProtoMessage() {}
+
+func (x *GatewayRelease) ProtoReflect() protoreflect.Message {
+	mi := &file_quadrat_v1_report_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GatewayRelease.ProtoReflect.Descriptor instead.
+func (*GatewayRelease) Descriptor() ([]byte, []int) {
+	return file_quadrat_v1_report_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *GatewayRelease) GetGateway() string {
+	if x != nil {
+		return x.Gateway
+	}
+	return ""
+}
+
+func (x *GatewayRelease) GetKappa() string {
+	if x != nil {
+		return x.Kappa
+	}
+	return ""
+}
+
+func (x *GatewayRelease) GetRevision() uint32 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *GatewayRelease) GetWindow() int64 {
+	if x != nil {
+		return x.Window
+	}
+	return 0
+}
+
+func (x *GatewayRelease) GetStatistic() uint32 {
+	if x != nil {
+		return x.Statistic
+	}
+	return 0
+}
+
+func (x *GatewayRelease) GetParts() []*ReleasePart {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+// ReleasePart is what a gateway releases of the units of one stratum and one cell.
+type ReleasePart struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The least identity, in the order of bytes, of all units behind the gateway that stand in this stratum and cell, whether they
+	// had readings or not.
+	Device string `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
+	// How many of them had a reading in the window, 1 or more.
+	Units uint32 `protobuf:"varint,2,opt,name=units,proto3" json:"units,omitempty"`
+	// The noisy sums. For a mean or a total one number: the sum of (clipped summary - lower bound) in millionths of the reading's
+	// unit. For a proportion or a count one number: how many units meet the condition. For a statistic of k categories k numbers: how
+	// many units stand in each.
+	Values        []int64 `protobuf:"zigzag64,3,rep,packed,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleasePart) Reset() {
+	*x = ReleasePart{}
+	mi := &file_quadrat_v1_report_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleasePart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleasePart) ProtoMessage() {}
+
+func (x *ReleasePart) ProtoReflect() protoreflect.Message {
+	mi := &file_quadrat_v1_report_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleasePart.ProtoReflect.Descriptor instead.
+func (*ReleasePart) Descriptor() ([]byte, []int) {
+	return file_quadrat_v1_report_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ReleasePart) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *ReleasePart) GetUnits() uint32 {
+	if x != nil {
+		return x.Units
+	}
+	return 0
+}
+
+func (x *ReleasePart) GetValues() []int64 {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
 
 // IntakeReply answers an IntakeRequest. STATUS_STORED means: on disk.
 type IntakeReply struct {
@@ -374,7 +551,7 @@ type IntakeReply struct {
 
 func (x *IntakeReply) Reset() {
 	*x = IntakeReply{}
-	mi := &file_quadrat_v1_report_proto_msgTypes[3]
+	mi := &file_quadrat_v1_report_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -386,7 +563,7 @@ func (x *IntakeReply) String() string {
 func (*IntakeReply) ProtoMessage() {}
 
 func (x *IntakeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_report_proto_msgTypes[3]
+	mi := &file_quadrat_v1_report_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -399,7 +576,7 @@ func (x *IntakeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntakeReply.ProtoReflect.Descriptor instead.
 func (*IntakeReply) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_report_proto_rawDescGZIP(), []int{3}
+	return file_quadrat_v1_report_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *IntakeReply) GetStatus() IntakeReply_Status {
@@ -422,14 +599,16 @@ type StoredBatch struct {
 	// Version of this format; 1.
 	Version uint32 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
 	// The reports, grouped by kappa, revision and window.
-	Groups        []*StoredGroup `protobuf:"bytes,2,rep,name=groups,proto3" json:"groups,omitempty"`
+	Groups []*StoredGroup `protobuf:"bytes,2,rep,name=groups,proto3" json:"groups,omitempty"`
+	// What gateways released.
+	Releases      []*StoredRelease `protobuf:"bytes,3,rep,name=releases,proto3" json:"releases,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StoredBatch) Reset() {
 	*x = StoredBatch{}
-	mi := &file_quadrat_v1_report_proto_msgTypes[4]
+	mi := &file_quadrat_v1_report_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -441,7 +620,7 @@ func (x *StoredBatch) String() string {
 func (*StoredBatch) ProtoMessage() {}
 
 func (x *StoredBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_report_proto_msgTypes[4]
+	mi := &file_quadrat_v1_report_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -454,7 +633,7 @@ func (x *StoredBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredBatch.ProtoReflect.Descriptor instead.
 func (*StoredBatch) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_report_proto_rawDescGZIP(), []int{4}
+	return file_quadrat_v1_report_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *StoredBatch) GetVersion() uint32 {
@@ -467,6 +646,13 @@ func (x *StoredBatch) GetVersion() uint32 {
 func (x *StoredBatch) GetGroups() []*StoredGroup {
 	if x != nil {
 		return x.Groups
+	}
+	return nil
+}
+
+func (x *StoredBatch) GetReleases() []*StoredRelease {
+	if x != nil {
+		return x.Releases
 	}
 	return nil
 }
@@ -492,7 +678,7 @@ type StoredGroup struct {
 
 func (x *StoredGroup) Reset() {
 	*x = StoredGroup{}
-	mi := &file_quadrat_v1_report_proto_msgTypes[5]
+	mi := &file_quadrat_v1_report_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -504,7 +690,7 @@ func (x *StoredGroup) String() string {
 func (*StoredGroup) ProtoMessage() {}
 
 func (x *StoredGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_report_proto_msgTypes[5]
+	mi := &file_quadrat_v1_report_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -517,7 +703,7 @@ func (x *StoredGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredGroup.ProtoReflect.Descriptor instead.
 func (*StoredGroup) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_report_proto_rawDescGZIP(), []int{5}
+	return file_quadrat_v1_report_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *StoredGroup) GetKappa() string {
@@ -562,6 +748,115 @@ func (x *StoredGroup) GetValue() []int64 {
 	return nil
 }
 
+// StoredRelease is a GatewayRelease with pseudonyms in place of identities.
+type StoredRelease struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Short unique reference of the kappa.
+	Kappa string `protobuf:"bytes,1,opt,name=kappa,proto3" json:"kappa,omitempty"`
+	// Revision of the plan, from 1.
+	Revision uint32 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Index of the window, 0 or more.
+	Window int64 `protobuf:"varint,3,opt,name=window,proto3" json:"window,omitempty"`
+	// Position of the answered statistic in the plan, from 0.
+	Statistic uint32 `protobuf:"varint,4,opt,name=statistic,proto3" json:"statistic,omitempty"`
+	// Pseudonym of the gateway; its partition is the message's.
+	Gateway uint64 `protobuf:"fixed64,5,opt,name=gateway,proto3" json:"gateway,omitempty"`
+	// Pseudonym of each part's device.
+	Device []uint64 `protobuf:"fixed64,6,rep,packed,name=device,proto3" json:"device,omitempty"`
+	// Units of each part.
+	Units []uint32 `protobuf:"varint,7,rep,packed,name=units,proto3" json:"units,omitempty"`
+	// Values of all parts, one after another; each part has equally many.
+	Values        []int64 `protobuf:"zigzag64,8,rep,packed,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StoredRelease) Reset() {
+	*x = StoredRelease{}
+	mi := &file_quadrat_v1_report_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoredRelease) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoredRelease) ProtoMessage() {}
+
+func (x *StoredRelease) ProtoReflect() protoreflect.Message {
+	mi := &file_quadrat_v1_report_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoredRelease.ProtoReflect.Descriptor instead.
+func (*StoredRelease) Descriptor() ([]byte, []int) {
+	return file_quadrat_v1_report_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *StoredRelease) GetKappa() string {
+	if x != nil {
+		return x.Kappa
+	}
+	return ""
+}
+
+func (x *StoredRelease) GetRevision() uint32 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *StoredRelease) GetWindow() int64 {
+	if x != nil {
+		return x.Window
+	}
+	return 0
+}
+
+func (x *StoredRelease) GetStatistic() uint32 {
+	if x != nil {
+		return x.Statistic
+	}
+	return 0
+}
+
+func (x *StoredRelease) GetGateway() uint64 {
+	if x != nil {
+		return x.Gateway
+	}
+	return 0
+}
+
+func (x *StoredRelease) GetDevice() []uint64 {
+	if x != nil {
+		return x.Device
+	}
+	return nil
+}
+
+func (x *StoredRelease) GetUnits() []uint32 {
+	if x != nil {
+		return x.Units
+	}
+	return nil
+}
+
+func (x *StoredRelease) GetValues() []int64 {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
 // DeadLetter is one message of the stream DEADLETTER: something that the engine could not count, and why.
 type DeadLetter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -579,7 +874,7 @@ type DeadLetter struct {
 
 func (x *DeadLetter) Reset() {
 	*x = DeadLetter{}
-	mi := &file_quadrat_v1_report_proto_msgTypes[6]
+	mi := &file_quadrat_v1_report_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -591,7 +886,7 @@ func (x *DeadLetter) String() string {
 func (*DeadLetter) ProtoMessage() {}
 
 func (x *DeadLetter) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_report_proto_msgTypes[6]
+	mi := &file_quadrat_v1_report_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -604,7 +899,7 @@ func (x *DeadLetter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadLetter.ProtoReflect.Descriptor instead.
 func (*DeadLetter) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_report_proto_rawDescGZIP(), []int{6}
+	return file_quadrat_v1_report_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DeadLetter) GetCause() string {
@@ -655,11 +950,23 @@ const file_quadrat_v1_report_proto_rawDesc = "" +
 	"\x06window\x18\x04 \x01(\x03R\x06window\x12\x16\n" +
 	"\x06device\x18\x05 \x03(\tR\x06device\x12\x1c\n" +
 	"\tstatistic\x18\x06 \x03(\rR\tstatistic\x12\x14\n" +
-	"\x05value\x18\a \x03(\x12R\x05value\"z\n" +
+	"\x05value\x18\a \x03(\x12R\x05value\"\xb2\x01\n" +
 	"\rIntakeRequest\x12,\n" +
 	"\x06report\x18\x01 \x01(\v2\x12.quadrat.v1.ReportH\x00R\x06report\x120\n" +
-	"\x05batch\x18\x02 \x01(\v2\x18.quadrat.v1.GatewayBatchH\x00R\x05batchB\t\n" +
-	"\acontent\"\xb9\x01\n" +
+	"\x05batch\x18\x02 \x01(\v2\x18.quadrat.v1.GatewayBatchH\x00R\x05batch\x126\n" +
+	"\arelease\x18\x03 \x01(\v2\x1a.quadrat.v1.GatewayReleaseH\x00R\areleaseB\t\n" +
+	"\acontent\"\xc1\x01\n" +
+	"\x0eGatewayRelease\x12\x18\n" +
+	"\agateway\x18\x01 \x01(\tR\agateway\x12\x14\n" +
+	"\x05kappa\x18\x02 \x01(\tR\x05kappa\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\rR\brevision\x12\x16\n" +
+	"\x06window\x18\x04 \x01(\x03R\x06window\x12\x1c\n" +
+	"\tstatistic\x18\x05 \x01(\rR\tstatistic\x12-\n" +
+	"\x05parts\x18\x06 \x03(\v2\x17.quadrat.v1.ReleasePartR\x05parts\"S\n" +
+	"\vReleasePart\x12\x16\n" +
+	"\x06device\x18\x01 \x01(\tR\x06device\x12\x14\n" +
+	"\x05units\x18\x02 \x01(\rR\x05units\x12\x16\n" +
+	"\x06values\x18\x03 \x03(\x12R\x06values\"\xb9\x01\n" +
 	"\vIntakeReply\x126\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x1e.quadrat.v1.IntakeReply.StatusR\x06status\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"Z\n" +
@@ -667,17 +974,27 @@ const file_quadrat_v1_report_proto_rawDesc = "" +
 	"\x12STATUS_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATUS_STORED\x10\x01\x12\x13\n" +
 	"\x0fSTATUS_REJECTED\x10\x02\x12\x10\n" +
-	"\fSTATUS_RETRY\x10\x03\"X\n" +
+	"\fSTATUS_RETRY\x10\x03\"\x8f\x01\n" +
 	"\vStoredBatch\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12/\n" +
-	"\x06groups\x18\x02 \x03(\v2\x17.quadrat.v1.StoredGroupR\x06groups\"\xa3\x01\n" +
+	"\x06groups\x18\x02 \x03(\v2\x17.quadrat.v1.StoredGroupR\x06groups\x125\n" +
+	"\breleases\x18\x03 \x03(\v2\x19.quadrat.v1.StoredReleaseR\breleases\"\xa3\x01\n" +
 	"\vStoredGroup\x12\x14\n" +
 	"\x05kappa\x18\x01 \x01(\tR\x05kappa\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\rR\brevision\x12\x16\n" +
 	"\x06window\x18\x03 \x01(\x03R\x06window\x12\x16\n" +
 	"\x06device\x18\x04 \x03(\x06R\x06device\x12\x1c\n" +
 	"\tstatistic\x18\x05 \x03(\rR\tstatistic\x12\x14\n" +
-	"\x05value\x18\x06 \x03(\x12R\x05value\"r\n" +
+	"\x05value\x18\x06 \x03(\x12R\x05value\"\xd7\x01\n" +
+	"\rStoredRelease\x12\x14\n" +
+	"\x05kappa\x18\x01 \x01(\tR\x05kappa\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\rR\brevision\x12\x16\n" +
+	"\x06window\x18\x03 \x01(\x03R\x06window\x12\x1c\n" +
+	"\tstatistic\x18\x04 \x01(\rR\tstatistic\x12\x18\n" +
+	"\agateway\x18\x05 \x01(\x06R\agateway\x12\x16\n" +
+	"\x06device\x18\x06 \x03(\x06R\x06device\x12\x14\n" +
+	"\x05units\x18\a \x03(\rR\x05units\x12\x16\n" +
+	"\x06values\x18\b \x03(\x12R\x06values\"r\n" +
 	"\n" +
 	"DeadLetter\x12\x14\n" +
 	"\x05cause\x18\x01 \x01(\tR\x05cause\x12\x18\n" +
@@ -698,27 +1015,33 @@ func file_quadrat_v1_report_proto_rawDescGZIP() []byte {
 }
 
 var file_quadrat_v1_report_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_quadrat_v1_report_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_quadrat_v1_report_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_quadrat_v1_report_proto_goTypes = []any{
 	(IntakeReply_Status)(0), // 0: quadrat.v1.IntakeReply.Status
 	(*Report)(nil),          // 1: quadrat.v1.Report
 	(*GatewayBatch)(nil),    // 2: quadrat.v1.GatewayBatch
 	(*IntakeRequest)(nil),   // 3: quadrat.v1.IntakeRequest
-	(*IntakeReply)(nil),     // 4: quadrat.v1.IntakeReply
-	(*StoredBatch)(nil),     // 5: quadrat.v1.StoredBatch
-	(*StoredGroup)(nil),     // 6: quadrat.v1.StoredGroup
-	(*DeadLetter)(nil),      // 7: quadrat.v1.DeadLetter
+	(*GatewayRelease)(nil),  // 4: quadrat.v1.GatewayRelease
+	(*ReleasePart)(nil),     // 5: quadrat.v1.ReleasePart
+	(*IntakeReply)(nil),     // 6: quadrat.v1.IntakeReply
+	(*StoredBatch)(nil),     // 7: quadrat.v1.StoredBatch
+	(*StoredGroup)(nil),     // 8: quadrat.v1.StoredGroup
+	(*StoredRelease)(nil),   // 9: quadrat.v1.StoredRelease
+	(*DeadLetter)(nil),      // 10: quadrat.v1.DeadLetter
 }
 var file_quadrat_v1_report_proto_depIdxs = []int32{
 	1, // 0: quadrat.v1.IntakeRequest.report:type_name -> quadrat.v1.Report
 	2, // 1: quadrat.v1.IntakeRequest.batch:type_name -> quadrat.v1.GatewayBatch
-	0, // 2: quadrat.v1.IntakeReply.status:type_name -> quadrat.v1.IntakeReply.Status
-	6, // 3: quadrat.v1.StoredBatch.groups:type_name -> quadrat.v1.StoredGroup
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	4, // 2: quadrat.v1.IntakeRequest.release:type_name -> quadrat.v1.GatewayRelease
+	5, // 3: quadrat.v1.GatewayRelease.parts:type_name -> quadrat.v1.ReleasePart
+	0, // 4: quadrat.v1.IntakeReply.status:type_name -> quadrat.v1.IntakeReply.Status
+	8, // 5: quadrat.v1.StoredBatch.groups:type_name -> quadrat.v1.StoredGroup
+	9, // 6: quadrat.v1.StoredBatch.releases:type_name -> quadrat.v1.StoredRelease
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_quadrat_v1_report_proto_init() }
@@ -729,6 +1052,7 @@ func file_quadrat_v1_report_proto_init() {
 	file_quadrat_v1_report_proto_msgTypes[2].OneofWrappers = []any{
 		(*IntakeRequest_Report)(nil),
 		(*IntakeRequest_Batch)(nil),
+		(*IntakeRequest_Release)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -736,7 +1060,7 @@ func file_quadrat_v1_report_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quadrat_v1_report_proto_rawDesc), len(file_quadrat_v1_report_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   7,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
