@@ -130,8 +130,7 @@ func (s *Store) ScanResults(ctx context.Context, ref string, since, until time.T
 	return func(yield func(arrow.Record, error) bool) {
 		segments := s.Segments()
 		chosen := map[resultKey]int64{} // newest revision, by key without revision; −1 once told
-		keys := []string{colWindowStart, colStatistic, colCell, colRevision}
-		for rec, err := range s.scan(ctx, segments, KindResults, ref, windows, keys) {
+		for rec, err := range s.scan(ctx, segments, KindResults, ref, windows, resultKeyColumns()) {
 			if err != nil {
 				yield(nil, err)
 				return
@@ -186,16 +185,26 @@ func yieldRuns(rec arrow.Record, rows []int, yield func(arrow.Record, error) boo
 	return true
 }
 
+// resultKeyColumns is the columns that a resultKey is read from.
+func resultKeyColumns() []string {
+	return []string{colWindowStart, colStatistic, colCell, colRevision, colBin}
+}
+
 // eachResult calls with with the key of each row of a record of results; the reference stays empty.
 func eachResult(rec arrow.Record, with func(int, resultKey)) {
 	get := func(name string) arrow.Array { return rec.Column(rec.Schema().FieldIndices(name)[0]) }
 	starts, statistics := get(colWindowStart).(*array.Timestamp), get(colStatistic).(*array.String)
 	cells, revisions := get(colCell).(*array.String), get(colRevision).(*array.Int64)
+	bins := get(colBin).(*array.Int64)
 	for i := range int(rec.NumRows()) {
-		with(i, resultKey{
+		k := resultKey{
 			startMs: int64(starts.Value(i)), statistic: strings.Clone(statistics.Value(i)),
 			cell: strings.Clone(cells.Value(i)), revision: revisions.Value(i),
-		})
+		}
+		if bins.IsValid(i) {
+			k.bin = uint32(bins.Value(i))
+		}
+		with(i, k)
 	}
 }
 
@@ -207,8 +216,7 @@ func (s *Store) recall() error {
 		if seg.Kind != KindResults || seg.Last != s.catalog.position {
 			continue
 		}
-		keys := []string{colWindowStart, colStatistic, colCell, colRevision}
-		_, err := s.scanSegment(context.Background(), seg, spanOf(time.Time{}, time.Time{}), keys, func(rec arrow.Record, _ error) bool {
+		_, err := s.scanSegment(context.Background(), seg, spanOf(time.Time{}, time.Time{}), resultKeyColumns(), func(rec arrow.Record, _ error) bool {
 			eachResult(rec, func(_ int, k resultKey) {
 				k.ref = seg.Ref
 				s.told[k] = true

@@ -49,6 +49,7 @@ const (
 	colInStratum   = "stratum_clusters"
 	colSequence    = "sequence"
 	colRevision    = "revision"
+	colBin         = "bin_index"
 	colKappa       = "kappa"
 )
 

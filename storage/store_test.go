@@ -261,6 +261,35 @@ func TestACommitThatRepeatsAPosition(t *testing.T) {
 	}
 }
 
+// TestCategoriesAreResultsOfTheirOwn stores the categories of a histogram, one result each, which share statistic, cell and
+// revision, and makes them again after a restart at the same position.
+func TestCategoriesAreResultsOfTheirOwn(t *testing.T) {
+	const bins = 5
+	var results []*quadratv1.Result
+	for bin := range uint32(bins) {
+		r := makeResult(0, 1, float64(bin))
+		r.Statistic, r.Bin = "histogram(temperature, 5)", &quadratv1.Bin{Index: bin, Low: float64(bin), High: float64(bin + 1)}
+		results = append(results, r)
+	}
+	dir := t.TempDir()
+	s := open(t, dir, Config{})
+	must(t, s.Restore(0))
+	must(t, s.Results(results))
+	must(t, s.Commit(7))
+	again := open(t, dir, Config{})
+	must(t, again.Restore(7))
+	must(t, again.Results(results))
+	must(t, again.Commit(8))
+	for _, newest := range []bool{false, true} {
+		if n := len(collect(t, again.ScanResults(context.Background(), testRef, time.Time{}, time.Time{}, newest))); n != bins {
+			t.Errorf("newest %v: %d results, want %d", newest, n, bins)
+		}
+	}
+	if n := len(collect(t, goldenScan(again, KindResults))); n != bins {
+		t.Errorf("%d rows are stored, want %d", n, bins)
+	}
+}
+
 func TestReportsTakesAllRowsOrNone(t *testing.T) {
 	s := open(t, t.TempDir(), Config{})
 	rows := makeReports(rand.New(rand.NewPCG(1, 1)), 1, 100)
