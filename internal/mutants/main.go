@@ -3,6 +3,9 @@
 // survives is a hole in the tests and ends the program with 1; so does a bug whose place in the source can't be found
 // any more, or that doesn't compile.
 //
+// Tests that draw their cases draw the same ones each time. A survivor is tried twice more with other cases: a kill
+// then counts, and the line says which attempt it took.
+//
 // Nothing in the tree is touched: the go command is told to read one file from elsewhere (-overlay). It runs in CI and
 // by hand, and must never be part of a product.
 //
@@ -11,19 +14,14 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -60,8 +58,8 @@ func list() []mutant {
 	return slices.Concat(mechanisms(), categories(), devices(), estimators(), engines())
 }
 
-// timeout bounds one test run. A mutant that only shows by running out of it is not killed.
-const timeout = 2 * time.Minute
+// attempts is how often a test may run before its mutant counts as a survivor.
+const attempts = 3
 
 func main() {
 	pattern := flag.String("run", "", "plant only mutants whose name matches this expression")
@@ -100,22 +98,18 @@ func run(ctx context.Context, pattern string, jobs int) error {
 		return err
 	}
 	fmt.Printf("the tests pass without a mutant (%.0f s)\n\n", time.Since(began).Seconds())
-	verdicts := make([]string, len(mutants))
+	verdicts := make([]verdict, len(mutants))
 	each(jobs, len(mutants), func(i int) {
 		verdicts[i] = l.plant(ctx, i, mutants[i])
-		if verdicts[i] == "" {
-			fmt.Printf("killed    %-12s  %s\n", mutants[i].layer, mutants[i].name)
-			return
-		}
-		fmt.Printf("SURVIVES  %-12s  %s\n          %s: %s\n", mutants[i].layer, mutants[i].name, mutants[i].file, verdicts[i])
+		fmt.Println(verdicts[i].line(mutants[i]))
 	})
 	survivors := 0
 	for _, v := range verdicts {
-		if v != "" {
+		if v.why != "" {
 			survivors++
 		}
 	}
-	fmt.Printf("\n%d mutants, %d killed, %d not (%.0f s)\n", len(mutants), len(mutants)-survivors, survivors, time.Since(began).Seconds())
+	fmt.Printf("\n%d passed, %d failed (%.0f s)\n", len(mutants)-survivors, survivors, time.Since(began).Seconds())
 	if survivors > 0 {
 		return fmt.Errorf("%d of %d mutants are not killed", survivors, len(mutants))
 	}
@@ -134,128 +128,4 @@ func each(jobs, n int, f func(i int)) {
 		})
 	}
 	wg.Wait()
-}
-
-// moduleRoot is where go.mod stands.
-func moduleRoot(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
-	if err != nil {
-		return "", fmt.Errorf("go env: %w", err)
-	}
-	return filepath.Dir(strings.TrimSpace(string(out))), nil
-}
-
-// laboratory runs tests with one file replaced.
-type laboratory struct{ root, dir string }
-
-// healthy demands that every test that is to kill a mutant passes without one.
-func (l *laboratory) healthy(ctx context.Context, mutants []mutant, jobs int) error {
-	seen := map[[2]string]bool{}
-	var tests [][2]string
-	for _, m := range mutants {
-		if t := [2]string{m.pkg, m.test}; !seen[t] {
-			seen[t] = true
-			tests = append(tests, t)
-		}
-	}
-	slices.SortFunc(tests, func(a, b [2]string) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) })
-	faults := make([]error, len(tests))
-	each(jobs, len(tests), func(i int) {
-		out, err := l.test(ctx, tests[i][0], tests[i][1])
-		switch {
-		case err != nil:
-			faults[i] = fmt.Errorf("%s -run %s doesn't pass without a mutant: %w\n%s", tests[i][0], tests[i][1], err, out)
-		case strings.Contains(out, "no tests to run"):
-			faults[i] = fmt.Errorf("%s has no test %s", tests[i][0], tests[i][1])
-		}
-	})
-	return errors.Join(faults...)
-}
-
-// plant runs the test with the mutant and says why it is not killed; "" when it is.
-func (l *laboratory) plant(ctx context.Context, number int, m mutant) string {
-	content, err := mutate(l.root, m)
-	if err != nil {
-		return err.Error()
-	}
-	overlay, err := l.overlay(number, m.file, content)
-	if err != nil {
-		return err.Error()
-	}
-	out, err := l.test(ctx, m.pkg, m.test, "-overlay="+overlay)
-	return verdict(out, err, m)
-}
-
-// verdict says why a mutant is not killed by a test run; "" when it is.
-func verdict(out string, err error, m mutant) string {
-	var exit *exec.ExitError
-	switch {
-	case err == nil:
-		return fmt.Sprintf("%s -run %s passes", m.pkg, m.test)
-	case !errors.As(err, &exit):
-		return err.Error()
-	case strings.Contains(out, "[build failed]"), strings.Contains(out, "[setup failed]"):
-		return "doesn't compile:\n" + out
-	case strings.Contains(out, "test timed out"), !strings.Contains(out, "--- FAIL: "):
-		return "no assertion fails:\n" + out
-	}
-	return ""
-}
-
-// mutate returns the file with the bug in it.
-func mutate(root string, m mutant) (string, error) {
-	content, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(m.file)))
-	if err != nil {
-		return "", err
-	}
-	if n := strings.Count(string(content), m.old); n != 1 {
-		return "", fmt.Errorf("the list is stale: the text to replace stands %d times in the file", n)
-	}
-	return strings.Replace(string(content), m.old, m.new, 1), nil
-}
-
-// overlay writes a file and the JSON that puts it in the place of another.
-func (l *laboratory) overlay(number int, file, content string) (string, error) {
-	mutated := filepath.Join(l.dir, fmt.Sprintf("%03d.go", number))
-	if err := os.WriteFile(mutated, []byte(content), 0o600); err != nil {
-		return "", err
-	}
-	b, err := json.Marshal(map[string]map[string]string{
-		"Replace": {filepath.Join(l.root, filepath.FromSlash(file)): mutated},
-	})
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(l.dir, fmt.Sprintf("%03d.json", number))
-	return path, os.WriteFile(path, b, 0o600)
-}
-
-// test runs one test of one package.
-func (l *laboratory) test(ctx context.Context, pkg, pattern string, flags ...string) (string, error) {
-	levels := strings.Split(pattern, "/")
-	for i, level := range levels {
-		levels[i] = "^(" + level + ")$"
-	}
-	args := append([]string{"test", "-vet=off", "-timeout=" + timeout.String(), "-run", strings.Join(levels, "/")}, flags...)
-	args = append(args, "./"+pkg)
-	if drawsCases(l.root, pkg) {
-		// Or it would keep the failing case in the tree, and try it first the next time.
-		args = append(args, "-rapid.nofailfile")
-	}
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = l.root
-	out, err := cmd.CombinedOutput()
-	return string(out), err
-}
-
-// drawsCases says whether a package's tests use rapid.
-func drawsCases(root, pkg string) bool {
-	files, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(pkg), "*_test.go"))
-	if err != nil {
-		return false
-	}
-	return slices.ContainsFunc(files, func(file string) bool {
-		content, err := os.ReadFile(file)
-		return err == nil && strings.Contains(string(content), `"pgregory.net/rapid"`)
-	})
 }

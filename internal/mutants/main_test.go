@@ -72,8 +72,46 @@ func TestVerdict(t *testing.T) {
 		{"signal: killed", failed, false},
 		{"", errors.New("go: not found"), false},
 	} {
-		if got := verdict(c.out, c.err, mutant{}); (got == "") != c.killed {
-			t.Errorf("%q: %q", c.out, got)
+		got, again := judge(c.out, c.err, mutant{})
+		if (got == "") != c.killed || again != (c.err == nil) {
+			t.Errorf("%q: %q, again %v", c.out, got, again)
+		}
+	}
+}
+
+// TestSurvivorIsTriedAgain: three times, and only while other cases might kill it.
+func TestSurvivorIsTriedAgain(t *testing.T) {
+	for _, c := range []struct {
+		killedAt int // 0 for never
+		again    bool
+		want     verdict
+	}{
+		{1, true, verdict{"", 1}},
+		{3, true, verdict{"", 3}},
+		{4, true, verdict{"lives", 3}},
+		{0, true, verdict{"lives", 3}},
+		{2, false, verdict{"lives", 1}},
+	} {
+		got := until(func(attempt int) (string, bool) {
+			if attempt == c.killedAt {
+				return "", false
+			}
+			return "lives", c.again
+		})
+		if got != c.want {
+			t.Errorf("killed at %d: %+v, want %+v", c.killedAt, got, c.want)
+		}
+	}
+}
+
+// TestRanFindsTheName: a test that is not there can't hide behind others of its package.
+func TestRanFindsTheName(t *testing.T) {
+	out := "=== RUN   TestA\n=== RUN   TestB/hybrid/x\n--- PASS: TestA\n"
+	for pattern, want := range map[string]bool{
+		"TestA": true, "TestA|TestC": true, "TestB/hybrid/x": true, "TestB/hyb.*": true, "TestB/hybrid": true, "TestC": false, "TestB/grr": false, "TestB/hyb": false, "Test": false,
+	} {
+		if ran(out, pattern) != want {
+			t.Errorf("%s: %v", pattern, !want)
 		}
 	}
 }
