@@ -30,8 +30,20 @@ type announcement struct {
 	profileID    string
 }
 
-// check says which law of a hello is broken first, or returns its canonical form.
+// GatewayAttribute is the attribute that the registry gives to every device behind a gateway: the gateway's identity. No device
+// may announce it, so that nobody can put himself into another's cluster.
+const GatewayAttribute = "gateway"
+
+// check says which law of a hello that was said is broken first, or returns its canonical form.
 func check(h *quadratv1.Hello) (*announcement, error) {
+	if _, taken := h.GetAttributes()[GatewayAttribute]; taken {
+		return nil, &Error{Code: Text, Detail: "the attribute gateway is the registry's own: it names the gateway that speaks for a device; rename yours"}
+	}
+	return canonical(h)
+}
+
+// canonical is check for a hello that may have been stored: before the attribute was reserved, devices could announce it.
+func canonical(h *quadratv1.Hello) (*announcement, error) {
 	if !ValidIdentity(h.GetDevice()) {
 		return nil, &Error{Code: Identity, Detail: "a device is 1 to 64 characters of [A-Za-z0-9_-]"}
 	}
@@ -50,7 +62,7 @@ func check(h *quadratv1.Hello) (*announcement, error) {
 		}
 	}
 	a := &announcement{}
-	if err := a.takeAttributes(h.GetAttributes()); err != nil {
+	if err := a.takeAttributes(h.GetAttributes(), h.GetGateway()); err != nil {
 		return nil, err
 	}
 	if err := a.takeCapabilities(h.GetCapabilities()); err != nil {
@@ -79,8 +91,8 @@ func checkText(what, s string) error {
 	return nil
 }
 
-// takeAttributes keeps what is not empty; an empty value is a missing one.
-func (a *announcement) takeAttributes(given map[string]string) error {
+// takeAttributes keeps what is not empty, an empty value being a missing one, and adds the gateway.
+func (a *announcement) takeAttributes(given map[string]string, gateway string) error {
 	if len(given) > attributesMost {
 		return &Error{Code: Size, Detail: "more than 32 attributes"}
 	}
@@ -96,6 +108,9 @@ func (a *announcement) takeAttributes(given map[string]string) error {
 			return err
 		}
 		a.attributes[name] = value
+	}
+	if gateway != "" {
+		a.attributes[GatewayAttribute] = gateway
 	}
 	var id strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(a.attributes)) {

@@ -10,6 +10,7 @@ const (
 	Size      Code = "size"      // too many or too long attributes, capabilities, counters
 	Text      Code = "text"      // a name or value is empty, not UTF-8, or reserved
 	Collision Code = "collision" // another identity has the same key
+	Claimed   Code = "claimed"   // a gateway speaks for a device that isn't its own
 	Format    Code = "format"    // stored bytes are damaged or of an unknown version
 )
 

@@ -16,18 +16,25 @@ import (
 type matcher struct {
 	query    *Query
 	sets     map[*attributeSet]bool
-	profiles map[*profile]bool
+	profiles map[standing]bool
+}
+
+// standing is a profile, and whether a gateway speaks for the row that has it.
+type standing struct {
+	profile *profile
+	behind  bool
 }
 
 func newMatcher(q *Query) *matcher {
-	return &matcher{query: q, sets: map[*attributeSet]bool{}, profiles: map[*profile]bool{}}
+	return &matcher{query: q, sets: map[*attributeSet]bool{}, profiles: map[standing]bool{}}
 }
 
 func (m *matcher) match(row *Row) bool {
-	reached, ok := m.profiles[row.profile]
+	has := standing{profile: row.profile, behind: row.Gateway != ""}
+	reached, ok := m.profiles[has]
 	if !ok {
-		reached = m.query.reaches(row.profile)
-		m.profiles[row.profile] = reached
+		reached = m.query.reaches(has.profile, has.behind)
+		m.profiles[has] = reached
 	}
 	if !reached {
 		return false

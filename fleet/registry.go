@@ -21,6 +21,9 @@ const (
 	DuplicateIdentity Doubt = "duplicate-identity"
 	// LedgerBack: the device's ledger holds fewer charges than it did: it was restored from a backup, or began anew.
 	LedgerBack Doubt = "ledger-went-back"
+	// ForeignClaim: a gateway speaks for a device that is in the fleet under its own name or behind another gateway. Of the doubts
+	// it alone goes with a refusal.
+	ForeignClaim Doubt = "foreign-claim"
 )
 
 // The counters that the server adds to a presence record: how often a doubt came up. A device can't set them.
@@ -63,14 +66,20 @@ func (r *Registry) Version() uint64 { return r.version.Load() }
 // begins; a leaving device's row ends and none begins. Rows change at now, or one millisecond after the newest moment
 // that a frame was asked for when that is later.
 func (r *Registry) Hello(h *quadratv1.Hello, now time.Time) error {
-	_, err := r.Announce(h, now)
+	_, err := r.Announce(h.GetDevice(), h, now)
 	return err
 }
 
-// Announce is Hello; it also says what is doubtful about the device. A doubt keeps nobody out.
-func (r *Registry) Announce(h *quadratv1.Hello, now time.Time) (doubt Doubt, err error) {
+// Announce is Hello of an announcement that another may have made; it also says what is doubtful about the device. A doubt keeps
+// nobody out, but for ForeignClaim, which comes with an error. By is who said it: the device itself, or the gateway that the hello
+// names, for a unit whose identity is the gateway's, a hyphen and more. A gateway can't claim, nor make leave, a device that is in
+// the fleet under its own name or behind another gateway; once that one has left it can.
+func (r *Registry) Announce(by string, h *quadratv1.Hello, now time.Time) (doubt Doubt, err error) {
 	a, err := check(h)
 	if err != nil {
+		return "", err
+	}
+	if err := mayAnnounce(by, h); err != nil {
 		return "", err
 	}
 	key := r.keyer.Key(h.GetDevice())
@@ -88,6 +97,9 @@ func (r *Registry) Announce(h *quadratv1.Hello, now time.Time) (doubt Doubt, err
 		s.insert(i, key, &entry{id: strings.Clone(h.GetDevice())})
 	}
 	e := s.entries[i]
+	if row := e.current(); by != h.GetDevice() && row != nil && row.Gateway != by {
+		return ForeignClaim, &Error{Code: Claimed, Detail: "the unit's identity is in the fleet already, not behind this gateway; choose another"}
+	}
 	doubt = e.doubt(h)
 	s.dirty = s.dirty || doubt != ""
 	r.hear(s, e, h, now.UnixMilli())
@@ -107,6 +119,19 @@ func (r *Registry) Announce(h *quadratv1.Hello, now time.Time) (doubt Doubt, err
 	s.dirty = true
 	r.version.Add(1)
 	return doubt, nil
+}
+
+// mayAnnounce tells whether who said a hello may speak for its device at all.
+func mayAnnounce(by string, h *quadratv1.Hello) error {
+	switch device := h.GetDevice(); {
+	case by == device:
+		return nil
+	case by != h.GetGateway():
+		return &Error{Code: Identity, Detail: "the device is not the one of the subject"}
+	case !strings.HasPrefix(device, by+"-") || len(device) == len(by)+1:
+		return &Error{Code: Identity, Detail: "a unit behind a gateway is named by the gateway's identity, a hyphen and the unit's name"}
+	}
+	return nil
 }
 
 // doubt holds a hello against what was heard before.

@@ -28,7 +28,7 @@ type Limits struct {
 type Row struct {
 	ID           string            // identity
 	Key          Key               // pseudonym
-	Attributes   map[string]string // public attributes; a missing one is absent
+	Attributes   map[string]string // public attributes; a missing one is absent. Behind a gateway also GatewayAttribute
 	Capabilities []Capability      // sorted by name
 	Limits       *Limits           // never nil
 	Gateway      string            // identity of the gateway that speaks for the device, or empty
@@ -42,18 +42,26 @@ type Row struct {
 // At tells whether the row is valid at a moment, in milliseconds from the UTC epoch.
 func (r *Row) At(ms int64) bool { return r.FromMs <= ms && (r.UntilMs == 0 || ms < r.UntilMs) }
 
+// ModelGateway is the trust model in which a gateway adds the noise, to sums over the units behind it.
+const ModelGateway = "gateway"
+
 // Query says which rows a kappa can reach.
 type Query struct {
 	Capability string          // capability that is asked for; empty for any
 	Readings   []string        // readings of it that are needed, all of them
 	Where      *attr.Predicate // condition on attributes; nil for all
-	Model      string          // trust model, "local" or "none"; empty for any
+	Model      string          // trust model, "local", "gateway" or "none"; empty for any
 }
 
 // reaches tells whether a profile satisfies the query but for WHERE: capability, readings and model. For the model
-// none the capability must be open as well.
-func (q *Query) reaches(p *profile) bool {
-	if q.Model != "" && !slices.Contains(p.limits.Models, q.Model) {
+// none the capability must be open as well. The model gateway reaches units behind a gateway that take part in it, and of the
+// devices that speak for themselves those that take part in local: they give the same epsilon under the stronger promise.
+func (q *Query) reaches(p *profile, behind bool) bool {
+	model := q.Model
+	if model == ModelGateway && !behind {
+		model = "local"
+	}
+	if model != "" && !slices.Contains(p.limits.Models, model) {
 		return false
 	}
 	if q.Capability == "" {

@@ -38,7 +38,7 @@ type ServerConfig struct {
 	Waiting int          // hellos that may wait; more are dropped and said again by the devices [65536]
 	Clock   clock.Clock  // [clock.Real]
 	Log     *slog.Logger // [discards]
-	// Doubtful is told of a hello that raises a doubt; it must not wait [nobody]
+	// Doubtful is told of a hello that raises a doubt, refused or not; it must not wait [nobody]
 	Doubtful func(d Doubt, subject string, hello []byte)
 }
 
@@ -158,10 +158,10 @@ func (s *Server) Counts() Counts {
 // stands in the reply.
 func (s *Server) Answer(subject string, body []byte) []byte {
 	now := s.cfg.Clock.Now()
-	h, err := decodeHello(subject, body)
+	h, err := decodeHello(body)
 	var doubt Doubt
 	if err == nil {
-		doubt, err = s.registry.Announce(h, now)
+		doubt, err = s.registry.Announce(lastToken(subject), h, now)
 	}
 	if doubt != "" {
 		s.cfg.Log.Warn("doubtful device", "device", h.GetDevice(), "why", string(doubt))
@@ -180,7 +180,7 @@ func (s *Server) Answer(subject string, body []byte) []byte {
 	return protowire.AppendVarint(out, uint64(now.UnixMilli()))
 }
 
-func decodeHello(subject string, body []byte) (*quadratv1.Hello, error) {
+func decodeHello(body []byte) (*quadratv1.Hello, error) {
 	if len(body) > helloMost {
 		return nil, &Error{Code: Size, Detail: "a hello is longer than 65536 bytes"}
 	}
@@ -188,11 +188,11 @@ func decodeHello(subject string, body []byte) (*quadratv1.Hello, error) {
 	if proto.Unmarshal(body, h) != nil {
 		return nil, &Error{Code: Malformed, Detail: "the body is no hello"}
 	}
-	if h.GetDevice() != subject[strings.LastIndexByte(subject, '.')+1:] {
-		return nil, &Error{Code: Identity, Detail: "the device is not the one of the subject"}
-	}
 	return h, nil
 }
+
+// lastToken is who said a hello: what stands behind the last dot of its subject.
+func lastToken(subject string) string { return subject[strings.LastIndexByte(subject, '.')+1:] }
 
 func (s *Server) refuse(err error) []byte {
 	code := Malformed

@@ -28,7 +28,7 @@ func TestTwoDevicesOfOneIdentityTakeTurns(t *testing.T) {
 			h := helloOf("pi")
 			h.Session = s
 			h.Counters = map[string]uint64{counterDuplicate: 77, counterBack: 77, "reported": 1}
-			doubt, err := r.Announce(h, epoch.Add(time.Duration(i)*time.Second))
+			doubt, err := r.Announce(h.GetDevice(), h, epoch.Add(time.Duration(i)*time.Second))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -67,7 +67,7 @@ func TestLedgerThatGoesBackIsSeen(t *testing.T) {
 	for i, charges := range []uint64{0, 3, 3, 9, 4, 5, 6, 0, 1} {
 		h := helloOf("pi")
 		h.Counters = map[string]uint64{counterCharges: charges}
-		doubt, err := r.Announce(h, epoch.Add(time.Duration(i)*time.Second))
+		doubt, err := r.Announce(h.GetDevice(), h, epoch.Add(time.Duration(i)*time.Second))
 		if err != nil {
 			t.Fatal(err)
 		}

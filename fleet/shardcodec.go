@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"bytes"
+	"maps"
 	"math"
 	"strings"
 
@@ -83,7 +84,7 @@ func (s *shard) save() *quadratv1.FleetShard {
 // record is the stored form of a row; what is known beside the frame stands in the newest row only.
 func (e *entry) record(row *Row, newest bool) *quadratv1.DeviceRecord {
 	h := &quadratv1.Hello{
-		Device: row.ID, Attributes: row.Attributes, Capabilities: row.wireCapabilities(),
+		Device: row.ID, Attributes: row.announced(), Capabilities: row.wireCapabilities(),
 		Limits: row.wireLimits(), Gateway: row.Gateway,
 	}
 	if newest {
@@ -104,6 +105,16 @@ func (e *entry) record(row *Row, newest bool) *quadratv1.DeviceRecord {
 	return &quadratv1.DeviceRecord{Hello: h, FromMs: row.FromMs, UntilMs: row.UntilMs, SeenMs: e.seenMs}
 }
 
+// announced is the attributes without the one that the registry adds: the gateway is stored in a field of its own.
+func (r *Row) announced() map[string]string {
+	if r.Gateway == "" {
+		return r.Attributes
+	}
+	own := maps.Clone(r.Attributes)
+	delete(own, GatewayAttribute)
+	return own
+}
+
 // doubts are the server's own counters, without zeros.
 func (e *entry) doubts() (out []counter) {
 	for _, c := range [...]counter{{counterDuplicate, uint64(e.duplicates)}, {counterBack, uint64(e.backs)}} {
@@ -121,7 +132,7 @@ func (r *Registry) restore(index int, m *quadratv1.FleetShard) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, rec := range m.GetRows() {
-		a, err := check(rec.GetHello())
+		a, err := canonical(rec.GetHello())
 		if err != nil {
 			return &Error{Code: Format, Detail: "a stored device breaks the law of a hello"}
 		}
