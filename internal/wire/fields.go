@@ -144,6 +144,23 @@ func (f *fields) fixed64s(to *[]uint64) {
 	}
 }
 
+// sint64s takes a packed run or a single number.
+func (f *fields) sint64s(to *[]int64) {
+	switch f.typ {
+	case protowire.VarintType:
+		*to = append(*to, protowire.DecodeZigZag(f.value))
+	case protowire.BytesType:
+		for b := f.content; len(b) > 0; {
+			v, n := protowire.ConsumeVarint(b)
+			if n < 0 {
+				f.fail(ErrMalformed)
+				return
+			}
+			*to, b = append(*to, protowire.DecodeZigZag(v)), b[n:]
+		}
+	}
+}
+
 // message decodes an embedded message with decode and hands the result on.
 func message[T any](f *fields, decode func([]byte) (T, error), yield func(T)) {
 	if f.typ != protowire.BytesType {

@@ -57,7 +57,7 @@ func (r *Report) Append(b []byte) []byte {
 // AppendRequest encodes an IntakeRequest that holds this report behind b. It allocates nothing when b has room for
 // RequestSize bytes more; RequestMost always suffices for a report that Validate accepts.
 func (r *Report) AppendRequest(b []byte) []byte {
-	b = protowire.AppendTag(b, 1, protowire.BytesType)
+	b = protowire.AppendTag(b, requestReport, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(r.Size()))
 	return r.Append(b)
 }
@@ -97,6 +97,23 @@ func DecodeRequest(b []byte) (Report, error) {
 	if len(b) > RequestMost {
 		return Report{}, ErrSize
 	}
+	content, err := requestContent(b, requestReport)
+	if err != nil {
+		return Report{}, err
+	}
+	return DecodeReport(content)
+}
+
+// The numbers of what an IntakeRequest may hold.
+const (
+	requestReport  = 1
+	requestBatch   = 2
+	requestRelease = 3
+)
+
+// requestContent returns what an IntakeRequest holds under the number wanted. Of several contents the last one counts, as protobuf
+// has it; when that is of another number, or there is none, it fails with ErrMalformed.
+func requestContent(b []byte, wanted protowire.Number) ([]byte, error) {
 	f := fields{rest: b}
 	var content []byte
 	for f.next() {
@@ -104,19 +121,16 @@ func DecodeRequest(b []byte) (Report, error) {
 			continue
 		}
 		switch f.num {
-		case 1:
+		case wanted:
 			content = f.content
-		case 2:
+		case requestReport, requestBatch, requestRelease:
 			content = nil
 		}
 	}
-	if f.err != nil {
-		return Report{}, f.err
+	if f.err == nil && content == nil {
+		f.err = ErrMalformed
 	}
-	if content == nil {
-		return Report{}, ErrMalformed
-	}
-	return DecodeReport(content)
+	return content, f.err
 }
 
 // Status is what became of a request.
