@@ -82,8 +82,8 @@ func TestGoldenFiles(t *testing.T) {
 			}
 		}
 	}
-	if read != 8 {
-		t.Errorf("%d golden files, want 8", read)
+	if read != 9 {
+		t.Errorf("%d golden files, want 9", read)
 	}
 }
 

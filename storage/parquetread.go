@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/parquet-go/parquet-go"
 
+	"github.com/quadrat-dev/quadrat/engine/column"
 	"github.com/quadrat-dev/quadrat/internal/parquetcheck"
 )
 
@@ -29,13 +30,16 @@ type tableFile struct {
 	file    *parquet.File
 	schema  *arrow.Schema
 	kappa   string
+	ref     string
+	version int
 	columns []int // leaf of each field of the schema, or one of the following
 }
 
 // Columns that a file does not have.
 const (
-	kappaColumn = -1 // the kappa's name
-	nullColumn  = -2 // one that its version had not
+	kappaColumn  = -1 // the kappa's name
+	nullColumn   = -2 // one that its version had not
+	randomColumn = -3 // the random number, which its version had not and which follows from window and device
 )
 
 // openTable opens a Parquet file of a kind, for some of its columns, or all when names is empty.
@@ -55,7 +59,7 @@ func openTable(in io.ReaderAt, size int64, k Kind, names []string) (t *tableFile
 	}
 	kappa, _ := file.Lookup(metaKappa)
 	ref, _ := file.Lookup(metaRef)
-	t = &tableFile{in: in, size: size, file: file, kappa: kappa, schema: Schema(k, kappa, ref)}
+	t = &tableFile{in: in, size: size, file: file, kappa: kappa, ref: ref, version: version, schema: Schema(k, kappa, ref)}
 	if len(names) > 0 {
 		t.schema = project(t.schema, names)
 	}
@@ -72,6 +76,8 @@ func openTable(in io.ReaderAt, size int64, k Kind, names []string) (t *tableFile
 			t.columns = append(t.columns, kappaColumn)
 		case f.Nullable && version < k.version():
 			t.columns = append(t.columns, nullColumn)
+		case f.Name == colRandom && version < k.sortedSince():
+			t.columns = append(t.columns, randomColumn)
 		default:
 			return nil, &Error{Code: Damaged, Detail: "a Parquet file lacks the column " + f.Name}
 		}
@@ -125,28 +131,69 @@ func (t *tableFile) read(at int, alloc memory.Allocator) (rec arrow.Record, err 
 	defer b.Release()
 	b.Reserve(int(group.NumRows()))
 	for i, leaf := range t.columns {
-		if leaf == nullColumn {
-			b.Field(i).AppendNulls(int(group.NumRows()))
-			continue
-		}
-		if leaf == kappaColumn {
-			for range group.NumRows() {
-				b.Field(i).(*array.StringBuilder).Append(t.kappa)
-			}
-			continue
-		}
-		if err := parquetcheck.Pages(t.in, t.size, t.file.Metadata(), at, leaf); err != nil {
-			return nil, fmt.Errorf("%w: column %s: %w",
-				&Error{Code: Damaged, Detail: "a Parquet file can't be decoded"}, t.schema.Field(i).Name, err)
-		}
-		if err := readColumn(group.ColumnChunks()[leaf], b.Field(i), int(group.NumRows())); err != nil {
-			return nil, fmt.Errorf("column %s: %w", t.schema.Field(i).Name, err)
+		if err := t.readField(at, leaf, t.schema.Field(i).Name, b.Field(i)); err != nil {
+			return nil, err
 		}
 		if int64(b.Field(i).Len()) != group.NumRows() {
 			return nil, &Error{Code: Damaged, Detail: "a column has another number of rows than its row group"}
 		}
 	}
 	return b.NewRecord(), nil
+}
+
+// readField fills a column of a record from a row group.
+func (t *tableFile) readField(at, leaf int, name string, to array.Builder) error {
+	group := t.file.RowGroups()[at]
+	switch leaf {
+	case nullColumn:
+		to.AppendNulls(int(group.NumRows()))
+		return nil
+	case kappaColumn:
+		for range group.NumRows() {
+			to.(*array.StringBuilder).Append(t.kappa)
+		}
+		return nil
+	case randomColumn:
+		return t.readRandom(at, to.(*array.Float64Builder))
+	}
+	if err := parquetcheck.Pages(t.in, t.size, t.file.Metadata(), at, leaf); err != nil {
+		return fmt.Errorf("%w: column %s: %w", &Error{Code: Damaged, Detail: "a Parquet file can't be decoded"}, name, err)
+	}
+	if err := readColumn(group.ColumnChunks()[leaf], to, int(group.NumRows())); err != nil {
+		return fmt.Errorf("column %s: %w", name, err)
+	}
+	return nil
+}
+
+// readRandom makes the random numbers of a file that was written without, from the windows and devices of its rows.
+func (t *tableFile) readRandom(at int, to *array.Float64Builder) error {
+	starts, devices := array.NewTimestampBuilder(memory.DefaultAllocator, &arrow.TimestampType{Unit: arrow.Millisecond}),
+		array.NewStringBuilder(memory.DefaultAllocator)
+	defer starts.Release()
+	defer devices.Release()
+	for name, from := range map[string]array.Builder{colWindowStart: starts, colDevice: devices} {
+		leaf, ok := t.file.Schema().Lookup(name)
+		if !ok {
+			return &Error{Code: Damaged, Detail: "a Parquet file lacks the column " + name}
+		}
+		if err := t.readField(at, leaf.ColumnIndex, name, from); err != nil {
+			return err
+		}
+	}
+	if starts.Len() != devices.Len() {
+		return &Error{Code: Damaged, Detail: "a column has another number of rows than its row group"}
+	}
+	windows, texts := starts.NewTimestampArray(), devices.NewStringArray()
+	defer windows.Release()
+	defer texts.Release()
+	for i := range texts.Len() {
+		key, ok := parseKey(texts.Value(i))
+		if !ok {
+			return &Error{Code: Damaged, Detail: "a pseudonym is not 16 hexadecimal digits"}
+		}
+		to.Append(column.ShuffleOf(t.ref, int64(windows.Value(i))).Of(key))
+	}
+	return nil
 }
 
 func readColumn(chunk parquet.ColumnChunk, to array.Builder, rows int) error {

@@ -38,7 +38,8 @@ func (g orderedGroup) Fields() []parquet.Field {
 }
 
 // parquetSchema is the Parquet schema of Arrow fields that are text, lists of text, whole numbers, numbers, truth values
-// or moments. Pseudonyms are stored plain, positions of the stream as differences, all else by dictionary.
+// or moments. Pseudonyms are stored plain, positions of the stream as differences, random numbers byte by byte,
+// all else by dictionary.
 func parquetSchema(fields []arrow.Field) (*parquet.Schema, error) {
 	g := orderedGroup{Group: parquet.Group{}}
 	for _, f := range fields {
@@ -81,6 +82,8 @@ func parquetNode(f arrow.Field) (parquet.Node, error) {
 		enc = &parquet.Plain
 	case colSequence:
 		enc = &parquet.DeltaBinaryPacked
+	case colRandom:
+		enc = &parquet.ByteStreamSplit
 	}
 	return parquet.Encoded(node, enc), nil
 }

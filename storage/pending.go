@@ -2,7 +2,6 @@ package storage
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -87,7 +86,7 @@ func (b *bucket) records(t tableSpec, alloc memory.Allocator, yield func(arrow.R
 func (b *bucket) source(t tableSpec, alloc memory.Allocator) func(from, to int) arrow.Record {
 	switch t.kind {
 	case KindReports:
-		order := orderOf(b.reports)
+		order := orderOf(t.ref, b.reports)
 		return func(from, to int) arrow.Record {
 			rows := column.NewReports(alloc, t.kappa, t.ref)
 			defer rows.Release()
@@ -108,47 +107,32 @@ func (b *bucket) source(t tableSpec, alloc memory.Allocator) func(from, to int) 
 // ordered is the place of a report in the order of its segment.
 type ordered struct {
 	startMs int64
-	names   uint64 // ranks of statistic and stratum
-	device  uint64
+	random  float64
 	row     int // in the bucket; rows come in the order of the stream
 }
 
-// orderOf is the order of reports by window, statistic, stratum, device and position: small keys are sorted, not rows.
-func orderOf(rows []column.Report) []ordered {
-	statistics := ranks(rows, func(r *column.Report) string { return r.Statistic })
-	strata := ranks(rows, func(r *column.Report) string { return r.Stratum })
+// orderOf is the order of reports by window and, inside it, at random: small keys are sorted, not rows.
+func orderOf(ref string, rows []column.Report) []ordered {
 	out := make([]ordered, len(rows))
+	var shuffle column.Shuffle
 	for i := range rows {
 		r := &rows[i]
-		out[i] = ordered{
-			startMs: r.WindowStartMs, names: statistics[r.Statistic]<<32 | strata[r.Stratum], device: r.Device, row: i,
+		if i == 0 || r.WindowStartMs != rows[i-1].WindowStartMs {
+			shuffle = column.ShuffleOf(ref, r.WindowStartMs)
 		}
+		out[i] = ordered{startMs: r.WindowStartMs, random: shuffle.Of(r.Device), row: i}
 	}
 	slices.SortFunc(out, func(x, y ordered) int {
 		switch {
 		case x.startMs != y.startMs:
 			return cmp.Compare(x.startMs, y.startMs)
-		case x.names != y.names:
-			return cmp.Compare(x.names, y.names)
-		case x.device != y.device:
-			return cmp.Compare(x.device, y.device)
+		case x.random != y.random:
+			return cmp.Compare(x.random, y.random)
+		case rows[x.row].Device != rows[y.row].Device:
+			return cmp.Compare(rows[x.row].Device, rows[y.row].Device)
 		}
 		return cmp.Compare(x.row, y.row)
 	})
-	return out
-}
-
-// ranks numbers the distinct names of rows in their order.
-func ranks(rows []column.Report, name func(*column.Report) string) map[string]uint64 {
-	out, last := map[string]uint64{}, ""
-	for i := range rows {
-		if n := name(&rows[i]); i == 0 || n != last {
-			out[n], last = 0, n
-		}
-	}
-	for i, n := range slices.Sorted(maps.Keys(out)) {
-		out[n] = uint64(i)
-	}
 	return out
 }
 

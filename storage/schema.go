@@ -23,7 +23,7 @@ func (k Kind) version() int {
 	case KindResults:
 		return 4 // 1 had no change_…, 2 no bin_…, 3 no privacy_delta and no privacy_epsilon_to_date
 	case KindReports:
-		return 2 // 1 had no answer…, cluster_population and stratum_clusters, and score and noise_variance were never null
+		return 3 // 1 had no answer…, cluster_population and stratum_clusters, and score and noise_variance were never null; 2 no random
 	case KindStrata:
 		return 2 // 1 had no clusters
 	}
@@ -51,6 +51,7 @@ const (
 	colRevision    = "revision"
 	colBin         = "bin_index"
 	colKappa       = "kappa"
+	colRandom      = "random"
 )
 
 // Keys of the metadata of every Parquet file.
@@ -87,13 +88,21 @@ func stored(s *arrow.Schema) []arrow.Field {
 	return out
 }
 
+// sortedSince is the first version of a kind whose files are in the order of sortedBy.
+func (k Kind) sortedSince() int {
+	if k == KindReports {
+		return 3
+	}
+	return 1
+}
+
 // sortedBy is the columns that a segment's rows are ordered by.
 func sortedBy(k Kind) []string {
 	switch k {
 	case KindReports:
-		return []string{colWindowStart, colStatistic, colStratum, colDevice, colSequence}
+		return []string{colWindowStart, colRandom, colDevice, colSequence}
 	case KindResults:
-		return []string{colWindowStart, colStatistic, colCell, colRevision}
+		return []string{colWindowStart, colStatistic, colCell, colBin, colRevision}
 	case KindStrata:
 		return []string{colWindowStart, colStatistic, colStratum}
 	}

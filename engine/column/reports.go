@@ -41,8 +41,11 @@ type Reports struct {
 	sequence, answer               *array.Uint64Builder
 	categories, size               *array.Int64Builder
 	clusterSize, clusters          *array.Int64Builder
-	include                        *array.Float64Builder
+	include, random                *array.Float64Builder
 	rows                           int
+	ref                            string
+	shuffle                        Shuffle // of the window shuffleMs
+	shuffleMs                      int64
 }
 
 // NewReports makes an empty builder; the caller calls Release.
@@ -75,6 +78,10 @@ func NewReports(alloc memory.Allocator, kappa, ref string) *Reports {
 
 		clusterSize: b.Field(ReportClusterPopulation).(*array.Int64Builder),
 		clusters:    b.Field(ReportStratumClusters).(*array.Int64Builder),
+
+		random:  float(ReportRandom),
+		ref:     ref,
+		shuffle: ShuffleOf(ref, 0),
 	}
 }
 
@@ -113,6 +120,10 @@ func (r *Reports) Append(row *Report) {
 	r.cost.Append(row.Epsilon)
 	r.revision.Append(int64(row.PlanRevision))
 	r.sequence.Append(row.Sequence)
+	if row.WindowStartMs != r.shuffleMs {
+		r.shuffle, r.shuffleMs = ShuffleOf(r.ref, row.WindowStartMs), row.WindowStartMs
+	}
+	r.random.Append(r.shuffle.Of(row.Device))
 	r.rows++
 }
 

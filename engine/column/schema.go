@@ -35,6 +35,7 @@ const (
 	ReportAnswerInclude            // probability that a set holds the true category
 	ReportClusterPopulation        // devices of the frame in the cluster; null but for cluster samples, as the following
 	ReportStratumClusters          // clusters of the frame in the stratum
+	ReportRandom                   // number that orders the reports of a window at random, in [0, 1), see [Shuffle]
 )
 
 // ReportFields gives the columns of a report, in order. Nullable columns are those that only one sort of statistic or design has.
@@ -62,6 +63,7 @@ func ReportFields() []arrow.Field {
 		{Name: "answer_include", Type: arrow.PrimitiveTypes.Float64, Nullable: true},
 		{Name: "cluster_population", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
 		{Name: "stratum_clusters", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
+		{Name: "random", Type: arrow.PrimitiveTypes.Float64},
 	}
 }
 
