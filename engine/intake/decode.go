@@ -56,7 +56,8 @@ func deadLetter(f fault, m *nats.Msg) *nats.Msg {
 	return &nats.Msg{Subject: broker.DeadSubject(string(f)), Data: body}
 }
 
-// decoder reads a request without allocating: texts share the request's memory, arrays are used again.
+// decoder reads a request, and but for releases, which are few, without allocating: texts share the request's memory, arrays are
+// used again.
 type decoder struct {
 	sender    []byte // device of a report, or gateway
 	kappa     []byte
@@ -66,15 +67,23 @@ type decoder struct {
 	statistic []uint64
 	value     []int64
 	batch     bool
+	parts     []*quadratv1.ReleasePart // of a gateway's release; nil for others
 }
 
 // decode reads and checks a request that came on a device's subject.
 func (d *decoder) decode(b []byte, device string, devices Devices) fault {
 	*d = decoder{devices: d.devices[:0], statistic: d.statistic[:0], value: d.value[:0]}
-	content, ok := d.content(b)
+	content, form, ok := d.content(b)
 	if !ok {
 		return faultMalformed
 	}
+	if form == formRelease {
+		if len(b) > releaseBytesMost {
+			return faultSize
+		}
+		return d.release(content, device, devices)
+	}
+	d.batch = form == formBatch
 	if !d.batch && len(b) > wire.RequestMost {
 		return faultSize
 	}
@@ -102,25 +111,32 @@ func (d *decoder) decode(b []byte, device string, devices Devices) fault {
 	return ""
 }
 
-// content finds the report or batch of an IntakeRequest; the last one counts.
-func (d *decoder) content(b []byte) (content []byte, ok bool) {
+// The forms of a request, by the number of their field.
+const (
+	formReport  = 1
+	formBatch   = 2
+	formRelease = 3
+)
+
+// content finds the report, batch or release of an IntakeRequest; the last one counts.
+func (d *decoder) content(b []byte) (content []byte, form protowire.Number, ok bool) {
 	for len(b) > 0 {
 		num, typ, n := protowire.ConsumeTag(b)
 		if n < 0 {
-			return nil, false
+			return nil, 0, false
 		}
 		b = b[n:]
 		size := protowire.ConsumeFieldValue(num, typ, b)
 		if size < 0 {
-			return nil, false
+			return nil, 0, false
 		}
-		if typ == protowire.BytesType && (num == 1 || num == 2) {
+		if typ == protowire.BytesType && num >= formReport && num <= formRelease {
 			content, _ = protowire.ConsumeBytes(b)
-			d.batch, ok = num == 2, true
+			form, ok = num, true
 		}
 		b = b[size:]
 	}
-	return content, ok
+	return content, form, ok
 }
 
 // fields reads a Report or a GatewayBatch; both number their fields alike up to window.

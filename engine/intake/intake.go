@@ -164,13 +164,13 @@ func (i *Intake) gather() {
 		if len(p.replies) > 0 {
 			next = i.full
 		}
-		if p.reports >= i.config.BatchReports {
+		if p.load >= i.config.BatchReports {
 			requests = nil
 		}
 		select {
 		case m := <-requests:
 			i.take(p, m)
-			for n := len(i.requests); n > 0 && p.reports < i.config.BatchReports; n-- {
+			for n := len(i.requests); n > 0 && p.load < i.config.BatchReports; n-- {
 				i.take(p, <-i.requests)
 			}
 		case next <- p:
@@ -185,7 +185,7 @@ func (i *Intake) gather() {
 // last takes what still waits.
 func (i *Intake) last(p *pack) {
 	for {
-		for len(i.requests) > 0 && p.reports < i.config.BatchReports {
+		for len(i.requests) > 0 && p.load < i.config.BatchReports {
 			i.take(p, <-i.requests)
 		}
 		if len(p.replies) == 0 {
@@ -242,10 +242,11 @@ func (i *Intake) answer() {
 		body := storedReply
 		if p.err != nil {
 			body = retryReply
-			i.metrics.retried.Add(float64(p.reports))
-			i.config.Log.Warn("intake: not stored", "reports", p.reports, "error", p.err)
+			i.metrics.retried.Add(float64(p.reports + p.released))
+			i.config.Log.Warn("intake: not stored", "reports", p.reports, "releases", p.released, "error", p.err)
 		} else {
 			i.metrics.stored.Add(float64(p.reports))
+			i.metrics.released.Add(float64(p.released))
 			i.metrics.batches.Inc()
 		}
 		for _, to := range p.replies {

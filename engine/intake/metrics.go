@@ -5,6 +5,7 @@ import "github.com/prometheus/client_golang/prometheus"
 // metrics counts what the intake does. No label names a device or a value.
 type metrics struct {
 	stored     prometheus.Counter
+	released   prometheus.Counter
 	retried    prometheus.Counter
 	batches    prometheus.Counter
 	unanswered prometheus.Counter
@@ -23,7 +24,8 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 	}
 	m := &metrics{
 		stored:     counter("reports_stored_total", "Reports on disk and answered."),
-		retried:    counter("reports_retried_total", "Reports that were not stored and that devices are to send again."),
+		released:   counter("releases_stored_total", "Gateways' releases on disk and answered."),
+		retried:    counter("reports_retried_total", "Reports and releases that were not stored and that devices are to send again."),
 		batches:    counter("batches_total", "Atomic batches stored."),
 		unanswered: counter("unanswered_total", "Answers that could not be sent."),
 		unburied:   counter("dead_letters_dropped_total", "Dead letters that were not stored."),
@@ -37,7 +39,7 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 	if to == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.stored, m.retried, m.batches, m.unanswered, m.unburied, m.refused, m.seconds} {
+	for _, c := range []prometheus.Collector{m.stored, m.released, m.retried, m.batches, m.unanswered, m.unburied, m.refused, m.seconds} {
 		if err := to.Register(c); err != nil {
 			return nil, err
 		}

@@ -28,8 +28,11 @@ type pack struct {
 	groups      []packed
 	used        int // of groups
 	byPartition [broker.Partitions][]int
+	releases    [broker.Partitions][][]byte // encoded as StoredRelease
 	replies     []string
 	reports     int
+	released    int // releases
+	load        int // reports, and for releases what is as large
 	buffer      []byte
 	scratch     []byte
 	out         []*nats.Msg
@@ -54,6 +57,11 @@ func newPack(keyer fleet.Keyer) *pack {
 
 // add takes a request that the decoder has checked.
 func (p *pack) add(d *decoder, device, reply string) {
+	if d.parts != nil {
+		p.release(d, device)
+		p.replies = append(p.replies, reply)
+		return
+	}
 	kappa, known := p.names[string(d.kappa)]
 	if !known {
 		kappa = uint32(len(p.names))
@@ -80,6 +88,7 @@ func (p *pack) report(key groupKey, name []byte, device fleet.Key, statistic uin
 	g.statistic = protowire.AppendVarint(g.statistic, statistic)
 	g.value = protowire.AppendVarint(g.value, protowire.EncodeZigZag(value))
 	p.reports++
+	p.load++
 }
 
 // open begins a group in a place that an earlier batch has left.
@@ -99,11 +108,12 @@ func (p *pack) open(key groupKey, name []byte) int {
 	return at
 }
 
-// messages encodes one StoredBatch for each partition that has reports. They are valid until reset.
+// messages encodes one StoredBatch for each partition that has reports or releases. They are valid until reset.
 func (p *pack) messages() []*nats.Msg {
 	p.buffer, p.out = p.buffer[:0], p.out[:0]
 	for partition, places := range p.byPartition {
-		if len(places) == 0 {
+		releases := p.releases[partition]
+		if len(places) == 0 && len(releases) == 0 {
 			continue
 		}
 		from := len(p.buffer)
@@ -113,6 +123,10 @@ func (p *pack) messages() []*nats.Msg {
 			p.scratch = p.groups[at].append(p.scratch[:0])
 			p.buffer = protowire.AppendTag(p.buffer, 2, protowire.BytesType)
 			p.buffer = protowire.AppendBytes(p.buffer, p.scratch)
+		}
+		for _, r := range releases {
+			p.buffer = protowire.AppendTag(p.buffer, 3, protowire.BytesType)
+			p.buffer = protowire.AppendBytes(p.buffer, r)
 		}
 		p.out = append(p.out, &nats.Msg{
 			Subject: broker.ReportSubject(uint32(partition)), Header: nats.Header{}, Data: p.buffer[from:len(p.buffer):len(p.buffer)],
@@ -145,13 +159,15 @@ func (p *pack) reset() {
 	}
 	for i := range p.byPartition {
 		p.byPartition[i] = p.byPartition[i][:0]
+		clear(p.releases[i])
+		p.releases[i] = p.releases[i][:0]
 	}
 	clear(p.index)
 	clear(p.replies)
 	if len(p.names) > namesMost {
 		clear(p.names)
 	}
-	p.used, p.reports, p.replies, p.err = 0, 0, p.replies[:0], nil
+	p.used, p.reports, p.released, p.load, p.replies, p.err = 0, 0, 0, 0, p.replies[:0], nil
 }
 
 // publish stores messages: all of them or none. It returns nil once they are on disk.
