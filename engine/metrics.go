@@ -2,6 +2,12 @@ package engine
 
 import "github.com/prometheus/client_golang/prometheus"
 
+// The outcomes of a report beside the causes.
+const (
+	outcomeCounted   = "counted"
+	outcomeDuplicate = "duplicate"
+)
+
 // metrics counts what the engine does. No label names a device or a value.
 type metrics struct {
 	reports  *prometheus.CounterVec // by outcome: counted, duplicate, or a cause
@@ -38,6 +44,12 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 		position: gauge("position", "Position in REPORTS of the newest checkpoint."),
 		bytes:    gauge("checkpoint_bytes", "Size of the newest checkpoint."),
 	}
+	for _, outcome := range []string{outcomeCounted, outcomeDuplicate} {
+		m.reports.WithLabelValues(outcome)
+	}
+	for c := range causes {
+		m.reports.WithLabelValues(c.String()) // a cause that never struck shows as 0
+	}
 	if to == nil {
 		return m, nil
 	}
@@ -56,10 +68,10 @@ func (m *metrics) refused(c cause, n int) { m.reports.WithLabelValues(c.String()
 // counted adds what became of a group.
 func (m *metrics) counted(v *verdict) {
 	if v.counted > 0 {
-		m.reports.WithLabelValues("counted").Add(float64(v.counted))
+		m.reports.WithLabelValues(outcomeCounted).Add(float64(v.counted))
 	}
 	if v.duplicate > 0 {
-		m.reports.WithLabelValues("duplicate").Add(float64(v.duplicate))
+		m.reports.WithLabelValues(outcomeDuplicate).Add(float64(v.duplicate))
 	}
 	for c, places := range v.refused {
 		if len(places) > 0 {

@@ -55,16 +55,19 @@ func (w *window) strataOf() closedStrata {
 	return out
 }
 
-// deadLetter makes the dead letter of a message, or of the reports of it that have one cause.
+// deadLetter makes the dead letter of a message, or of the reports of it that have one cause. Its identity is that of what it
+// holds, so that a replay of REPORTS soon after is dropped.
 func deadLetter(c cause, m *message, content []byte) *nats.Msg {
 	body, err := proto.Marshal(&quadratv1.DeadLetter{
-		Cause: c.String(), Subject: m.subject, Sequence: m.sequence, Message: content,
+		Cause: c.String(), Subject: m.subject, Sequence: m.sequence, Message: content, MessageBytes: uint64(len(content)),
 	})
 	if err != nil {
 		body = nil // only a string that isn't UTF-8 fails; the subject never is
 	}
 	msg := nats.NewMsg(broker.DeadSubject(c.String()))
 	msg.Data = body
+	sum := sha256.Sum256(content)
+	msg.Header.Set(jetstream.MsgIDHeader, strconv.FormatUint(m.sequence, 10)+"/"+hex.EncodeToString(sum[:8]))
 	return msg
 }
 

@@ -46,6 +46,7 @@ type cli struct {
 	Update   updateCmd   `cmd:"" help:"Pause or resume a kappa, or give it other parameters."`
 	Delete   deleteCmd   `cmd:"" help:"Stop and delete a kappa."`
 	Devices  devicesCmd  `cmd:"" help:"List the fleet."`
+	Dead     deadCmd     `cmd:"" help:"See what was refused, and let it in again."`
 	Export   exportCmd   `cmd:"" help:"Write stored reports or results to files."`
 	Privacy  privacyCmd  `cmd:"" help:"Audit the mechanisms."`
 	Estimate estimateCmd `cmd:"" help:"Estimate from a file of rows, with the errors of its design."`

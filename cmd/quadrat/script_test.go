@@ -15,9 +15,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/quadrat-dev/quadrat/internal/server"
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+	"github.com/quadrat-dev/quadrat/query/client"
 )
 
 func TestMain(m *testing.M) {
@@ -38,7 +41,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve": serve, "curl": curl, "exits": exits,
+			"serve": serve, "curl": curl, "exits": exits, "say": say, "buried": buried,
 		},
 	})
 }
@@ -72,6 +75,7 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("the server says %s", line)
 	}
 	ts.Setenv("QUADRAT_SERVER", "http://"+a.HTTP)
+	ts.Setenv("NATS", a.NATS)
 }
 
 // curl STATUS METHOD PATH [NAME:VALUE…] makes a request and checks its status.
@@ -90,6 +94,36 @@ func curl(ts *testscript.TestScript, neg bool, args []string) {
 	defer reply.Body.Close()
 	if got := fmt.Sprint(reply.StatusCode); got != args[0] {
 		ts.Fatalf("%s %s: status %s, want %s", args[1], args[2], got, args[0])
+	}
+}
+
+// say SUBJECT TEXT makes a request of the broker, as a device does, and waits for the answer.
+func say(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: say SUBJECT TEXT")
+	}
+	conn, err := nats.Connect(ts.Getenv("NATS"))
+	ts.Check(err)
+	defer conn.Close()
+	_, err = conn.Request(args[0], []byte(args[1]), patience)
+	ts.Check(err)
+}
+
+// buried N waits until so many dead letters are kept: they are stored behind the answer.
+func buried(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: buried N")
+	}
+	api, err := client.New(ts.Getenv("QUADRAT_SERVER"), client.Options{})
+	ts.Check(err)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for {
+		reply, err := api.Dead(ctx, &quadratv1.ListDeadRequest{})
+		ts.Check(err)
+		if fmt.Sprint(reply.GetTotal()) == args[0] {
+			return
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"math"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -28,6 +29,11 @@ const (
 	faultGateway   fault = "not-its-gateway"
 )
 
+// faults is all faults.
+func faults() []fault {
+	return []fault{faultMalformed, faultSize, faultIdentity, faultReport, faultGateway}
+}
+
 // reply encodes the answer to a request with this fault.
 func (f fault) reply() []byte {
 	reason := map[fault]string{
@@ -48,10 +54,11 @@ var (
 // deadLetter makes the dead letter of a request. A long one is cut.
 func deadLetter(f fault, m *nats.Msg) *nats.Msg {
 	body, err := proto.Marshal(&quadratv1.DeadLetter{
-		Cause: string(f), Subject: m.Subject, Message: m.Data[:min(len(m.Data), deadBytesMost)],
+		Cause: string(f), Subject: strings.ToValidUTF8(m.Subject, "?"), Message: m.Data[:min(len(m.Data), deadBytesMost)],
+		MessageBytes: uint64(len(m.Data)),
 	})
 	if err != nil {
-		body = nil // a subject that isn't UTF-8; the cause still stands in the letter's subject
+		body = nil // can't be; the cause still stands in the letter's subject
 	}
 	return &nats.Msg{Subject: broker.DeadSubject(string(f)), Data: body}
 }

@@ -36,6 +36,9 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16),
 		}),
 	}
+	for _, f := range faults() {
+		m.refused.WithLabelValues(string(f)) // a cause that never struck shows as 0
+	}
 	if to == nil {
 		return m, nil
 	}

@@ -18,6 +18,7 @@ type Limits struct {
 	ResultsBytes int64         // RESULTS; 8 GiB, oldest dropped first
 	DeadAge      time.Duration // DEADLETTER; 30 days
 	DeadBytes    int64         // DEADLETTER; 1 GiB, oldest dropped first
+	DeadLetters  int64         // DEADLETTER, of one cause; 65,536, oldest dropped first: a flood of one cause leaves the others
 	Replicas     int           // copies of every stream; 1
 }
 
@@ -29,6 +30,7 @@ func (l Limits) withDefaults() Limits {
 	l.ReportsBytes = orBytes(l.ReportsBytes, 32<<30)
 	l.ResultsBytes = orBytes(l.ResultsBytes, 8<<30)
 	l.DeadBytes = orBytes(l.DeadBytes, 1<<30)
+	l.DeadLetters = orBytes(l.DeadLetters, 1<<16)
 	if l.Replicas == 0 {
 		l.Replicas = 1
 	}
@@ -105,6 +107,8 @@ func streams(limits Limits) []jetstream.StreamConfig {
 		Replicas:           limits.Replicas,
 		MaxAge:             limits.DeadAge,
 		MaxBytes:           limits.DeadBytes,
+		MaxMsgsPerSubject:  limits.DeadLetters,
+		Duplicates:         2 * time.Minute,
 		AllowAtomicPublish: true,
 		AllowDirect:        true,
 	}

@@ -16,10 +16,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quadrat-dev/quadrat/engine"
+	"github.com/quadrat-dev/quadrat/engine/deadletter"
 	"github.com/quadrat-dev/quadrat/engine/intake"
 	"github.com/quadrat-dev/quadrat/fleet"
 	"github.com/quadrat-dev/quadrat/internal/broker"
@@ -53,6 +55,7 @@ type Server struct {
 	intake     *intake.Intake
 	intakeConn *nats.Conn
 	service    *service.Service
+	doubts     *prometheus.CounterVec // hellos that raise a doubt, by cause
 	http       *http.Server
 	grpc       *grpc.Server
 	addresses  Addresses
@@ -191,11 +194,18 @@ func (s *Server) plan(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("plans: %w", err)
 	}
+	letters, err := deadletter.New(deadletter.Config{
+		Conn: s.broker.Conn(), JetStream: s.broker.JetStream(), Devices: s.devices, Registerer: s.registry,
+	})
+	if err != nil {
+		return err
+	}
 	s.service, err = service.New(ctx, service.Config{
 		Planner: service.NewFleetPlanner(s.devices, s.frames.Flush), Engine: s.engine, Fleet: s.devices, Plans: plans,
 		Broadcast: s.broker.Conn(), Results: s.broker.JetStream(), Archive: s.archive(), Clock: s.config.Clock,
 		Entropy: s.config.Entropy, Logger: s.log, Registry: s.registry, Token: s.config.Token, Retention: s.config.Retention,
 		RecordBytesMax: int(min(s.broker.Conn().MaxPayload()-recordRoom, recordMost)),
+		Dead:           dead{letters},
 		Fault:          func() error { return s.engine.Status().Fault },
 	})
 	if err != nil {
@@ -212,6 +222,9 @@ func (s *Server) plan(ctx context.Context) error {
 
 // hear lets devices in: first their hellos, which make the frame, then their reports.
 func (s *Server) hear(context.Context) error {
+	s.doubts = promauto.With(s.registry).NewCounterVec(prometheus.CounterOpts{
+		Name: "quadrat_fleet_doubts_total", Help: "Hellos that raise a doubt of their device, by cause.",
+	}, []string{"cause"})
 	s.hellos = fleet.NewServer(s.devices, s.service, fleet.ServerConfig{
 		Subject: broker.PrefixHello + "*", Group: broker.GroupHello, Clock: s.config.Clock, Log: s.log,
 		Doubtful: s.doubtful,
@@ -239,7 +252,10 @@ func (s *Server) hear(context.Context) error {
 // doubtful makes a dead letter of a hello that raises a doubt. One that gets lost is no harm: the presence record has
 // counted it.
 func (s *Server) doubtful(why fleet.Doubt, subject string, hello []byte) {
-	body, err := proto.Marshal(&quadratv1.DeadLetter{Cause: string(why), Subject: subject, Message: hello})
+	s.doubts.WithLabelValues(string(why)).Inc()
+	body, err := proto.Marshal(&quadratv1.DeadLetter{
+		Cause: string(why), Subject: subject, Message: hello, MessageBytes: uint64(len(hello)),
+	})
 	if err == nil {
 		err = s.broker.Conn().Publish(broker.DeadSubject(string(why)), body)
 	}

@@ -91,6 +91,7 @@ type Config struct {
 	Broadcast Publisher           // required
 	Results   jetstream.JetStream // has the stream RESULTS; required
 	Archive   Archive             // nil when nothing older than the index can be read
+	Dead      DeadLetters         // nil when dead letters can't be reached
 	Fault     func() error        // why no results are made now, nil while all is well; nil for never
 
 	Clock    clock.Clock          // nil for the machine's

@@ -272,7 +272,7 @@ func stackOn(t *testing.T, b *broker.Broker, change func(*service.Config)) *stac
 	}
 	cfg := service.Config{
 		Planner: s.planner, Engine: s.engine, Fleet: devices{}, Plans: kv, Broadcast: b.Conn(), Results: b.JetStream(),
-		Archive: archive{}, Clock: s.clock, Entropy: rand.NewChaCha8([32]byte{1}), Heartbeat: time.Hour,
+		Archive: archive{}, Dead: dead{}, Clock: s.clock, Entropy: rand.NewChaCha8([32]byte{1}), Heartbeat: time.Hour,
 	}
 	if change != nil {
 		change(&cfg)

@@ -161,6 +161,10 @@ func addForms(paths object) {
 		"description": "With Accept: text/event-stream, go on behind this event.",
 	})
 	addErrors(get, 400, 401, 404)
+	addErrors(asObject(asObject(paths["/dead"])["get"]), 400, 401)
+	addErrors(asObject(asObject(paths["/dead"])["delete"]), 400, 401)
+	addErrors(asObject(asObject(paths["/dead/{sequence}"])["get"]), 400, 401, 404)
+	addErrors(asObject(asObject(paths["/dead/replay"])["post"]), 400, 401)
 	paths["/kappa/{ref}/export"] = object{"get": exportOperation(binary)}
 	for path, media := range map[string]string{
 		"/healthz": mediaText, "/readyz": mediaText, "/metrics": mediaText, "/openapi.json": mediaJSON, "/": "text/html",

@@ -35,7 +35,7 @@ func TestOpenAPI(t *testing.T) {
 	paths := doc["paths"].(map[string]any)
 	for path, want := range map[string][]string{
 		"/kappa": {"get", "put"}, "/kappa/{ref}": {"delete", "get", "post"}, "/kappa/{ref}/plan": {"get"}, "/explain": {"post"},
-		"/devices": {"get"}, "/devices/{id}": {"get"}, "/kappa/{ref}/export": {"get"}, "/healthz": {"get"}, "/readyz": {"get"},
+		"/devices": {"get"}, "/devices/{id}": {"get"}, "/dead": {"delete", "get"}, "/dead/{sequence}": {"get"}, "/dead/replay": {"post"}, "/kappa/{ref}/export": {"get"}, "/healthz": {"get"}, "/readyz": {"get"},
 		"/metrics": {"get"}, "/openapi.json": {"get"}, "/": {"get"},
 	} {
 		item, ok := paths[path].(map[string]any)

@@ -2855,7 +2855,7 @@ var File_quadrat_v1_kappa_proto protoreflect.FileDescriptor
 const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\n" +
 	"\x16quadrat/v1/kappa.proto\x12\n" +
-	"quadrat.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16quadrat/v1/fleet.proto\"\xa5\x01\n" +
+	"quadrat.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15quadrat/v1/dead.proto\x1a\x16quadrat/v1/fleet.proto\"\xa5\x01\n" +
 	"\x0fPutKappaRequest\x12\x16\n" +
 	"\x06script\x18\x01 \x01(\tR\x06script\x12?\n" +
 	"\x06params\x18\x02 \x03(\v2'.quadrat.v1.PutKappaRequest.ParamsEntryR\x06params\x1a9\n" +
@@ -3116,7 +3116,8 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\x14epsilon_before_micro\x18\x02 \x01(\x04R\x12epsilonBeforeMicro\x12#\n" +
 	"\repsilon_micro\x18\x03 \x01(\x04R\fepsilonMicro\x120\n" +
 	"\x14epsilon_period_micro\x18\x04 \x01(\x04R\x12epsilonPeriodMicro\x12\x1b\n" +
-	"\tperiod_ms\x18\x05 \x01(\x04R\bperiodMs2\xf4\a\n" +
+	"\tperiod_ms\x18\x05 \x01(\x04R\bperiodMs2\xe6\n" +
+	"\n" +
 	"\fKappaService\x12X\n" +
 	"\bPutKappa\x12\x1b.quadrat.v1.PutKappaRequest\x1a\x1c.quadrat.v1.PutKappaResponse\"\x11\x82\xd3\xe4\x93\x02\v:\x01*\x1a\x06/kappa\x12[\n" +
 	"\n" +
@@ -3132,7 +3133,12 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\vListDevices\x12\x1e.quadrat.v1.ListDevicesRequest\x1a\x1f.quadrat.v1.ListDevicesResponse\"\x10\x82\xd3\xe4\x93\x02\n" +
 	"\x12\b/devices\x12T\n" +
 	"\tGetDevice\x12\x1c.quadrat.v1.GetDeviceRequest\x1a\x12.quadrat.v1.Device\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/devices/{id}\x12H\n" +
-	"\vExportKappa\x12\x1e.quadrat.v1.ExportKappaRequest\x1a\x17.quadrat.v1.ExportChunk0\x01B;Z9github.com/quadrat-dev/quadrat/proto/quadrat/v1;quadratv1b\x06proto3"
+	"\vExportKappa\x12\x1e.quadrat.v1.ExportKappaRequest\x1a\x17.quadrat.v1.ExportChunk0\x01\x12T\n" +
+	"\bListDead\x12\x1b.quadrat.v1.ListDeadRequest\x1a\x1c.quadrat.v1.ListDeadResponse\"\r\x82\xd3\xe4\x93\x02\a\x12\x05/dead\x12[\n" +
+	"\aGetDead\x12\x1a.quadrat.v1.GetDeadRequest\x1a\x1a.quadrat.v1.DeadLetterView\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/dead/{sequence}\x12d\n" +
+	"\n" +
+	"ReplayDead\x12\x1d.quadrat.v1.ReplayDeadRequest\x1a\x1e.quadrat.v1.ReplayDeadResponse\"\x17\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/dead/replay\x12W\n" +
+	"\tPurgeDead\x12\x1c.quadrat.v1.PurgeDeadRequest\x1a\x1d.quadrat.v1.PurgeDeadResponse\"\r\x82\xd3\xe4\x93\x02\a*\x05/deadB;Z9github.com/quadrat-dev/quadrat/proto/quadrat/v1;quadratv1b\x06proto3"
 
 var (
 	file_quadrat_v1_kappa_proto_rawDescOnce sync.Once
@@ -3194,6 +3200,14 @@ var file_quadrat_v1_kappa_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil), // 43: google.protobuf.Timestamp
 	(*Device)(nil),                // 44: quadrat.v1.Device
 	(*DevicePlan)(nil),            // 45: quadrat.v1.DevicePlan
+	(*ListDeadRequest)(nil),       // 46: quadrat.v1.ListDeadRequest
+	(*GetDeadRequest)(nil),        // 47: quadrat.v1.GetDeadRequest
+	(*ReplayDeadRequest)(nil),     // 48: quadrat.v1.ReplayDeadRequest
+	(*PurgeDeadRequest)(nil),      // 49: quadrat.v1.PurgeDeadRequest
+	(*ListDeadResponse)(nil),      // 50: quadrat.v1.ListDeadResponse
+	(*DeadLetterView)(nil),        // 51: quadrat.v1.DeadLetterView
+	(*ReplayDeadResponse)(nil),    // 52: quadrat.v1.ReplayDeadResponse
+	(*PurgeDeadResponse)(nil),     // 53: quadrat.v1.PurgeDeadResponse
 }
 var file_quadrat_v1_kappa_proto_depIdxs = []int32{
 	37, // 0: quadrat.v1.PutKappaRequest.params:type_name -> quadrat.v1.PutKappaRequest.ParamsEntry
@@ -3248,19 +3262,27 @@ var file_quadrat_v1_kappa_proto_depIdxs = []int32{
 	16, // 49: quadrat.v1.KappaService.ListDevices:input_type -> quadrat.v1.ListDevicesRequest
 	18, // 50: quadrat.v1.KappaService.GetDevice:input_type -> quadrat.v1.GetDeviceRequest
 	30, // 51: quadrat.v1.KappaService.ExportKappa:input_type -> quadrat.v1.ExportKappaRequest
-	1,  // 52: quadrat.v1.KappaService.PutKappa:output_type -> quadrat.v1.PutKappaResponse
-	3,  // 53: quadrat.v1.KappaService.ListKappas:output_type -> quadrat.v1.ListKappasResponse
-	6,  // 54: quadrat.v1.KappaService.GetResults:output_type -> quadrat.v1.GetResultsResponse
-	29, // 55: quadrat.v1.KappaService.WatchKappa:output_type -> quadrat.v1.Result
-	9,  // 56: quadrat.v1.KappaService.GetPlan:output_type -> quadrat.v1.GetPlanResponse
-	11, // 57: quadrat.v1.KappaService.UpdateKappa:output_type -> quadrat.v1.UpdateKappaResponse
-	13, // 58: quadrat.v1.KappaService.DeleteKappa:output_type -> quadrat.v1.DeleteKappaResponse
-	15, // 59: quadrat.v1.KappaService.Explain:output_type -> quadrat.v1.ExplainResponse
-	17, // 60: quadrat.v1.KappaService.ListDevices:output_type -> quadrat.v1.ListDevicesResponse
-	44, // 61: quadrat.v1.KappaService.GetDevice:output_type -> quadrat.v1.Device
-	31, // 62: quadrat.v1.KappaService.ExportKappa:output_type -> quadrat.v1.ExportChunk
-	52, // [52:63] is the sub-list for method output_type
-	41, // [41:52] is the sub-list for method input_type
+	46, // 52: quadrat.v1.KappaService.ListDead:input_type -> quadrat.v1.ListDeadRequest
+	47, // 53: quadrat.v1.KappaService.GetDead:input_type -> quadrat.v1.GetDeadRequest
+	48, // 54: quadrat.v1.KappaService.ReplayDead:input_type -> quadrat.v1.ReplayDeadRequest
+	49, // 55: quadrat.v1.KappaService.PurgeDead:input_type -> quadrat.v1.PurgeDeadRequest
+	1,  // 56: quadrat.v1.KappaService.PutKappa:output_type -> quadrat.v1.PutKappaResponse
+	3,  // 57: quadrat.v1.KappaService.ListKappas:output_type -> quadrat.v1.ListKappasResponse
+	6,  // 58: quadrat.v1.KappaService.GetResults:output_type -> quadrat.v1.GetResultsResponse
+	29, // 59: quadrat.v1.KappaService.WatchKappa:output_type -> quadrat.v1.Result
+	9,  // 60: quadrat.v1.KappaService.GetPlan:output_type -> quadrat.v1.GetPlanResponse
+	11, // 61: quadrat.v1.KappaService.UpdateKappa:output_type -> quadrat.v1.UpdateKappaResponse
+	13, // 62: quadrat.v1.KappaService.DeleteKappa:output_type -> quadrat.v1.DeleteKappaResponse
+	15, // 63: quadrat.v1.KappaService.Explain:output_type -> quadrat.v1.ExplainResponse
+	17, // 64: quadrat.v1.KappaService.ListDevices:output_type -> quadrat.v1.ListDevicesResponse
+	44, // 65: quadrat.v1.KappaService.GetDevice:output_type -> quadrat.v1.Device
+	31, // 66: quadrat.v1.KappaService.ExportKappa:output_type -> quadrat.v1.ExportChunk
+	50, // 67: quadrat.v1.KappaService.ListDead:output_type -> quadrat.v1.ListDeadResponse
+	51, // 68: quadrat.v1.KappaService.GetDead:output_type -> quadrat.v1.DeadLetterView
+	52, // 69: quadrat.v1.KappaService.ReplayDead:output_type -> quadrat.v1.ReplayDeadResponse
+	53, // 70: quadrat.v1.KappaService.PurgeDead:output_type -> quadrat.v1.PurgeDeadResponse
+	56, // [56:71] is the sub-list for method output_type
+	41, // [41:56] is the sub-list for method input_type
 	41, // [41:41] is the sub-list for extension type_name
 	41, // [41:41] is the sub-list for extension extendee
 	0,  // [0:41] is the sub-list for field type_name
@@ -3271,6 +3293,7 @@ func file_quadrat_v1_kappa_proto_init() {
 	if File_quadrat_v1_kappa_proto != nil {
 		return
 	}
+	file_quadrat_v1_dead_proto_init()
 	file_quadrat_v1_fleet_proto_init()
 	file_quadrat_v1_kappa_proto_msgTypes[10].OneofWrappers = []any{}
 	file_quadrat_v1_kappa_proto_msgTypes[21].OneofWrappers = []any{}

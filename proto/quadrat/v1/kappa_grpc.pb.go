@@ -32,6 +32,10 @@ const (
 	KappaService_ListDevices_FullMethodName = "/quadrat.v1.KappaService/ListDevices"
 	KappaService_GetDevice_FullMethodName   = "/quadrat.v1.KappaService/GetDevice"
 	KappaService_ExportKappa_FullMethodName = "/quadrat.v1.KappaService/ExportKappa"
+	KappaService_ListDead_FullMethodName    = "/quadrat.v1.KappaService/ListDead"
+	KappaService_GetDead_FullMethodName     = "/quadrat.v1.KappaService/GetDead"
+	KappaService_ReplayDead_FullMethodName  = "/quadrat.v1.KappaService/ReplayDead"
+	KappaService_PurgeDead_FullMethodName   = "/quadrat.v1.KappaService/PurgeDead"
 )
 
 // KappaServiceClient is the client API for KappaService service.
@@ -63,6 +67,14 @@ type KappaServiceClient interface {
 	GetDevice(ctx context.Context, in *GetDeviceRequest, opts ...grpc.CallOption) (*Device, error)
 	// ExportKappa streams stored reports or results as one Arrow IPC stream, cut into chunks.
 	ExportKappa(ctx context.Context, in *ExportKappaRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportChunk], error)
+	// ListDead lists what was refused, and why.
+	ListDead(ctx context.Context, in *ListDeadRequest, opts ...grpc.CallOption) (*ListDeadResponse, error)
+	// GetDead gives one dead letter.
+	GetDead(ctx context.Context, in *GetDeadRequest, opts ...grpc.CallOption) (*DeadLetterView, error)
+	// ReplayDead lets dead letters in again, through the checks of the intake. What was counted already is not counted twice.
+	ReplayDead(ctx context.Context, in *ReplayDeadRequest, opts ...grpc.CallOption) (*ReplayDeadResponse, error)
+	// PurgeDead forgets dead letters.
+	PurgeDead(ctx context.Context, in *PurgeDeadRequest, opts ...grpc.CallOption) (*PurgeDeadResponse, error)
 }
 
 type kappaServiceClient struct {
@@ -201,6 +213,46 @@ func (c *kappaServiceClient) ExportKappa(ctx context.Context, in *ExportKappaReq
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type KappaService_ExportKappaClient = grpc.ServerStreamingClient[ExportChunk]
 
+func (c *kappaServiceClient) ListDead(ctx context.Context, in *ListDeadRequest, opts ...grpc.CallOption) (*ListDeadResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDeadResponse)
+	err := c.cc.Invoke(ctx, KappaService_ListDead_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *kappaServiceClient) GetDead(ctx context.Context, in *GetDeadRequest, opts ...grpc.CallOption) (*DeadLetterView, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeadLetterView)
+	err := c.cc.Invoke(ctx, KappaService_GetDead_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *kappaServiceClient) ReplayDead(ctx context.Context, in *ReplayDeadRequest, opts ...grpc.CallOption) (*ReplayDeadResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReplayDeadResponse)
+	err := c.cc.Invoke(ctx, KappaService_ReplayDead_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *kappaServiceClient) PurgeDead(ctx context.Context, in *PurgeDeadRequest, opts ...grpc.CallOption) (*PurgeDeadResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PurgeDeadResponse)
+	err := c.cc.Invoke(ctx, KappaService_PurgeDead_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // KappaServiceServer is the server API for KappaService service.
 // All implementations must embed UnimplementedKappaServiceServer
 // for forward compatibility.
@@ -230,6 +282,14 @@ type KappaServiceServer interface {
 	GetDevice(context.Context, *GetDeviceRequest) (*Device, error)
 	// ExportKappa streams stored reports or results as one Arrow IPC stream, cut into chunks.
 	ExportKappa(*ExportKappaRequest, grpc.ServerStreamingServer[ExportChunk]) error
+	// ListDead lists what was refused, and why.
+	ListDead(context.Context, *ListDeadRequest) (*ListDeadResponse, error)
+	// GetDead gives one dead letter.
+	GetDead(context.Context, *GetDeadRequest) (*DeadLetterView, error)
+	// ReplayDead lets dead letters in again, through the checks of the intake. What was counted already is not counted twice.
+	ReplayDead(context.Context, *ReplayDeadRequest) (*ReplayDeadResponse, error)
+	// PurgeDead forgets dead letters.
+	PurgeDead(context.Context, *PurgeDeadRequest) (*PurgeDeadResponse, error)
 	mustEmbedUnimplementedKappaServiceServer()
 }
 
@@ -272,6 +332,18 @@ func (UnimplementedKappaServiceServer) GetDevice(context.Context, *GetDeviceRequ
 }
 func (UnimplementedKappaServiceServer) ExportKappa(*ExportKappaRequest, grpc.ServerStreamingServer[ExportChunk]) error {
 	return status.Error(codes.Unimplemented, "method ExportKappa not implemented")
+}
+func (UnimplementedKappaServiceServer) ListDead(context.Context, *ListDeadRequest) (*ListDeadResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDead not implemented")
+}
+func (UnimplementedKappaServiceServer) GetDead(context.Context, *GetDeadRequest) (*DeadLetterView, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetDead not implemented")
+}
+func (UnimplementedKappaServiceServer) ReplayDead(context.Context, *ReplayDeadRequest) (*ReplayDeadResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReplayDead not implemented")
+}
+func (UnimplementedKappaServiceServer) PurgeDead(context.Context, *PurgeDeadRequest) (*PurgeDeadResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PurgeDead not implemented")
 }
 func (UnimplementedKappaServiceServer) mustEmbedUnimplementedKappaServiceServer() {}
 func (UnimplementedKappaServiceServer) testEmbeddedByValue()                      {}
@@ -478,6 +550,78 @@ func _KappaService_ExportKappa_Handler(srv interface{}, stream grpc.ServerStream
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type KappaService_ExportKappaServer = grpc.ServerStreamingServer[ExportChunk]
 
+func _KappaService_ListDead_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListDeadRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(KappaServiceServer).ListDead(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: KappaService_ListDead_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(KappaServiceServer).ListDead(ctx, req.(*ListDeadRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _KappaService_GetDead_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetDeadRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(KappaServiceServer).GetDead(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: KappaService_GetDead_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(KappaServiceServer).GetDead(ctx, req.(*GetDeadRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _KappaService_ReplayDead_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReplayDeadRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(KappaServiceServer).ReplayDead(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: KappaService_ReplayDead_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(KappaServiceServer).ReplayDead(ctx, req.(*ReplayDeadRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _KappaService_PurgeDead_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PurgeDeadRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(KappaServiceServer).PurgeDead(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: KappaService_PurgeDead_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(KappaServiceServer).PurgeDead(ctx, req.(*PurgeDeadRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // KappaService_ServiceDesc is the grpc.ServiceDesc for KappaService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -520,6 +664,22 @@ var KappaService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetDevice",
 			Handler:    _KappaService_GetDevice_Handler,
+		},
+		{
+			MethodName: "ListDead",
+			Handler:    _KappaService_ListDead_Handler,
+		},
+		{
+			MethodName: "GetDead",
+			Handler:    _KappaService_GetDead_Handler,
+		},
+		{
+			MethodName: "ReplayDead",
+			Handler:    _KappaService_ReplayDead_Handler,
+		},
+		{
+			MethodName: "PurgeDead",
+			Handler:    _KappaService_PurgeDead_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -866,8 +866,10 @@ type DeadLetter struct {
 	Subject string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
 	// Stream sequence of the message in REPORTS, 0 when it never got there.
 	Sequence uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
-	// The message as it came: it holds randomised codes, or a hello, never a reading.
-	Message       []byte `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
+	// The message as it came: it holds randomised codes, or a hello, never a reading. One above 64 KiB is cut.
+	Message []byte `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
+	// Length of the message as it came, in bytes; 0 in letters of before it was kept.
+	MessageBytes  uint64 `protobuf:"varint,5,opt,name=message_bytes,json=messageBytes,proto3" json:"message_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -928,6 +930,13 @@ func (x *DeadLetter) GetMessage() []byte {
 		return x.Message
 	}
 	return nil
+}
+
+func (x *DeadLetter) GetMessageBytes() uint64 {
+	if x != nil {
+		return x.MessageBytes
+	}
+	return 0
 }
 
 var File_quadrat_v1_report_proto protoreflect.FileDescriptor
@@ -994,13 +1003,14 @@ const file_quadrat_v1_report_proto_rawDesc = "" +
 	"\agateway\x18\x05 \x01(\x06R\agateway\x12\x16\n" +
 	"\x06device\x18\x06 \x03(\x06R\x06device\x12\x14\n" +
 	"\x05units\x18\a \x03(\rR\x05units\x12\x16\n" +
-	"\x06values\x18\b \x03(\x12R\x06values\"r\n" +
+	"\x06values\x18\b \x03(\x12R\x06values\"\x97\x01\n" +
 	"\n" +
 	"DeadLetter\x12\x14\n" +
 	"\x05cause\x18\x01 \x01(\tR\x05cause\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12\x1a\n" +
 	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12\x18\n" +
-	"\amessage\x18\x04 \x01(\fR\amessageB;Z9github.com/quadrat-dev/quadrat/proto/quadrat/v1;quadratv1b\x06proto3"
+	"\amessage\x18\x04 \x01(\fR\amessage\x12#\n" +
+	"\rmessage_bytes\x18\x05 \x01(\x04R\fmessageBytesB;Z9github.com/quadrat-dev/quadrat/proto/quadrat/v1;quadratv1b\x06proto3"
 
 var (
 	file_quadrat_v1_report_proto_rawDescOnce sync.Once
