@@ -8,6 +8,14 @@ type Cluster struct {
 	Size      int64   // B, units in the frame
 	Responses int64   // r, units that reported, in every cell
 	Domain    Moments // scores of those of the r that lie in the domain
+	// Pooled says that the reports came as sums, see [Sum]: the spread of the units is not in Domain.
+	Pooled bool
+}
+
+// Sum is what a sum over so many units tells, to which noise of a variance was added once: their mean is right, the noise is that of
+// the sum, and the units' spread is hidden. It is for the Domain of a pooled [Cluster]. Units must be 1 or more.
+func Sum(units int64, sum, noiseVariance float64) Moments {
+	return Moments{Count: units, Mean: sum / float64(units), Noise: noiseVariance}
 }
 
 // Merge adds other, disjoint reports of the same cluster. The grouping and order of merges change the result by rounding
@@ -15,6 +23,7 @@ type Cluster struct {
 func (c *Cluster) Merge(o Cluster) {
 	c.Responses += o.Responses
 	c.Domain.Merge(o.Domain)
+	c.Pooled = c.Pooled || o.Pooled
 }
 
 // ClusterSample is what one stratum contributes to one estimate: a simple random sample without replacement of len(Due)
@@ -76,9 +85,12 @@ func (s ClusterSample) check() error {
 // The variance is that of two stages (Särndal, Swensson and Wretman 1992, §4.3 and §5.6) of the linearised scores
 // z = 1_d (y − ȳ_d)/N̂_d: between the m_h totals u_i = Σ w z it is (1−f_h)·m_h/(m_h−1)·Σ(u_i − ū)² with f_h = m_h/M_h, and
 // where units of a cluster were silent f_h times (1−r_i/B_i)·r_i/(r_i−1)·Σ(wz − mean)² within it. A cluster with one report
-// of several units borrows the spread within the stratum's others; where there is none to borrow, the stratum's variance is
-// that of ultimate clusters, f_h = 0, which is never too small on average. To this comes Σ π a² σ² with
-// π = f_h r_i/B_i: the rest of the noise is in the spread of the scores already.
+// of several units borrows the spread within the stratum's others; where there is none to borrow, and where a pooled cluster has silent
+// units, the stratum's variance is that of ultimate clusters, f_h = 0, which is never too small on average. To this comes Σ π a² σ²
+// with π = f_h r_i/B_i: the rest of the noise is in the spread of the scores already. For a pooled cluster that is the noise of its
+// sum, once: all its units have one weight.
+//
+// With a pooled cluster DesignEffect is 0, for not known: what a sample of units would have given takes their spread.
 //
 // DegreesOfFreedom counts clusters with a report in the domain minus strata that have any. Panel counts units. Errors
 // are those of [Mean], said of clusters: Lonely is a stratum with a report from one cluster of several.
@@ -104,7 +116,9 @@ func ClusterMean(strata []ClusterSample, confidence float64) (Estimate, error) {
 	if err != nil {
 		return Estimate{}, err
 	}
-	e.DesignEffect = ratio(p.total(), simpleClusterMean(kept, value, size, e.Reports))
+	if !pooled(kept) {
+		e.DesignEffect = ratio(p.total(), simpleClusterMean(kept, value, size, e.Reports))
+	}
 	return e.checked()
 }
 
@@ -130,7 +144,9 @@ func ClusterTotal(strata []ClusterSample, confidence float64) (Estimate, error) 
 	if err != nil {
 		return Estimate{}, err
 	}
-	e.DesignEffect = ratio(p.total(), simpleClusterTotal(kept, value))
+	if !pooled(kept) {
+		e.DesignEffect = ratio(p.total(), simpleClusterTotal(kept, value))
+	}
 	return e.checked()
 }
 

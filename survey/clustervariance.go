@@ -36,7 +36,7 @@ func weighClusters(strata []ClusterSample, confidence float64) ([]weighedStratum
 			continue
 		}
 		w := weighedStratum{ClusterSample: s, fraction: float64(s.responding()) / float64(s.Clusters)}
-		lone, pairs := false, false
+		lone, pairs, hidden := false, false, false
 		for _, c := range s.Due {
 			if c.Responses == 0 {
 				continue
@@ -44,12 +44,13 @@ func weighClusters(strata []ClusterSample, confidence float64) ([]weighedStratum
 			weighed := weighedCluster{Cluster: c, weight: float64(c.Size) / (w.fraction * float64(c.Responses))}
 			w.clusters = append(w.clusters, weighed)
 			members += c.Domain.Count
+			hidden = hidden || c.Pooled && c.Responses < c.Size
 			lone = lone || c.Responses == 1 && c.Size > 1
-			pairs = pairs || c.Responses > 1
+			pairs = pairs || c.Responses > 1 && !c.Pooled
 		}
-		if lone && !pairs {
+		if hidden || lone && !pairs {
 			if len(w.clusters) == 1 {
-				return nil, &Error{Code: Lonely, Stratum: s.Stratum, Detail: "one report of its only cluster"}
+				return nil, &Error{Code: Lonely, Stratum: s.Stratum, Detail: "its only cluster doesn't tell how its units differ"}
 			}
 			w = w.ultimate()
 		}
@@ -65,6 +66,18 @@ func weighClusters(strata []ClusterSample, confidence float64) ([]weighedStratum
 func (s weighedStratum) ultimate() weighedStratum {
 	s.fraction = 0
 	return s
+}
+
+// pooled tells whether the spread of some units is hidden.
+func pooled(strata []weighedStratum) bool {
+	for _, s := range strata {
+		for _, c := range s.clusters {
+			if c.Pooled {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // clusterParts returns the variance of Σ scale·w·(y − centre) over the domain.
@@ -102,7 +115,7 @@ func (s weighedStratum) between(centre, scale float64) float64 {
 func (s weighedStratum) within(centre, scale float64) float64 {
 	var pooled, degrees float64 // of scores, without weight
 	for _, c := range s.clusters {
-		if c.Responses > 1 {
+		if c.Responses > 1 && !c.Pooled {
 			pooled += c.Domain.spreadWithZeros(c.Responses, centre)
 			degrees += float64(c.Responses - 1)
 		}

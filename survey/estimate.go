@@ -19,7 +19,7 @@ type Estimate struct {
 	VarianceSampling float64  // what asking only some of the units costs: max(0, V̂ − Σ a² σ²)
 	VariancePrivacy  float64  // what the devices' noise costs: V̂ − VarianceSampling
 	DegreesOfFreedom float64  // of the t interval, at least 1
-	DesignEffect     float64  // V̂ over that of a simple random sample with as many reports, same noise
+	DesignEffect     float64  // V̂ over that of a simple random sample with as many reports, same noise; 0 where it is not known
 	Panel            int64    // units due, in all strata
 	Reports          int64    // reports in the domain
 	ResponseRate     float64  // units that reported / units due, in all strata, in [0, 1]
