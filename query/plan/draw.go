@@ -3,7 +3,6 @@ package plan
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -92,7 +91,7 @@ func (d *design) draw(h int, opt Options) (*quadratv1.StratumPlan, error) {
 			numbers = append(numbers, panel.NumberOf(panel.Salt(opt.Salt), id))
 		}
 	}
-	slices.Sort(numbers)
+	panel.Sort(numbers)
 	slots := d.q.slots()
 	taking := s.units // all take turns
 	if d.exact != nil {

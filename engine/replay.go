@@ -1,0 +1,48 @@
+package engine
+
+import (
+	"errors"
+
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+)
+
+// errReplay says that a message of another kappa, revision or closed window came to a Replay.
+var errReplay = errors.New("replay: reports of another kappa or revision")
+
+// Replay counts messages of REPORTS into the windows of one kappa, by the engine's own code, without a stream, a sink or a
+// checkpoint. It is for measuring; it never makes results. Not safe for concurrent use.
+type Replay struct {
+	kappa   *kappa
+	frames  Frames
+	columns reports
+	verdict verdict
+}
+
+// NewReplay makes a Replay of a kappa.
+func NewReplay(record *quadratv1.KappaRecord, frames Frames) (*Replay, error) {
+	k, err := newKappa(record)
+	if err != nil {
+		return nil, err
+	}
+	return &Replay{kappa: k, frames: frames}, nil
+}
+
+// Take decodes one message, leaves out devices that were heard before, and counts the others. It fails for a message that
+// can't be read or that holds reports of another kappa or revision.
+func (r *Replay) Take(message []byte) (counted int, err error) {
+	failed := decodeBatch(message, &r.columns, func(c *reports) {
+		p := r.kappa.at(c.window)
+		if p == nil || string(c.kappa) != p.ref || uint64(p.revision) != c.revision {
+			err = errReplay
+			return
+		}
+		w, _ := r.kappa.open(r.frames, p, c.window)
+		r.verdict.reset()
+		w.count(c, &r.verdict, nil, 0)
+		counted += r.verdict.counted
+	})
+	return counted, errors.Join(failed, err)
+}
+
+// Forget drops all windows; the next message opens its window anew.
+func (r *Replay) Forget() { clear(r.kappa.windows) }
