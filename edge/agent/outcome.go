@@ -37,6 +37,8 @@ const (
 	RefusedCharged
 	// RefusedClock: the clock went back, or the window reaches where the ledger has forgotten.
 	RefusedClock
+	// RefusedSize: the release could be longer than a request may be.
+	RefusedSize
 	// LedgerFailed: the charge couldn't be made durable.
 	LedgerFailed
 	// EntropyFailed: there is no randomness to trust. The charge is lost.
@@ -47,8 +49,8 @@ const (
 
 var names = [outcomes]string{
 	"reported", "not_due", "unknown", "paused", "no_readings", "repeated", "refused_model", "refused_epsilon",
-	"refused_period", "refused_plan", "refused_lifetime", "refused_charged", "refused_clock", "ledger_failed",
-	"entropy_failed",
+	"refused_period", "refused_plan", "refused_lifetime", "refused_charged", "refused_clock", "refused_size",
+	"ledger_failed", "entropy_failed",
 }
 
 // String is the name of the counter, e.g. "refused_period".
@@ -62,8 +64,8 @@ func (o Outcome) String() string {
 // Refused says that the device was due and had something to say, but its policy or its ledger forbade it.
 func (o Outcome) Refused() bool { return o >= RefusedModel && o <= EntropyFailed }
 
-// refusal turns what a ledger said into an outcome.
-func refusal(err error) Outcome {
+// Refusal turns what a ledger said into an outcome.
+func Refusal(err error) Outcome {
 	switch {
 	case errors.Is(err, ledger.PeriodSpent), errors.Is(err, ledger.Crowded):
 		return RefusedPeriod
