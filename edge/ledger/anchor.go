@@ -37,8 +37,13 @@ type anchor struct {
 }
 
 func anchorOf(owner string, c law.Chain, machine [markBytes]byte) anchor {
+	return anchor{owner: ownerMark(owner), length: c.Length(), head: c.Head(), machine: machine}
+}
+
+// ownerMark stands for the owner of a ledger.
+func ownerMark(owner string) [markBytes]byte {
 	sum := sha256.Sum256([]byte(owner))
-	return anchor{owner: [markBytes]byte(sum[:markBytes]), length: c.Length(), head: c.Head(), machine: machine}
+	return [markBytes]byte(sum[:markBytes])
 }
 
 // machineMark stands for a machine without naming it: it differs from device to device. No identity gives zero.

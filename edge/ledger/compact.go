@@ -49,7 +49,7 @@ func (f *File) writeCompacted(next law.Chain, block []byte) (disk.File, *law.Boo
 	if err != nil {
 		return nil, nil, err
 	}
-	book, err := f.fill(fresh, next, block)
+	book, err := f.check(fresh, next, block)
 	if err != nil {
 		_ = fresh.Close()
 		return nil, nil, err
@@ -57,17 +57,12 @@ func (f *File) writeCompacted(next law.Chain, block []byte) (disk.File, *law.Boo
 	return fresh, book, nil
 }
 
-func (f *File) fill(fresh disk.File, next law.Chain, block []byte) (*law.Book, error) {
+// check fills the file and replays it.
+func (f *File) check(fresh disk.File, next law.Chain, block []byte) (*law.Book, error) {
 	if err := fresh.Lock(); err != nil {
 		return nil, err
 	}
-	if err := fresh.Truncate(0); err != nil {
-		return nil, err
-	}
-	if _, err := fresh.WriteAt(block, 0); err != nil {
-		return nil, err
-	}
-	if err := fresh.Sync(); err != nil {
+	if err := fill(fresh, block); err != nil {
 		return nil, err
 	}
 	stored, err := disk.ReadAll(fresh)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/quadrat-dev/quadrat/edge/disk"
+	"github.com/quadrat-dev/quadrat/privacy"
 	law "github.com/quadrat-dev/quadrat/privacy/ledger"
 )
 
@@ -38,6 +39,9 @@ const (
 	FaultAnchor Fault = "ledger: ledger.anchor is missing, damaged or doesn't belong to ledger.log"
 	// FaultMissing: there is an anchor but no log.
 	FaultMissing Fault = "ledger: ledger.log is missing or empty though ledger.anchor has seen one"
+	// FaultSecret: the secret that the ledger is bound to is gone, so there are no permanent answers any more. A new one would be a
+	// second permanent answer to everything, for the same epsilon.
+	FaultSecret Fault = "ledger: ledger.secret is missing, damaged or not the one that was made for this ledger" //nolint:gosec // a text
 	// FaultStopped: a write or sync failed in a way that leaves unknown what is on disk, and opening the ledger again fails.
 	FaultStopped Fault = "ledger: stopped after a failed write"
 )
@@ -52,7 +56,7 @@ type Config struct {
 	// that opens it.
 	Machine string
 	Limits  law.Limits
-	Random  io.Reader // for the identity of a new ledger: crypto/rand.Reader on a device
+	Random  io.Reader // for the identity of a new ledger, and for its secret: crypto/rand.Reader on a device
 	// CompactRecords is how many charges are appended before the log is compacted; 0 for 512 or as many as would stay,
 	// whichever is more.
 	CompactRecords int
@@ -71,7 +75,8 @@ type File struct {
 	chain     law.Chain
 	size      int64
 	opened    time.Time
-	compacted int64 // bytes of the log that a compaction made, or at which one failed
+	compacted int64                      // bytes of the log that a compaction made, or at which one failed
+	secret    *[privacy.SecretBytes]byte // once it was asked for
 	stopped   bool
 	closed    bool
 }
@@ -109,10 +114,13 @@ func (f *File) Reserve(c law.Charge) error {
 }
 
 // ReserveValue is Reserve for a report that draws on the memoised value with that mark: only the value's first report is
-// charged and written.
+// charged and written. It fails with FaultSecret unless Secret was asked for before.
 func (f *File) ReserveValue(c law.Charge, tag [law.TagBytes]byte) error {
 	if err := f.ready(); err != nil {
 		return err
+	}
+	if _, bound := f.book.Secret(); !bound {
+		return FaultSecret
 	}
 	if err := f.book.CheckValue(c, tag); err != nil || f.book.Remembers(tag) {
 		return err

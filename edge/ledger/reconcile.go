@@ -124,7 +124,8 @@ func Inspect(c Config) (Account, error) {
 			return Account{}, err
 		}
 	}
-	return Account{Book: out.Book, Opened: out.Opened}, nil
+	_, err = storedSecret(c.Folder, owner, out.Book)
+	return Account{Book: out.Book, Opened: out.Opened, SecretLost: errors.Is(err, FaultSecret)}, nil
 }
 
 // inspect is the part of reconcile that a look from outside can judge.
@@ -147,6 +148,8 @@ func (f *File) inspect(stored []byte, witness bool) error {
 type Account struct {
 	Book   *law.Book
 	Opened time.Time
+	// SecretLost says that permanent answers were given, and that the secret under which they were is gone.
+	SecretLost bool
 }
 
 func read(folder disk.Folder, name string) ([]byte, error) {

@@ -25,6 +25,9 @@ type Book struct {
 	forgotten int64
 	// tags are the marks of the memoised values that were charged; nil for none.
 	tags map[[TagBytes]byte]bool
+	// secret is the mark of the secret under which the tags were made, zero for
+	// none.
+	secret [TagBytes]byte
 }
 
 // entry is one charge.

@@ -134,6 +134,8 @@ func (p *Replayed) take(r Record, owner string) error {
 		return p.first(r, owner)
 	case p.restoring():
 		return p.restore(r)
+	case r.Kind == KindSecret:
+		return p.bound(r.Tag)
 	case r.Kind != KindCharge && r.Kind != KindValue:
 		return FaultChain
 	}

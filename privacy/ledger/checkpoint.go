@@ -14,7 +14,7 @@ const accountsMost = 256
 type checkpoint struct {
 	spent                        Spent
 	newestEnd, widest, forgotten int64
-	accounts, kept, tags         uint32 // records that follow
+	accounts, kept, tags         uint32 // records that follow; tags counts the secret's mark too
 }
 
 func (c *checkpoint) sound() bool {
@@ -23,7 +23,7 @@ func (c *checkpoint) sound() bool {
 
 // Weight returns the most records that a compacted file would have.
 func (b *Book) Weight() int {
-	return 1 + min(len(b.kappas), accountsMost+len(b.entries)) + len(b.entries) + len(b.tags)
+	return 1 + min(len(b.kappas), accountsMost+len(b.entries)) + len(b.entries) + int(b.marks())
 }
 
 // Compact returns the beginning of a new file that stands for the whole chain,
@@ -38,7 +38,7 @@ func (c Chain) Compact(b *Book, owner string, opened time.Time) (Chain, []byte, 
 	accounts := b.worth()
 	records := []Record{{Kind: KindCheckpoint, Owner: owner, Opened: opened, sums: checkpoint{
 		spent: b.spent, newestEnd: b.newestEnd, widest: b.widest, forgotten: b.forgotten,
-		accounts: uint32(len(accounts)), kept: uint32(len(b.entries)), tags: uint32(len(b.tags)),
+		accounts: uint32(len(accounts)), kept: uint32(len(b.entries)), tags: b.marks(),
 	}}}
 	for _, a := range accounts {
 		records = append(records, Record{Kind: KindAccount, own: a})
@@ -47,6 +47,9 @@ func (c Chain) Compact(b *Book, owner string, opened time.Time) (Chain, []byte, 
 		records = append(records, Record{Kind: KindKept, Charge: Charge{
 			Kappa: b.kappas[e.kappa].name, WindowStart: time.Unix(0, e.start).UTC(), Epsilon: e.epsilon(),
 		}})
+	}
+	if mark, bound := b.Secret(); bound {
+		records = append(records, Record{Kind: KindSecret, Tag: mark})
 	}
 	for _, t := range b.sortedTags() {
 		records = append(records, Record{Kind: KindTag, Tag: t})
@@ -105,7 +108,7 @@ func (p *Replayed) begin(c checkpoint) {
 }
 
 // restore takes one record of the checkpoint's block. The order is fixed:
-// accounts, kept charges, marks.
+// accounts, kept charges, marks, of which the secret's may be one.
 func (p *Replayed) restore(r Record) error {
 	b := p.Book
 	switch {
@@ -126,6 +129,11 @@ func (p *Replayed) restore(r Record) error {
 	case r.Kind == KindTag && p.todo.accounts == 0 && p.todo.kept == 0 && p.todo.tags > 0:
 		p.todo.tags--
 		b.remember(r.Tag)
+	case r.Kind == KindSecret && p.todo.accounts == 0 && p.todo.kept == 0 && p.todo.tags > 0:
+		p.todo.tags--
+		if err := p.bound(r.Tag); err != nil {
+			return err
+		}
 	default:
 		return FaultChain
 	}

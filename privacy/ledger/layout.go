@@ -78,7 +78,7 @@ func (r *Record) body(b []byte) {
 		le.PutUint64(b[atPlanMost:], c.PlanPerPeriod.Micro())
 		le.PutUint64(b[atPlanPeriod:], uint64(c.PlanPeriod))
 		copy(b[atTag:], r.Tag[:])
-	case KindTag:
+	case KindTag, KindSecret:
 		copy(b[atTag:], r.Tag[:])
 	case KindCheckpoint:
 		le.PutUint64(b[atStart:], uint64(r.Opened.UnixNano()))
@@ -107,7 +107,7 @@ func (s *Spent) put(b []byte) {
 // they are cut to nanoseconds.
 func (r *Record) validate() error {
 	name := r.name()
-	ok := len(name) <= KappaBytesMax && (name != "") == (r.Kind != KindTag)
+	ok := len(name) <= KappaBytesMax && (name != "") == (r.Kind != KindTag && r.Kind != KindSecret)
 	switch r.Kind {
 	case KindOpen:
 		ok = ok && within1970to2200(r.Opened) && r.Sequence == 0 && r.Previous == [HashBytes]byte{}
@@ -120,7 +120,7 @@ func (r *Record) validate() error {
 		c.Window, c.PlanPerPeriod, c.PlanPeriod = 1, 1, 1
 		ok = ok && c.Validate() == nil && r.Charge.Window|r.Charge.PlanPeriod == 0 && r.Charge.PlanPerPeriod == 0 &&
 			r.Tag == [TagBytes]byte{}
-	case KindTag:
+	case KindTag, KindSecret:
 		ok = ok && r.Tag != [TagBytes]byte{}
 	case KindCheckpoint:
 		ok = ok && within1970to2200(r.Opened) && r.sums.sound()
@@ -177,7 +177,7 @@ func (r *Record) take(b []byte, name string) {
 			PlanPeriod:    time.Duration(number(atPlanPeriod)),
 		}
 		copy(r.Tag[:], b[atTag:])
-	case KindTag:
+	case KindTag, KindSecret:
 		copy(r.Tag[:], b[atTag:])
 	case KindCheckpoint:
 		r.Owner, r.Opened = name, time.Unix(0, number(atStart)).UTC()

@@ -33,16 +33,21 @@ const (
 	KindValue Kind = 6
 	// KindTag is the mark of a memoised value that was charged, in a checkpoint.
 	KindTag Kind = 7
+	// KindSecret binds the ledger to the secret under which values have marks.
+	KindSecret Kind = 8
 )
 
 // version is the version of the layout that brought the kind: 1 for what every
-// version reads, 2 for compaction and memoised values, 0 for no kind.
+// version reads, 2 for compaction and memoised values, 3 for the secret, 0 for no
+// kind.
 func (k Kind) version() byte {
 	switch k {
 	case KindOpen, KindCharge:
 		return 1
 	case KindCheckpoint, KindAccount, KindKept, KindValue, KindTag:
 		return 2
+	case KindSecret:
+		return 3
 	}
 	return 0
 }
@@ -61,7 +66,7 @@ type Record struct {
 	// Charge belongs to KindCharge and KindValue; KindKept has its kappa, start
 	// and epsilon.
 	Charge Charge
-	// Tag belongs to KindValue and KindTag; it isn't zero.
+	// Tag belongs to KindValue, KindTag and KindSecret; it isn't zero.
 	Tag [TagBytes]byte
 
 	sums checkpoint // of KindCheckpoint
@@ -85,6 +90,8 @@ const (
 	FaultChain Fault = "ledger: chain is broken"
 	// FaultOwner: the ledger of another device.
 	FaultOwner Fault = "ledger: belongs to another device"
+	// FaultSecret: the ledger is bound to another secret.
+	FaultSecret Fault = "ledger: is bound to another secret"
 	// FaultEmpty: no opening record.
 	FaultEmpty Fault = "ledger: has no beginning"
 )

@@ -74,13 +74,28 @@ func New(forever, once privacy.Epsilon, categories uint32) (*Mechanism, error) {
 
 // NewSecret reads a device's secret: crypto/rand.Reader on a device. The secret is
 // made once, kept where the ledger is kept, and never leaves the device. A device
-// that loses it makes a new one, under which every category costs ε∞ again. It
-// fails with privacy.ErrEntropy.
+// that loses it stays silent: under a new one every category would cost ε∞ again.
+// It fails with privacy.ErrEntropy.
 func NewSecret(r io.Reader) (secret [privacy.SecretBytes]byte, err error) {
 	if _, err := io.ReadFull(r, secret[:]); err != nil || secret == [privacy.SecretBytes]byte{} {
 		return [privacy.SecretBytes]byte{}, privacy.ErrEntropy
 	}
 	return secret, nil
+}
+
+// Mark stands for a secret without telling it: the ledger remembers it, so that a
+// lost secret is noticed and not replaced by another.
+func Mark(secret *[privacy.SecretBytes]byte) [TagBytes]byte {
+	return mark(privacy.NewDerived(secret, []byte("quadrat memo 1 secret")))
+}
+
+// mark reads a mark from a derived source, which never fails.
+func mark(source *privacy.Derived) (out [TagBytes]byte) {
+	for at := 0; at < TagBytes; at += 8 {
+		word, _ := source.Uint64()
+		binary.LittleEndian.PutUint64(out[at:], word)
+	}
+	return out
 }
 
 // Name returns "memo".
@@ -95,6 +110,9 @@ func (m *Mechanism) Forever() privacy.Epsilon { return m.permanent.Epsilon() }
 
 // Categories returns k.
 func (m *Mechanism) Categories() uint32 { return m.permanent.Categories() }
+
+// Size returns 1: a report names one category.
+func (*Mechanism) Size() uint32 { return 1 }
 
 // Bytes returns 1 up to 256 categories and 2 beyond.
 func (m *Mechanism) Bytes() int { return m.instant.Bytes() }
@@ -132,13 +150,8 @@ func (m *Mechanism) Permanent(secret *[privacy.SecretBytes]byte, question string
 
 // Tag returns the mark under which the ledger remembers that a category was
 // charged. Whoever lacks the secret learns nothing from it.
-func (m *Mechanism) Tag(secret *[privacy.SecretBytes]byte, question string, category uint32) (tag [TagBytes]byte) {
-	source := privacy.NewDerived(secret, m.label(forTag, question, category))
-	for at := 0; at < TagBytes; at += 8 {
-		word, _ := source.Uint64() // never fails
-		binary.LittleEndian.PutUint64(tag[at:], word)
-	}
-	return tag
+func (m *Mechanism) Tag(secret *[privacy.SecretBytes]byte, question string, category uint32) [TagBytes]byte {
+	return mark(privacy.NewDerived(secret, m.label(forTag, question, category)))
 }
 
 // label separates purposes, questions, parameters of the first round and inputs.
