@@ -144,12 +144,14 @@ func plan(r *rand.Rand) (*wire.DevicePlan, *quadratv1.DevicePlan) {
 		WindowMs: r.Uint64(), GraceMs: r.Uint64() >> r.IntN(64), Paused: r.IntN(2) == 0, Salt: []byte(identity(r)),
 		Capability: text(r), StratifiedBy: texts(r), LapWindows: r.Uint32(), Model: text(r), EpsilonMicro: r.Uint64(),
 		EpsilonPeriodMicro: r.Uint64(), PeriodMs: r.Uint64(), GroupBy: texts(r), Confidence: r.Float64(), ClusteredBy: text(r),
+		EpsilonValueMicro: r.Uint64() >> r.IntN(64),
 	}
 	p := &quadratv1.DevicePlan{
 		Ref: a.Ref, Name: a.Name, Revision: a.Revision, PlanSetVersion: a.PlanSetVersion, FromWindow: a.FromWindow,
 		WindowMs: a.WindowMs, GraceMs: a.GraceMs, Paused: a.Paused, Salt: a.Salt, Capability: a.Capability,
 		StratifiedBy: a.StratifiedBy, LapWindows: a.LapWindows, Model: a.Model, EpsilonMicro: a.EpsilonMicro,
 		EpsilonPeriodMicro: a.EpsilonPeriodMicro, PeriodMs: a.PeriodMs, GroupBy: a.GroupBy, Confidence: a.Confidence, ClusteredBy: a.ClusteredBy,
+		EpsilonValueMicro: a.EpsilonValueMicro,
 	}
 	if r.IntN(2) == 0 {
 		a.Where, p.Where = predicate(r, 3)

@@ -37,6 +37,7 @@ type DevicePlan struct {
 	GroupBy            []string
 	Confidence         float64
 	ClusteredBy        string // empty for a sample of devices
+	EpsilonValueMicro  uint64 // of a category; 0 for plans whose reports are charged one by one
 }
 
 // StratumPlan is the message quadrat.v1.StratumPlan.
@@ -128,5 +129,6 @@ func (p *DevicePlan) Append(b []byte) []byte {
 	b = appendVarint(b, 19, p.PeriodMs)
 	b = appendTexts(b, 20, p.GroupBy)
 	b = appendFixed64(b, 21, math.Float64bits(p.Confidence))
-	return appendText(b, 22, p.ClusteredBy)
+	b = appendText(b, 22, p.ClusteredBy)
+	return appendVarint(b, 23, p.EpsilonValueMicro)
 }

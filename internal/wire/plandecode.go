@@ -56,7 +56,7 @@ func (p *DevicePlan) head(f *fields) {
 	}
 }
 
-// body takes fields 11 to 22.
+// body takes fields 11 to 23.
 func (p *DevicePlan) body(f *fields) {
 	switch f.num {
 	case 11:
@@ -83,6 +83,8 @@ func (p *DevicePlan) body(f *fields) {
 		f.double(&p.Confidence)
 	case 22:
 		f.text(&p.ClusteredBy)
+	case 23:
+		f.uint64(&p.EpsilonValueMicro)
 	}
 }
 

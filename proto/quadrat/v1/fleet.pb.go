@@ -491,9 +491,10 @@ type DevicePlan struct {
 	Model string `protobuf:"bytes,16,opt,name=model,proto3" json:"model,omitempty"`
 	// Epsilon of one report, in millionths; 0 for the model "none".
 	EpsilonMicro uint64 `protobuf:"varint,17,opt,name=epsilon_micro,json=epsilonMicro,proto3" json:"epsilon_micro,omitempty"`
-	// Epsilon that this kappa may take from one device in any span of period_ms, in millionths.
+	// Epsilon that this kappa may take from one device in any span of period_ms, in millionths. With epsilon_value_micro the most that
+	// it may ever take: epsilon_value_micro for every category of every statistic.
 	EpsilonPeriodMicro uint64 `protobuf:"varint,18,opt,name=epsilon_period_micro,json=epsilonPeriodMicro,proto3" json:"epsilon_period_micro,omitempty"`
-	// Length of the sliding period, in milliseconds.
+	// Length of the sliding period, in milliseconds. With epsilon_value_micro the longest that a ledger knows.
 	PeriodMs uint64 `protobuf:"varint,19,opt,name=period_ms,json=periodMs,proto3" json:"period_ms,omitempty"`
 	// Attributes whose values make the cells; the device does not need them.
 	GroupBy []string `protobuf:"bytes,20,rep,name=group_by,json=groupBy,proto3" json:"group_by,omitempty"`
@@ -501,9 +502,13 @@ type DevicePlan struct {
 	Confidence float64 `protobuf:"fixed64,21,opt,name=confidence,proto3" json:"confidence,omitempty"`
 	// Attribute whose values make the clusters, which are drawn in place of devices: all devices of a stratum with one value
 	// share a place in the lap. Empty for a sample of devices. A device without a value is a cluster of its own.
-	ClusteredBy   string `protobuf:"bytes,22,opt,name=clustered_by,json=clusteredBy,proto3" json:"clustered_by,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ClusteredBy string `protobuf:"bytes,22,opt,name=clustered_by,json=clusteredBy,proto3" json:"clustered_by,omitempty"`
+	// With the mechanism "memo": epsilon of all reports about one category together, in millionths, which a device's ledger charges once
+	// for each category that the device is ever found in; epsilon_micro is then what one report tells and is not charged. 0 for plans
+	// whose reports are charged one by one.
+	EpsilonValueMicro uint64 `protobuf:"varint,23,opt,name=epsilon_value_micro,json=epsilonValueMicro,proto3" json:"epsilon_value_micro,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *DevicePlan) Reset() {
@@ -690,6 +695,13 @@ func (x *DevicePlan) GetClusteredBy() string {
 	return ""
 }
 
+func (x *DevicePlan) GetEpsilonValueMicro() uint64 {
+	if x != nil {
+		return x.EpsilonValueMicro
+	}
+	return 0
+}
+
 // StratumPlan is a stratum with its arcs for one lap.
 type StratumPlan struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -827,7 +839,7 @@ type StatisticPlan struct {
 	Comparison string `protobuf:"bytes,5,opt,name=comparison,proto3" json:"comparison,omitempty"`
 	// Right-hand side of the comparison, in millionths of the reading's unit.
 	ThresholdMicro int64 `protobuf:"zigzag64,6,opt,name=threshold_micro,json=thresholdMicro,proto3" json:"threshold_micro,omitempty"`
-	// Mechanism: "hybrid", "duchi", "warner", "subset" or "none".
+	// Mechanism: "hybrid", "duchi", "warner", "subset", "memo" or "none".
 	Mechanism string `protobuf:"bytes,7,opt,name=mechanism,proto3" json:"mechanism,omitempty"`
 	// Lower bound that summaries are clipped to, in millionths of the reading's unit; for all but proportion and count.
 	LoMicro int64 `protobuf:"zigzag64,8,opt,name=lo_micro,json=loMicro,proto3" json:"lo_micro,omitempty"`
@@ -1400,7 +1412,7 @@ const file_quadrat_v1_fleet_proto_rawDesc = "" +
 	"\x10plan_set_version\x18\x01 \x01(\x04R\x0eplanSetVersion\x12)\n" +
 	"\x10previous_version\x18\x02 \x01(\x04R\x0fpreviousVersion\x12*\n" +
 	"\x04plan\x18\x03 \x01(\v2\x16.quadrat.v1.DevicePlanR\x04plan\x12\x18\n" +
-	"\adeleted\x18\x04 \x01(\tR\adeleted\"\xe4\x05\n" +
+	"\adeleted\x18\x04 \x01(\tR\adeleted\"\x94\x06\n" +
 	"\n" +
 	"DevicePlan\x12\x10\n" +
 	"\x03ref\x18\x01 \x01(\tR\x03ref\x12\x12\n" +
@@ -1433,7 +1445,8 @@ const file_quadrat_v1_fleet_proto_rawDesc = "" +
 	"\n" +
 	"confidence\x18\x15 \x01(\x01R\n" +
 	"confidence\x12!\n" +
-	"\fclustered_by\x18\x16 \x01(\tR\vclusteredBy\"\x84\x01\n" +
+	"\fclustered_by\x18\x16 \x01(\tR\vclusteredBy\x12.\n" +
+	"\x13epsilon_value_micro\x18\x17 \x01(\x04R\x11epsilonValueMicro\"\x84\x01\n" +
 	"\vStratumPlan\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x125\n" +
 	"\amembers\x18\x02 \x03(\v2\x1b.quadrat.v1.AttributeValuesR\amembers\x12\x16\n" +

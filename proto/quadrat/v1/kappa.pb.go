@@ -1112,7 +1112,8 @@ type Plan struct {
 	ReportsPerDeviceDay float64 `protobuf:"fixed64,14,opt,name=reports_per_device_day,json=reportsPerDeviceDay,proto3" json:"reports_per_device_day,omitempty"`
 	// Bytes that one device sends in a day, on average, answers and headers not counted.
 	BytesPerDeviceDay float64 `protobuf:"fixed64,15,opt,name=bytes_per_device_day,json=bytesPerDeviceDay,proto3" json:"bytes_per_device_day,omitempty"`
-	// Epsilon that one device spends in a day, on average.
+	// Epsilon that one device spends in a day, on average. 0 with epsilon_per_value: a device spends when its category is one that it was
+	// never found in before, and nobody knows how often.
 	EpsilonPerDeviceDay float64 `protobuf:"fixed64,16,opt,name=epsilon_per_device_day,json=epsilonPerDeviceDay,proto3" json:"epsilon_per_device_day,omitempty"`
 	// Confidence of the intervals, between 0 and 1.
 	Confidence float64 `protobuf:"fixed64,17,opt,name=confidence,proto3" json:"confidence,omitempty"`
@@ -1718,9 +1719,9 @@ type Privacy struct {
 	EpsilonPerReport float64 `protobuf:"fixed64,3,opt,name=epsilon_per_report,json=epsilonPerReport,proto3" json:"epsilon_per_report,omitempty"`
 	// What epsilon protects: "device".
 	Unit string `protobuf:"bytes,4,opt,name=unit,proto3" json:"unit,omitempty"`
-	// Sliding period, e.g. "24h".
+	// Sliding period, e.g. "24h"; "ever" with epsilon_per_value.
 	Period string `protobuf:"bytes,5,opt,name=period,proto3" json:"period,omitempty"`
-	// Epsilon in any span of one period, for this kappa.
+	// Epsilon in any span of one period, for this kappa; with epsilon_per_value the most that it ever takes, for all categories.
 	EpsilonPerPeriod float64 `protobuf:"fixed64,6,opt,name=epsilon_per_period,json=epsilonPerPeriod,proto3" json:"epsilon_per_period,omitempty"`
 	// Delta: the probability with which epsilon may not hold. 0, and exactly so, for every mechanism of the local model. Absent in
 	// results of before it was told.
@@ -1729,8 +1730,11 @@ type Privacy struct {
 	// window; in a plan, through the window that has begun. An upper bound made of windows and plans alone, see docs/privacy.md.
 	// It never falls. Absent in results of before it was told.
 	EpsilonToDate *float64 `protobuf:"fixed64,8,opt,name=epsilon_to_date,json=epsilonToDate,proto3,oneof" json:"epsilon_to_date,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// With PER VALUE: epsilon of all reports about one category together, spent once for each category that a device is ever found in.
+	// It is about which category that is; when a device's category changed may show. 0 where every report is charged.
+	EpsilonPerValue float64 `protobuf:"fixed64,9,opt,name=epsilon_per_value,json=epsilonPerValue,proto3" json:"epsilon_per_value,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Privacy) Reset() {
@@ -1815,6 +1819,13 @@ func (x *Privacy) GetDelta() float64 {
 func (x *Privacy) GetEpsilonToDate() float64 {
 	if x != nil && x.EpsilonToDate != nil {
 		return *x.EpsilonToDate
+	}
+	return 0
+}
+
+func (x *Privacy) GetEpsilonPerValue() float64 {
+	if x != nil {
+		return x.EpsilonPerValue
 	}
 	return 0
 }
@@ -2775,7 +2786,7 @@ type Account struct {
 	FirstWindow int64 `protobuf:"varint,1,opt,name=first_window,json=firstWindow,proto3" json:"first_window,omitempty"`
 	// The bound for all windows before it, in millionths.
 	EpsilonBeforeMicro uint64 `protobuf:"varint,2,opt,name=epsilon_before_micro,json=epsilonBeforeMicro,proto3" json:"epsilon_before_micro,omitempty"`
-	// Largest epsilon of a report, in millionths.
+	// Largest epsilon that one window can cost, in millionths: of a report, or of a category that is new.
 	EpsilonMicro uint64 `protobuf:"varint,3,opt,name=epsilon_micro,json=epsilonMicro,proto3" json:"epsilon_micro,omitempty"`
 	// Largest epsilon in any span of one period, in millionths.
 	EpsilonPeriodMicro uint64 `protobuf:"varint,4,opt,name=epsilon_period_micro,json=epsilonPeriodMicro,proto3" json:"epsilon_period_micro,omitempty"`
@@ -3000,7 +3011,7 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\tCellEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\t\n" +
-	"\a_margin\"\xab\x02\n" +
+	"\a_margin\"\xd7\x02\n" +
 	"\aPrivacy\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12\x1c\n" +
 	"\tmechanism\x18\x02 \x01(\tR\tmechanism\x12,\n" +
@@ -3009,7 +3020,8 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\x06period\x18\x05 \x01(\tR\x06period\x12,\n" +
 	"\x12epsilon_per_period\x18\x06 \x01(\x01R\x10epsilonPerPeriod\x12\x19\n" +
 	"\x05delta\x18\a \x01(\x01H\x00R\x05delta\x88\x01\x01\x12+\n" +
-	"\x0fepsilon_to_date\x18\b \x01(\x01H\x01R\repsilonToDate\x88\x01\x01B\b\n" +
+	"\x0fepsilon_to_date\x18\b \x01(\x01H\x01R\repsilonToDate\x88\x01\x01\x12*\n" +
+	"\x11epsilon_per_value\x18\t \x01(\x01R\x0fepsilonPerValueB\b\n" +
 	"\x06_deltaB\x12\n" +
 	"\x10_epsilon_to_date\"_\n" +
 	"\aRunning\x12\x18\n" +
