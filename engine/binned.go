@@ -28,7 +28,7 @@ type binning struct {
 func (b *binning) cumulative() bool { return b.share > 0 }
 
 // newBinning checks what a plan says of categories. It is nil for statistics without.
-func newBinning(s *quadratv1.StatisticPlan, e privacy.Epsilon) (*binning, error) {
+func newBinning(s *quadratv1.StatisticPlan, price mechanisms.Price) (*binning, error) {
 	b := &binning{share: float64(s.GetShareMicro()) / 1e6}
 	bounds := privacy.Bounds{Lo: privacy.Micro(s.GetLoMicro()), Hi: privacy.Micro(s.GetHiMicro())}
 	k := s.GetCategories()
@@ -44,7 +44,7 @@ func newBinning(s *quadratv1.StatisticPlan, e privacy.Epsilon) (*binning, error)
 	}
 	b.how = survey.Subset{Categories: int(k), Size: 1, Include: 1}
 	if s.GetMechanism() != "none" {
-		set, err := mechanisms.CategoricalByName(s.GetMechanism(), e, k)
+		set, err := mechanisms.CategoricalAt(s.GetMechanism(), price, k)
 		if err != nil {
 			return nil, err
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quadrat-dev/quadrat/engine/column"
+	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
@@ -31,11 +32,18 @@ func binnedPlans(mechanism, scalar string) []*quadratv1.StatisticPlan {
 // TestCategories runs statistics of categories beside a mean, with late halves, duplicates and a restart between, and
 // computes each category's share once more from single scores. The edges of a quantile are checked through its interval.
 func TestCategories(t *testing.T) {
-	for mechanism, scalar := range map[string]string{"none": "none", "subset": "hybrid"} {
+	for mechanism, scalar := range map[string]string{"none": "none", "subset": "hybrid", "memo": ""} {
 		t.Run(mechanism, func(t *testing.T) {
 			w := newWorld(t, 9)
 			w.populate(900)
-			record := w.deploy("k1", 2, []string{"cooling"}, binnedPlans(mechanism, scalar)...)
+			statistics := binnedPlans(mechanism, scalar)
+			if scalar == "" { // permanent answers, of which a mean has none
+				statistics = []*quadratv1.StatisticPlan{statistics[1], statistics[1], statistics[2]}
+			}
+			record := w.deploy("k1", 2, []string{"cooling"}, statistics...)
+			if scalar == "" {
+				record.Revisions[0].Device.EpsilonValueMicro = testForever
+			}
 			w.start(true, nil, record)
 			var all []answer
 			for window := int64(firstWindow); window < firstWindow+4; window++ {
@@ -114,7 +122,7 @@ func goldenSupports(t testing.TB) *Engine {
 	k := e.kappas["k1"]
 	p := meanPlan("none")
 	p.Kind, p.Categories, p.ShareMicro = "quantile", 8, 250_000
-	compiled, err := newStatistic(p, 0)
+	compiled, err := newStatistic(p, mechanisms.Price{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -102,7 +102,7 @@ func count(units []unit, stratum string) float64 {
 // unitsOf looks up what devices answered a statistic in a window, and how large the strata are after collapsing.
 func (w *world) unitsOf(record *quadratv1.KappaRecord, all []answer, window int64, statistic uint32) ([]unit, map[string]int) {
 	plan := record.GetRevisions()[0].GetDevice()
-	compiled, err := newStatistic(plan.GetStatistics()[statistic], 4e6)
+	compiled, err := newStatistic(plan.GetStatistics()[statistic], testPrice(plan.GetStatistics()[statistic]))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -33,7 +33,11 @@ func (k *kappa) estimate(w *window, responseFloor float64) []*quadratv1.Result {
 		for d := range domains {
 			domain := d - 1
 			if w.plan.statistics[s].bins != nil {
-				out = append(out, w.estimateBins(s, domain, responseFloor)...)
+				bins := w.estimateBins(s, domain, responseFloor)
+				if domain == allCells {
+					w.warnPermanent(s, bins[0])
+				}
+				out = append(out, bins...)
 				continue
 			}
 			r := w.frameOf(s, domain)

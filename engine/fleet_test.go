@@ -189,7 +189,7 @@ func (w *world) code(s *quadratv1.StatisticPlan) int64 {
 	case s.GetMechanism() == "none":
 		return s.GetLoMicro() + w.rand.Int64N(s.GetHiMicro()-s.GetLoMicro()+1)
 	}
-	compiled, err := newStatistic(s, 4e6)
+	compiled, err := newStatistic(s, testPrice(s))
 	if err != nil {
 		w.t.Fatal(err)
 	}

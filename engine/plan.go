@@ -151,6 +151,9 @@ func privacyOf(d *quadratv1.DevicePlan, said *quadratv1.Privacy) *quadratv1.Priv
 		EpsilonPerReport: privacy.Micro(d.GetEpsilonMicro()).Float64(),
 		EpsilonPerPeriod: privacy.Micro(d.GetEpsilonPeriodMicro()).Float64(),
 	}
+	if value := d.GetEpsilonValueMicro(); value > 0 {
+		out.EpsilonPerValue, out.Period = privacy.Micro(value).Float64(), "ever"
+	}
 	if d.GetModel() == "local" {
 		out.Delta = new(0.0)
 	}
@@ -214,7 +217,7 @@ func (p *plan) compileStatistics(d *quadratv1.DevicePlan) error {
 		if !slices.Contains(p.query.Readings, s.GetReading()) && s.GetReading() != "" {
 			p.query.Readings = append(p.query.Readings, s.GetReading())
 		}
-		compiled, err := newStatistic(s, privacy.Epsilon(d.GetEpsilonMicro()))
+		compiled, err := newStatistic(s, priceOf(d))
 		if err != nil {
 			return fmt.Errorf("plan: statistic %q: %w", s.GetName(), err)
 		}
@@ -226,17 +229,20 @@ func (p *plan) compileStatistics(d *quadratv1.DevicePlan) error {
 	return p.pairRatios()
 }
 
-func newStatistic(s *quadratv1.StatisticPlan, e privacy.Epsilon) (statistic, error) {
+func newStatistic(s *quadratv1.StatisticPlan, price mechanisms.Price) (statistic, error) {
 	out := statistic{
 		name: s.GetName(), result: s.GetName(), kind: s.GetKind(), part: s.GetPart(), mechanism: s.GetMechanism(),
 	}
-	bins, err := newBinning(s, e)
+	bins, err := newBinning(s, price)
 	if err != nil {
 		return out, err
 	}
 	if bins != nil {
 		out.bins, out.exact = bins, true
 		return out, nil
+	}
+	if price.Value > 0 {
+		return out, fmt.Errorf("a %s has no permanent answers, and the plan charges for them", out.kind)
 	}
 	switch out.kind {
 	case "mean", "total", kindRatio, kindVariance:
@@ -261,7 +267,7 @@ func newStatistic(s *quadratv1.StatisticPlan, e privacy.Epsilon) (statistic, err
 			return out, err
 		}
 	}
-	m, err := mechanisms.ByName(out.mechanism, e)
+	m, err := mechanisms.ByName(out.mechanism, price.Report)
 	if err != nil {
 		return out, err
 	}

@@ -215,7 +215,7 @@ func goldenVariance(t testing.TB) *Engine {
 	t.Helper()
 	e := goldenState(t)
 	k := e.kappas["k1"]
-	compiled, err := newStatistic(variancePlan("none"), 0)
+	compiled, err := newStatistic(variancePlan("none"), mechanisms.Price{})
 	if err != nil {
 		t.Fatal(err)
 	}

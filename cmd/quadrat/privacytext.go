@@ -18,11 +18,24 @@ func printPrivacy(w io.Writer, p *quadratv1.Privacy, since string) {
 	fmt.Fprintf(w, "privacy\tlocal: each %s adds the noise itself; neither the broker nor the engine is trusted with a reading\n", p.GetUnit())
 	fmt.Fprintf(w, "  one report\tepsilon %g%s: no two readings differ in the odds of any answer by more than a factor of %s\n",
 		p.GetEpsilonPerReport(), deltaText(p), factor(p.GetEpsilonPerReport()))
-	fmt.Fprintf(w, "  one %s in any %s\tepsilon %g at most, which its own ledger enforces: a factor of %s for all its answers together\n",
-		p.GetUnit(), p.GetPeriod(), p.GetEpsilonPerPeriod(), factor(p.GetEpsilonPerPeriod()))
+	if p.GetEpsilonPerValue() > 0 {
+		printPerValue(w, p)
+	} else {
+		fmt.Fprintf(w, "  one %s in any %s\tepsilon %g at most, which its own ledger enforces: a factor of %s for all its answers together\n",
+			p.GetUnit(), p.GetPeriod(), p.GetEpsilonPerPeriod(), factor(p.GetEpsilonPerPeriod()))
+	}
 	if p.EpsilonToDate != nil {
 		fmt.Fprintf(w, "  one %s to date\tepsilon %g at most, %s\n", p.GetUnit(), p.GetEpsilonToDate(), since)
 	}
+}
+
+// printPerValue says what permanent answers take.
+func printPerValue(w io.Writer, p *quadratv1.Privacy) {
+	fmt.Fprintf(w, "  all reports about one category\tepsilon %g together, however many: its own ledger charges a category once, a factor of %s\n",
+		p.GetEpsilonPerValue(), factor(p.GetEpsilonPerValue()))
+	fmt.Fprintf(w, "  one %s ever\tepsilon %g for each category that it is ever found in, %g at most: a factor of %s for all its answers together\n",
+		p.GetUnit(), p.GetEpsilonPerValue(), p.GetEpsilonPerPeriod(), factor(p.GetEpsilonPerPeriod()))
+	fmt.Fprintln(w, "  not covered\twhen the category changed, which may show: epsilon is about which one it is")
 }
 
 func deltaText(p *quadratv1.Privacy) string {

@@ -21,6 +21,16 @@ func TestPrivacyText(t *testing.T) {
 			},
 			[]string{"each device adds the noise", "epsilon 1, delta 0: ", "factor of 2.72\n", "any 24h\tepsilon 2 at most", "7.39", "epsilon 8 at most, so far"},
 		},
+		{
+			&quadratv1.Privacy{
+				Model: "local", Unit: "device", Period: "ever", EpsilonPerReport: 1, EpsilonPerValue: 2, EpsilonPerPeriod: 16, Delta: new(0.0),
+				EpsilonToDate: new(4.0),
+			},
+			[]string{
+				"epsilon 1, delta 0: ", "one category\tepsilon 2 together", "factor of 7.39\n", "device ever\tepsilon 2 for each category", "16 at most",
+				"not covered\twhen the category changed", "epsilon 4 at most, so far",
+			},
+		},
 		{&quadratv1.Privacy{Model: "local", EpsilonPerReport: 4}, []string{"epsilon 4: "}}, // a result of before delta was told
 	} {
 		var text strings.Builder

@@ -291,6 +291,7 @@ func TestBrokenPlans(t *testing.T) {
 		"variance of bits": func(p *wire.DevicePlan) { p.Statistics[1].Kind = "variance" },
 		"ratio of bits":    func(p *wire.DevicePlan) { p.Statistics[1].Kind = "ratio" },
 		"arcs":             func(p *wire.DevicePlan) { p.LapWindows = 7 },
+		"a mean for ever":  func(p *wire.DevicePlan) { p.EpsilonValueMicro = 4_000_000 },
 	} {
 		p := everyone()
 		change(p)

@@ -43,8 +43,10 @@ const (
 	OutOfFrame
 	// ForbidsModel: the policy takes no part in the model, or the capability isn't open.
 	ForbidsModel
-	// ForbidsEpsilon: one report costs more than the policy gives in a period or for ever.
+	// ForbidsEpsilon: one report, or one category, costs more than the policy gives in a period or for ever.
 	ForbidsEpsilon
+	// KeepsNothing: the plan asks for permanent answers, and the device can't keep any.
+	KeepsNothing
 	// Broken: the plan breaks its law.
 	Broken
 )
@@ -62,6 +64,8 @@ func (s Standing) String() string {
 		return "the policy forbids the trust model"
 	case ForbidsEpsilon:
 		return "the policy forbids the price"
+	case KeepsNothing:
+		return "this device can't keep permanent answers"
 	case Broken:
 		return "the plan is broken"
 	}
@@ -154,7 +158,7 @@ func (a *Agent) stand(r *revision) {
 	p := r.plan
 	r.standing = OutOfFrame
 	c, ok := a.capability(p.wire.Capability)
-	if !ok || !p.wire.Where.Match(a.attributes) {
+	if !ok || !p.wire.Where.Match(a.config.Attributes) {
 		return
 	}
 	for i := range p.statistics {
@@ -162,33 +166,26 @@ func (a *Agent) stand(r *revision) {
 			return
 		}
 	}
-	if r.stratum, ok = p.stratum(a.attributes); !ok {
+	if r.stratum, ok = p.stratum(a.config.Attributes); !ok {
 		return
 	}
 	rotation := p.rotations[r.stratum]
-	r.point = p.number(r.stratum, a.config.Device, a.attributes)
+	r.point = p.number(r.stratum, a.config.Device, a.config.Attributes)
 	place, _, ok := rotation.Place(r.point)
 	r.place = place
 	limits := a.config.Policy.Limits
 	switch {
 	case !ok:
 		r.standing = Rests
-	case !a.takes(p.wire.Model), p.epsilon == 0 && !c.Open:
+	case !slices.Contains(a.config.Policy.Models, p.wire.Model), p.price.Charge() == 0 && !c.Open:
 		r.standing = ForbidsModel
-	case p.epsilon > min(limits.PerPeriod, limits.Lifetime):
+	case p.price.Charge() > min(limits.PerPeriod, limits.Lifetime):
 		r.standing = ForbidsEpsilon
+	case p.price.Value > 0 && a.config.Memory == nil:
+		r.standing = KeepsNothing
 	default:
 		r.standing = Takes
 	}
-}
-
-// takes says whether the policy takes part in a model. A device that no gateway speaks for answers a question for gateways as
-// one of the model local, which promises more.
-func (a *Agent) takes(model string) bool {
-	if model == Gateway && a.config.Gateway == "" {
-		model = Local
-	}
-	return slices.Contains(a.config.Policy.Models, model)
 }
 
 func (a *Agent) find(ref string) *held {

@@ -4,6 +4,7 @@ import (
 	"github.com/quadrat-dev/quadrat/internal/wire"
 	"github.com/quadrat-dev/quadrat/privacy"
 	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
+	"github.com/quadrat-dev/quadrat/privacy/memo"
 )
 
 // setBytes is the longest report of a set of categories: it travels as one number.
@@ -14,8 +15,8 @@ func binned(kind string) bool {
 	return kind == "histogram" || kind == "frequency" || kind == "quantile"
 }
 
-// withCategories checks a question about categories; as with newStatistic, an epsilon of 0 stands for the model none.
-func (s statistic) withCategories(w *wire.StatisticPlan, epsilon privacy.Epsilon) (statistic, error) {
+// withCategories checks a question about categories; as with newStatistic, a price of 0 stands for the model none.
+func (s statistic) withCategories(w *wire.StatisticPlan, price mechanisms.Price) (statistic, error) {
 	s.bounds = privacy.Bounds{Lo: privacy.Micro(w.LoMicro), Hi: privacy.Micro(w.HiMicro)}
 	s.categories, s.wholes = w.Categories, w.Kind == "frequency"
 	if s.bounds.Validate() != nil || s.categories < 2 || s.categories > 8*setBytes {
@@ -26,17 +27,18 @@ func (s statistic) withCategories(w *wire.StatisticPlan, epsilon privacy.Epsilon
 			return s, wire.ErrPlan
 		}
 	}
-	if epsilon == 0 {
+	if price.Charge() == 0 {
 		if w.Mechanism != None {
 			return s, wire.ErrPlan
 		}
 		return s, nil
 	}
-	set, err := mechanisms.CategoricalByName(w.Mechanism, epsilon, s.categories)
+	set, err := mechanisms.CategoricalAt(w.Mechanism, price, s.categories)
 	if err != nil || set.Bytes() > setBytes {
 		return s, wire.ErrPlan
 	}
 	s.set = set
+	s.memo, _ = set.(*memo.Mechanism)
 	return s, nil
 }
 
@@ -59,9 +61,14 @@ func (s *statistic) randomise(x privacy.Micro, source privacy.Source) (int64, er
 	if err != nil {
 		return 0, err
 	}
+	return asNumber(report), nil
+}
+
+// asNumber is how the bytes of a set travel: as a little-endian number.
+func asNumber(report []byte) int64 {
 	value := uint64(0)
 	for i, b := range report {
 		value |= uint64(b) << (8 * i)
 	}
-	return int64(value), nil
+	return int64(value)
 }

@@ -34,6 +34,24 @@ type victim struct {
 	minute int64 // the device's clock
 	said   []said
 	open   int // reports of the capability that its owner gives away
+	kept   int // reports that rest on permanent answers, which cost nothing but the first time
+}
+
+// remembering notes what permanent answers cost, as if each were a report.
+type remembering struct {
+	*agent.Kept
+
+	v *victim
+}
+
+func (r remembering) ReserveValue(c ledger.Charge, tag [ledger.TagBytes]byte) error {
+	known := r.Remembers(tag)
+	err := r.Kept.ReserveValue(c, tag)
+	if err == nil && !known {
+		length := c.Window.Milliseconds()
+		r.v.said = append(r.v.said, said{c.Kappa, c.WindowStart.UnixMilli() / length, length, c.Epsilon.Micro()})
+	}
+	return err
 }
 
 // said is one report that left the device: in millionths and milliseconds.
@@ -57,6 +75,7 @@ func newVictim(t *testing.T) *victim {
 		Policy:       agent.Policy{Models: []string{agent.Local, agent.None}, Limits: l},
 		Ledger:       book, Source: privacy.NewSeeded(1), Readings: &reading{value: 21_500_000},
 	}}
+	v.config.Memory = remembering{&agent.Kept{Book: book, Key: [privacy.SecretBytes]byte{1}}, v}
 	v.restart()
 	return v
 }
@@ -118,6 +137,13 @@ func (v *victim) plan(f *feed) *wire.DevicePlan {
 			s.ShareMicro = usually[uint32](f, 500_000, 0, 1_000_000, math.MaxUint32)
 		}
 	}
+	if f.next()%8 == 7 { // a plan that asks for permanent answers
+		p.EpsilonValueMicro = usually[uint64](f, pick[uint64](f, 1_000_000, 2_000_000, 500_000), 0, 20_000_001, huge)
+		for i := range p.Statistics {
+			s := &p.Statistics[i]
+			s.Kind, s.Mechanism, s.Categories = usually(f, "histogram", "mean", "quantile"), usually(f, "memo", "subset", "none"), pick[uint32](f, 2, 8, 64)
+		}
+	}
 	if f.next()%8 == 7 { // a plan that wants readings without noise
 		p.Model, p.EpsilonMicro = agent.None, 0
 		p.Capability = pick(f, "sense.temperature", "sense.open")
@@ -164,6 +190,7 @@ func (v *victim) message(f *feed) {
 func (v *victim) run(f *feed) {
 	v.t.Helper()
 	v.minute++
+	v.config.Readings.(*reading).value = 20_500_000 + privacy.Micro(v.minute/5%7)*1_000_000
 	for _, ref := range []string{"a", "b", "c"} {
 		windows := []int64{v.minute, pick(f, 0, v.minute-1, v.minute+1, math.MaxInt64, -1)}
 		if w, ok := v.agent.NextDue(ref, v.minute-2); ok {
@@ -198,6 +225,10 @@ func (v *victim) report(ref string, window int64) {
 		}
 		if h.Plan.Statistics[r.Statistic].Mechanism == agent.None {
 			v.t.Fatal("a plan has switched the noise off")
+		}
+		if h.Plan.EpsilonValueMicro > 0 {
+			v.kept++
+			return
 		}
 		v.said = append(v.said, said{r.Kappa, r.Window, int64(h.Plan.WindowMs), h.Plan.EpsilonMicro})
 		return
@@ -253,20 +284,20 @@ func hostile(t *testing.T, b []byte) *victim {
 
 // No server raises a device's limits, whatever it says in whatever order.
 func TestNoServerRaisesTheLimits(t *testing.T) {
-	reports, open, exhausted, refused := 0, 0, 0, uint32(0)
+	reports, open, kept, exhausted, refused := 0, 0, 0, 0, uint32(0)
 	for seed := range uint64(1500) {
 		random := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)})
 		b := make([]byte, 1500)
 		_, _ = random.Read(b)
 		v := hostile(t, b)
-		reports, open = reports+len(v.said), open+v.open
+		reports, open, kept = reports+len(v.said), open+v.open, kept+v.kept
 		if v.book.Spent().Epsilon >= 8_000_000 {
 			exhausted++
 		}
 		refused += v.agent.Count(agent.RefusedEpsilon) + v.agent.Count(agent.RefusedPeriod) + v.agent.Count(agent.RefusedLifetime)
 	}
-	if reports < 1500 || open < 100 || exhausted < 100 || refused < 1500 {
-		t.Errorf("%d reports and %d open ones, %d devices that gave most of their life, %d refusals: the server isn't hostile enough", reports, open, exhausted, refused)
+	if reports < 1500 || open < 100 || kept < 500 || exhausted < 100 || refused < 1500 {
+		t.Errorf("%d reports, %d open ones and %d of permanent answers, %d devices that gave most of their life, %d refusals: the server isn't hostile enough", reports, open, kept, exhausted, refused)
 	}
 }
 

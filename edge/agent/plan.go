@@ -8,18 +8,15 @@ import (
 	"github.com/quadrat-dev/quadrat/internal/wire"
 	"github.com/quadrat-dev/quadrat/privacy"
 	"github.com/quadrat-dev/quadrat/privacy/ledger"
+	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
 	"github.com/quadrat-dev/quadrat/survey/panel"
 )
 
 // The trust models that a device can take part in.
 const (
-	Local   = "local"   // the device randomises
-	Gateway = "gateway" // the gateway adds noise to sums over the units behind it; who is behind none randomises
-	None    = "none"    // nobody does; only for open capabilities
+	Local = "local" // the device randomises
+	None  = "none"  // it doesn't; only for open capabilities
 )
-
-// GatewayAttribute is the attribute that plans see of a device behind a gateway. Nobody announces it.
-const GatewayAttribute = "gateway"
 
 // Plan is a plan made ready: its law checked, its mechanisms built. It is immutable and may be shared by any number of
 // agents.
@@ -29,7 +26,7 @@ type Plan struct {
 	rotations  []panel.Rotation
 	strata     map[string]int32
 	statistics []statistic
-	epsilon    privacy.Epsilon // 0 for the model none
+	price      mechanisms.Price // zero for the model none
 }
 
 // NewPlan makes a plan ready. It fails with wire.ErrPlan for one that breaks its law, asks for a mechanism that doesn't
@@ -39,18 +36,15 @@ func NewPlan(w *wire.DevicePlan) (*Plan, error) {
 		return nil, err
 	}
 	p := &Plan{wire: w, salt: panel.Salt(w.Salt)}
-	if err := p.price(); err != nil {
+	if err := p.setPrice(); err != nil {
 		return nil, err
 	}
 	for i := range w.Statistics {
-		s, err := newStatistic(&w.Statistics[i], p.epsilon)
+		s, err := newStatistic(w, i, p.price)
 		if err != nil {
 			return nil, err
 		}
 		p.statistics = append(p.statistics, s)
-		if w.Model == Gateway && !p.summable(&w.Statistics[i], &s) {
-			return nil, wire.ErrPlan
-		}
 	}
 	p.strata = make(map[string]int32)
 	for i := range w.Strata {
@@ -65,22 +59,24 @@ func NewPlan(w *wire.DevicePlan) (*Plan, error) {
 	return p, nil
 }
 
-// price checks model and epsilon: a charge of the first window must be one that a ledger can judge.
-func (p *Plan) price() error {
-	switch p.wire.Model {
+// setPrice checks model and epsilon: a charge of the first window must be one that a ledger can judge, and where categories have
+// permanent answers the plan must tell what they cost.
+func (p *Plan) setPrice() error {
+	w := p.wire
+	switch w.Model {
 	case None:
-		if p.wire.EpsilonMicro != 0 {
+		if w.EpsilonMicro != 0 || w.EpsilonValueMicro != 0 {
 			return wire.ErrPlan
 		}
 		return nil
-	case Local, Gateway:
-		e, err := privacy.EpsilonOf(p.wire.EpsilonMicro)
+	case Local:
+		report, err := privacy.EpsilonOf(w.EpsilonMicro)
 		if err != nil {
 			return wire.ErrPlan
 		}
-		p.epsilon = e
-		if p.wire.WindowMs > maxMs(ledger.WindowMax) || p.wire.PeriodMs > maxMs(ledger.PeriodMax) ||
-			p.wire.EpsilonPeriodMicro < p.wire.EpsilonMicro || p.charge(0).Validate() != nil {
+		p.price = mechanisms.Price{Report: report, Value: privacy.Epsilon(w.EpsilonValueMicro)}
+		if w.WindowMs > maxMs(ledger.WindowMax) || w.PeriodMs > maxMs(ledger.PeriodMax) ||
+			w.EpsilonPeriodMicro < p.price.Charge().Micro() || p.charge(0).Validate() != nil {
 			return wire.ErrPlan
 		}
 		return nil
@@ -90,13 +86,13 @@ func (p *Plan) price() error {
 
 func maxMs(d time.Duration) uint64 { return uint64(d.Milliseconds()) }
 
-// charge is what one report of a window costs.
+// charge is what one report of a window costs, or the category that it is about.
 func (p *Plan) charge(window int64) ledger.Charge {
 	return ledger.Charge{
 		Kappa:         p.wire.Ref,
 		WindowStart:   time.UnixMilli(window * int64(p.wire.WindowMs)).UTC(),
 		Window:        time.Duration(p.wire.WindowMs) * time.Millisecond,
-		Epsilon:       p.epsilon,
+		Epsilon:       p.price.Charge(),
 		PlanPerPeriod: privacy.Epsilon(p.wire.EpsilonPeriodMicro),
 		PlanPeriod:    time.Duration(p.wire.PeriodMs) * time.Millisecond,
 	}

@@ -4,6 +4,7 @@ import (
 	"github.com/quadrat-dev/quadrat/internal/wire"
 	"github.com/quadrat-dev/quadrat/privacy"
 	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
+	"github.com/quadrat-dev/quadrat/privacy/memo"
 )
 
 // million is one unit in millionths: what the model none reports for a bit that is set.
@@ -22,11 +23,15 @@ type statistic struct {
 	categories uint32
 	wholes     bool
 	set        privacy.Categorical
+	// With permanent answers: the same mechanism, and what names the question to them.
+	memo     *memo.Mechanism
+	question string
 }
 
-// newStatistic checks one question. An epsilon of 0 stands for the model none: then, and only then, there is no
+// newStatistic checks one question. A price of 0 stands for the model none: then, and only then, there is no
 // mechanism, so that no plan can switch the noise off.
-func newStatistic(w *wire.StatisticPlan, epsilon privacy.Epsilon) (statistic, error) {
+func newStatistic(p *wire.DevicePlan, index int, price mechanisms.Price) (statistic, error) {
+	w := &p.Statistics[index]
 	s := statistic{reading: w.Reading, summary: w.Summary, threshold: privacy.Micro(w.ThresholdMicro)}
 	switch w.Summary {
 	case "avg", "last", "min", "max", "sum", "count":
@@ -34,7 +39,12 @@ func newStatistic(w *wire.StatisticPlan, epsilon privacy.Epsilon) (statistic, er
 		return s, wire.ErrPlan
 	}
 	if binned(w.Kind) {
-		return s.withCategories(w, epsilon)
+		s, err := s.withCategories(w, price)
+		s.question = questionOf(p.Capability, w)
+		return s, err
+	}
+	if price.Value > 0 {
+		return s, wire.ErrPlan
 	}
 	number := false
 	switch w.Kind {
@@ -49,13 +59,13 @@ func newStatistic(w *wire.StatisticPlan, epsilon privacy.Epsilon) (statistic, er
 			return s, wire.ErrPlan
 		}
 	}
-	if epsilon == 0 {
+	if price.Charge() == 0 {
 		if w.Mechanism != None || (s.bounds != privacy.Bounds{} && s.bounds.Validate() != nil) {
 			return s, wire.ErrPlan
 		}
 		return s, nil
 	}
-	m, err := mechanisms.ByName(w.Mechanism, epsilon)
+	m, err := mechanisms.ByName(w.Mechanism, price.Report)
 	if err != nil || number == (m.Levels() == 1) || (number && s.bounds.Validate() != nil) {
 		return s, wire.ErrPlan
 	}

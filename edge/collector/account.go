@@ -3,7 +3,6 @@ package collector
 import (
 	"errors"
 	"io/fs"
-	"maps"
 	"sort"
 	"strconv"
 	"strings"
@@ -21,8 +20,7 @@ import (
 // Account is what a device has given and may still give, for its owner. Epsilons and rhos are decimal numbers as text.
 type Account struct {
 	Device           string     `json:"device"`
-	Unit             string     `json:"unit"`             // "device", or "unit" behind a gateway
-	Units            []string   `json:"units,omitempty"`  // of a gateway
+	Unit             string     `json:"unit"`
 	Bound            bool       `json:"bound_to_machine"` // a copy of the ledger is refused on another machine
 	Witnessed        bool       `json:"witnessed"`        // a restored copy is refused on this one
 	Opened           time.Time  `json:"opened"`
@@ -40,6 +38,7 @@ type Account struct {
 	RhoInLifetime    string     `json:"rho_in_lifetime"`
 	Reports          uint64     `json:"reports"`
 	Values           int        `json:"memoised_values,omitempty"`
+	SecretLost       bool       `json:"secret_lost,omitempty"` // no more permanent answers
 	Kappas           []Spending `json:"kappas"`
 
 	period      time.Duration
@@ -52,8 +51,9 @@ type Spending struct {
 	Name      string     `json:"name,omitempty"`
 	Asks      string     `json:"asks,omitempty"` // its statistics
 	PerReport string     `json:"epsilon_per_report,omitempty"`
+	PerValue  string     `json:"epsilon_per_value,omitempty"` // charged once for each category, in place of each report
 	PerPeriod string     `json:"epsilon_per_period,omitempty"`
-	Period    string     `json:"period,omitempty"`
+	Period    string     `json:"period,omitempty"` // "ever" with epsilon_per_value
 	Standing  string     `json:"standing"`
 	Epsilon   string     `json:"epsilon"`
 	Rho       string     `json:"rho"`
@@ -80,13 +80,7 @@ func ReadAccount(p Parts, now time.Time) (Account, error) {
 		EpsilonPerPeriod: limits.PerPeriod.String(), SpentInPeriod: (limits.PerPeriod - left.Period).String(),
 		LeftInPeriod: left.Period.String(), RhoInPeriod: rho(period.Rho),
 		SpentInLifetime: spent.Epsilon.String(), RhoInLifetime: rho(spent.Rho), Reports: spent.Reports,
-		Values: l.Book.Values(), Kappas: []Spending{},
-	}
-	if p.Config.Role == RoleGateway {
-		a.Unit = "unit"
-		for _, u := range p.Config.Units {
-			a.Units = append(a.Units, u.Name)
-		}
+		Values: l.Book.Values(), SecretLost: l.SecretLost, Kappas: []Spending{},
 	}
 	if limits.Lifetime != privacy.MaxBudget {
 		a.Lifetime, a.LeftInLifetime = limits.Lifetime.String(), left.Lifetime.String()
@@ -126,6 +120,10 @@ type nothing struct{}
 func (nothing) Summary(summary.Series, int64) summary.Summary { return summary.Summary{} }
 func (nothing) Reserve(law.Charge) error                      { return law.PeriodSpent }
 
+// Secret and ReserveValue grant nothing either.
+func (nothing) Secret() (*[privacy.SecretBytes]byte, error)       { return nil, ledger.FaultSecret }
+func (nothing) ReserveValue(law.Charge, [law.TagBytes]byte) error { return law.PeriodSpent }
+
 // planned adds what the plans that the device holds ask for and how it stands to them. Plans that can't be read are no
 // fault of the ledger's.
 func (a *Account) planned(p *Parts, left law.Left) error {
@@ -133,49 +131,53 @@ func (a *Account) planned(p *Parts, left law.Left) error {
 	if err != nil {
 		return nil //nolint:nilerr // the device will ask for them again
 	}
-	stands := make(map[string]agent.Standing) // the best that anybody has, by kappa
-	for _, c := range p.Config.Identities() {
-		c.Ledger, c.Source, c.Readings = nothing{}, privacy.NewSecure(nil), nothing{}
-		judge, err := agent.New(c)
-		if err != nil {
-			return err
-		}
-		if _, err := judge.ApplyReply(&reply); err != nil {
-			return err
-		}
-		a.judged(judge, maps.Clone(stands), stands, left)
+	judge, err := agent.New(agent.Config{
+		Device: p.Config.Device, Attributes: p.Config.Attributes, Capabilities: p.Config.Capabilities,
+		Policy: p.Config.Policy, Ledger: nothing{}, Memory: nothing{}, Source: privacy.NewSecure(nil), Readings: nothing{},
+	})
+	if err != nil {
+		return err
 	}
-	return nil
-}
-
-// judged adds what one identity makes of the plans. Of the units behind a gateway one that takes part tells more than another.
-func (a *Account) judged(judge *agent.Agent, earlier, stands map[string]agent.Standing, left law.Left) {
+	if _, err := judge.ApplyReply(&reply); err != nil {
+		return err
+	}
 	for h := range judge.Plans() {
-		before, known := earlier[h.Plan.Ref]
-		if h.Standing == agent.OutOfFrame || known && before == agent.Takes {
+		if h.Standing == agent.OutOfFrame {
 			continue
 		}
-		stands[h.Plan.Ref] = h.Standing
 		s := a.of(h.Plan.Ref)
 		s.Name, s.Asks, s.Standing = h.Plan.Name, asks(h.Plan), h.Standing.String()
 		s.PerReport, s.PerPeriod = privacy.Epsilon(h.Plan.EpsilonMicro).String(), privacy.Epsilon(h.Plan.EpsilonPeriodMicro).String()
 		s.Period = milliseconds(h.Plan.PeriodMs).String()
+		if value := privacy.Epsilon(h.Plan.EpsilonValueMicro); value > 0 {
+			s.PerValue, s.Period = value.String(), "ever"
+		}
 		if h.Standing == agent.Takes {
-			s.Standing = standing(h, left)
+			s.Standing = a.standing(h, left)
 		}
 	}
+	return nil
 }
 
 // standing says how a device stands that takes part as far as its allowance goes.
-func standing(h agent.Held, left law.Left) string {
-	price := privacy.Epsilon(h.Plan.EpsilonMicro)
+func (a *Account) standing(h agent.Held, left law.Left) string {
+	price := charge(h.Plan)
 	switch {
+	case h.Plan.EpsilonValueMicro > 0 && a.SecretLost:
+		return "silent: ledger.secret is lost"
+	case h.Plan.EpsilonValueMicro > 0 && price > min(left.Lifetime, left.Period):
+		return "answers what it has answered before; silent about anything new"
 	case price > left.Lifetime:
 		return "silent: your limit for ever is reached"
 	case price > left.Period:
 		return "silent until enough has come back"
 	}
 	return h.Standing.String()
+}
+
+// charge is what a plan asks of the ledger: the price of a category where there are permanent answers, of a report elsewhere.
+func charge(p *wire.DevicePlan) privacy.Epsilon {
+	return privacy.Epsilon(max(p.EpsilonMicro, p.EpsilonValueMicro))
 }
 
 // of returns the entry of a kappa, a new one if it was never charged.
@@ -238,6 +240,8 @@ func Explain(err error) string {
 			"if they are lost, give the device another name and an empty data folder."},
 		{ledger.FaultMissing, "The device stays silent, since nobody knows what was spent. Put the file back; if it is lost, give the device another name and an empty data folder."},
 		{ledger.FaultAnchor, "The device stays silent. Put both files back as they were; if they are lost, give the device another name and an empty data folder."},
+		{ledger.FaultSecret, "Nothing that asks for permanent answers is answered any more, since new ones would give away as much again. Put ledger.secret back; " +
+			"if it is lost, everything else goes on as before."},
 		{law.FaultRecord, "The file was changed or the disk has lost a part of it. The device stays silent. If there is no whole copy of the newest state, give it another name and an empty data folder."},
 		{law.FaultChain, "Records are missing or come from another file. The device stays silent. If there is no whole copy of the newest state, give it another name and an empty data folder."},
 	} {

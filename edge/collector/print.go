@@ -14,7 +14,10 @@ import (
 func (a Account) Print(w io.Writer) error {
 	out := &printer{w: w}
 	period := words(a.period)
-	a.printSubject(out)
+	out.line("Device %s, ledger since %s.", a.Device, a.Opened.Format(time.DateOnly))
+	out.line("")
+	out.line("Epsilon measures what somebody could learn about this device from its reports: 0 is nothing, and each 1 can change")
+	out.line("the odds of a guess by a factor of up to 2.7.")
 	out.line("")
 	out.line("Your limit:   epsilon %s in any %s", a.EpsilonPerPeriod, period)
 	out.line("Spent of it:  %s  %s  left now: %s", bar(a.spent, a.most), a.SpentInPeriod, a.LeftInPeriod)
@@ -26,70 +29,32 @@ func (a Account) Print(w io.Writer) error {
 	default:
 		out.line("              Some of it comes back on %s UTC, all of it by %s UTC.", stamp(a.MoreAt), stamp(a.FullAt))
 	}
-	if a.Lifetime == "" {
-		out.line("For ever:     %s in %d reports; you set no limit", a.SpentInLifetime, a.Reports)
-	} else {
-		out.line("For ever:     %s of %s in %d reports, left: %s", a.SpentInLifetime, a.Lifetime, a.Reports, a.LeftInLifetime)
-	}
-	out.line("For experts:  rho %s in the fullest %s around now, %s for ever; delta 0; the unit is %s", a.RhoInPeriod, period, a.RhoInLifetime, a.unit())
+	reports := "reports"
 	if a.Values > 0 {
-		out.line("              %d answers were given for ever: repeating them costs nothing more", a.Values)
+		reports = "reports and permanent answers"
 	}
-	out.line("When a limit is reached the %s stays silent. No server can raise a limit.", a.process())
+	if a.Lifetime == "" {
+		out.line("For ever:     %s in %d %s; you set no limit", a.SpentInLifetime, a.Reports, reports)
+	} else {
+		out.line("For ever:     %s of %s in %d %s, left: %s", a.SpentInLifetime, a.Lifetime, a.Reports, reports, a.LeftInLifetime)
+	}
+	out.line("For experts:  rho %s in the fullest %s around now, %s for ever; delta 0; the unit is this device", a.RhoInPeriod, period, a.RhoInLifetime)
+	if a.Values > 0 {
+		out.line("Permanent:    %d %s. Each was made up once, by chance, and is what all reports about one category rest on,", a.Values, answers(a.Values))
+		out.line("              however many there are: it cost its epsilon once and costs nothing more. When a category changed may show.")
+	}
+	if a.SecretLost {
+		out.line("Lost:         ledger.secret, which the permanent answers are made from. What asks for them gets no answer any more.")
+	}
+	out.line("When a limit is reached the device stays silent. No server can raise a limit.")
 	if a.SilentUntil != nil {
 		out.line("")
-		out.line("The clock is behind the newest report: it was set back. The %s is silent until %s UTC.", a.process(), stamp(a.SilentUntil))
+		out.line("The clock is behind the newest report: it was set back. The device is silent until %s UTC.", stamp(a.SilentUntil))
 	}
 	if out.err != nil {
 		return out.err
 	}
 	return a.printKappas(w)
-}
-
-// printSubject says whose ledger it is and what its numbers measure.
-func (a *Account) printSubject(out *printer) {
-	since := a.Opened.Format(time.DateOnly)
-	switch len(a.Units) {
-	case 0:
-		out.line("Device %s, ledger since %s.", a.Device, since)
-		out.line("")
-		out.line("Epsilon measures what somebody could learn about this device from its reports: 0 is nothing, and each 1 can change")
-	case 1:
-		out.line("Gateway %s, one ledger for the household since %s.", a.Device, since)
-		out.line("")
-		out.line("Epsilon measures what somebody could learn about the household from what the gateway released: 0 is nothing, and each 1 can change")
-	default:
-		out.line("Gateway %s, one ledger since %s for its %d units: %s.", a.Device, since, len(a.Units), few(a.Units))
-		out.line("")
-		out.line("Epsilon measures what somebody could learn about any one unit from what the gateway released: 0 is nothing, and each 1 can change")
-	}
-	out.line("the odds of a guess by a factor of up to 2.7.")
-}
-
-// few names some of many.
-func few(names []string) string {
-	const most = 5
-	if len(names) <= most {
-		return strings.Join(names, ", ")
-	}
-	return strings.Join(names[:most], ", ") + ", …"
-}
-
-func (a *Account) process() string {
-	if len(a.Units) > 0 {
-		return "gateway"
-	}
-	return "device"
-}
-
-func (a *Account) unit() string {
-	switch len(a.Units) {
-	case 0:
-		return "this device"
-	case 1:
-		return "this household"
-	}
-	return "one of the units"
 }
 
 func (a *Account) printKappas(w io.Writer) error {
@@ -112,6 +77,9 @@ func (a *Account) printKappas(w io.Writer) error {
 		if k.PerReport != "" {
 			costs = fmt.Sprintf("%s, at most %s per %s", k.PerReport, k.PerPeriod, k.Period)
 		}
+		if k.PerValue != "" {
+			costs = fmt.Sprintf("%s once for each category, at most %s ever", k.PerValue, k.PerPeriod)
+		}
 		if k.Newest != nil {
 			newest = stamp(k.Newest)
 		}
@@ -124,6 +92,13 @@ func (a *Account) printKappas(w io.Writer) error {
 		return err
 	}
 	return table.Flush()
+}
+
+func answers(n int) string {
+	if n == 1 {
+		return "answer"
+	}
+	return "answers"
 }
 
 func firstError(errs ...error) error {

@@ -220,6 +220,7 @@ func TestTortureCopiedCard(t *testing.T) {
 		}
 		twin := &tortured{
 			t: t, disk: disktest.New(1), machine: "board-2", clock: w.clock, random: w.random, log: io.Discard, broker: w.broker, minutes: copied,
+			plans: w.plans, reads: w.reads,
 		}
 		for name, content := range card(w.disk) {
 			twin.disk.Put(name, content)

@@ -14,6 +14,7 @@ import (
 	"github.com/quadrat-dev/quadrat/edge/spool"
 	"github.com/quadrat-dev/quadrat/internal/clock"
 	"github.com/quadrat-dev/quadrat/internal/wire"
+	"github.com/quadrat-dev/quadrat/privacy"
 )
 
 // What the tortured device may give, in millionths: in any tortureSpan, and ever. It is asked for far more.
@@ -39,6 +40,8 @@ type tortured struct {
 	broker  *heard // shared by copies of the device
 	log     io.Writer
 	random  *uint64 // so that no two openings share randomness
+	plans   []*wire.DevicePlan
+	reads   func(minute int64) privacy.Micro // what the sensor says in a minute of the epoch
 }
 
 // heard is what reached the broker.
@@ -65,6 +68,7 @@ func torture(t *testing.T, seed uint64) *tortured {
 	return &tortured{
 		t: t, disk: disktest.New(seed), machine: "board-1", clock: clock.NewManual(begin), random: new(uint64), log: io.Discard,
 		broker: &heard{reports: map[reportID]string{}, epsilon: map[reportID]int64{}},
+		plans:  torturePlans, reads: func(int64) privacy.Micro { return 21_537_191 },
 	}
 }
 
@@ -80,7 +84,7 @@ func (w *tortured) open() {
 	binary.LittleEndian.PutUint64(seed[:], *w.random)
 	p := Parts{
 		Config: config, Software: "test", Data: w.disk, Clock: w.clock, Random: mathrand.NewChaCha8(seed),
-		Root: fstest.MapFS{"etc/machine-id": {Data: []byte(w.machine + "\n")}},
+		Root: machineRoot(w.machine),
 		Log:  slog.New(slog.NewTextHandler(w.log, nil)), LedgerRecords: 5,
 	}
 	if w.witness != nil {
@@ -92,15 +96,20 @@ func (w *tortured) open() {
 		return
 	}
 	reply := w.reply()
-	if _, err := w.device.ApplyReply(0, &reply); err != nil {
+	if _, err := w.device.ApplyReply(&reply); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
+// machineRoot is where a board tells who it is.
+func machineRoot(machine string) fstest.MapFS {
+	return fstest.MapFS{"etc/machine-id": {Data: []byte(machine + "\n")}}
+}
+
 // reply is what the server tells the device.
 func (w *tortured) reply() wire.HelloReply {
-	reply := wire.HelloReply{PlanSetVersion: 2, Plans: torturePlans}
-	for _, plan := range torturePlans {
+	reply := wire.HelloReply{PlanSetVersion: 2, Plans: w.plans}
+	for _, plan := range w.plans {
 		reply.Live = append(reply.Live, plan.Ref)
 	}
 	return reply
@@ -123,16 +132,14 @@ func (w *tortured) minute() {
 	now := w.clock.Now()
 	w.clock.Set(now.Add(30 * time.Second))
 	if w.device != nil {
-		w.device.Add(Reading{
-			Capability: "sense.temperature", Reading: "temperature", AtMs: w.clock.Now().UnixMilli(), Value: 21_537_191,
-		})
+		w.device.buffer.Add("sense.temperature", "temperature", w.clock.Now().UnixMilli(), w.reads(now.Unix()/60))
 	}
 	w.clock.Set(now.Add(time.Minute))
 	if w.device == nil {
 		return
 	}
 	end := w.clock.Now().UnixMilli()
-	for _, p := range torturePlans {
+	for _, p := range w.plans {
 		if length := int64(p.WindowMs); end%length == 0 {
 			w.device.make(task{ref: p.Ref, window: end/length - 1, end: end})
 		}
@@ -167,8 +174,8 @@ func (w *tortured) hear(b []byte) {
 	if before, ok := w.broker.reports[id]; ok && before != string(b) {
 		w.broker.changed = true
 	}
-	i := slices.IndexFunc(torturePlans, func(p *wire.DevicePlan) bool { return p.Ref == r.Kappa })
-	w.broker.reports[id], w.broker.epsilon[id] = string(b), int64(torturePlans[i].EpsilonMicro)
+	i := slices.IndexFunc(w.plans, func(p *wire.DevicePlan) bool { return p.Ref == r.Kappa })
+	w.broker.reports[id], w.broker.epsilon[id] = string(b), int64(w.plans[i].EpsilonMicro)
 	w.broker.times++
 }
 
@@ -194,8 +201,11 @@ func (w *tortured) law(what string, args ...any) int64 {
 	}
 	starts, costs, total := []int64{}, map[int64]int64{}, int64(0)
 	for id, epsilon := range w.broker.epsilon {
-		i := slices.IndexFunc(torturePlans, func(p *wire.DevicePlan) bool { return p.Ref == id.kappa })
-		start := id.window * int64(torturePlans[i].WindowMs)
+		if id.kappa == valuesRef {
+			continue
+		}
+		i := slices.IndexFunc(w.plans, func(p *wire.DevicePlan) bool { return p.Ref == id.kappa })
+		start := id.window * int64(w.plans[i].WindowMs)
 		starts = append(starts, start)
 		costs[start] += epsilon
 		total += epsilon

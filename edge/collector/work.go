@@ -10,7 +10,6 @@ import (
 	"github.com/quadrat-dev/quadrat/edge/agent"
 	"github.com/quadrat-dev/quadrat/edge/sensor"
 	"github.com/quadrat-dev/quadrat/internal/wire"
-	"github.com/quadrat-dev/quadrat/privacy"
 	"github.com/quadrat-dev/quadrat/survey/panel"
 )
 
@@ -24,7 +23,9 @@ func (c *Collector) sense(ctx context.Context, s *Sensor, source sensor.Sensor) 
 		value, err := source.Read(ctx, now)
 		switch {
 		case err == nil:
-			c.Add(Reading{Unit: s.Unit, Capability: s.Capability, Reading: s.Reading, AtMs: now.UnixMilli(), Value: value})
+			c.mu.Lock()
+			c.buffer.Add(s.Capability, s.Reading, now.UnixMilli(), value)
+			c.mu.Unlock()
 			well = true
 		case errors.Is(err, sensor.ErrEnd):
 			log.Info("the replay has ended")
@@ -91,12 +92,12 @@ func (c *Collector) next() (best task, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.parts.Clock.Now().UnixMilli()
-	for h := range c.voice.Plans() {
+	for h := range c.agent.Plans() {
 		p := h.Plan
 		length := int64(p.WindowMs)
 		current := max(now, 0) / length
 		after := max(c.cursors[p.Ref]/length-1, current-lookBack)
-		window, due := c.voice.NextDue(p.Ref, after)
+		window, due := c.agent.NextDue(p.Ref, after)
 		if !due {
 			continue
 		}
@@ -124,7 +125,7 @@ func (c *Collector) delay(p *wire.DevicePlan) int64 {
 func (c *Collector) make(t task) {
 	c.mu.Lock()
 	c.cursors[t.ref] = t.end
-	request, outcome, err := c.voice.Report(make([]byte, 0, wire.RequestMost), t.ref, t.window)
+	request, outcome, err := c.agent.Report(make([]byte, 0, wire.RequestMost), t.ref, t.window)
 	c.log(t.ref, outcome, err)
 	c.mu.Unlock()
 	if outcome != agent.Reported {
@@ -154,19 +155,23 @@ func (c *Collector) log(ref string, outcome agent.Outcome, err error) {
 	if err != nil {
 		args = append(args, "cause", err)
 	}
-	if outcome == agent.LedgerFailed || outcome == agent.EntropyFailed {
+	if outcome == agent.LedgerFailed || outcome == agent.EntropyFailed || outcome == agent.RefusedSecret {
 		c.parts.Log.Error("silent", args...)
 		return
 	}
 	c.parts.Log.Info("silent", args...)
 }
 
-// price says what a report of a kappa costs and what the owner allows.
+// price says what a report of a kappa costs, or a category, and what the owner allows.
 func (c *Collector) price(ref string) (args []any) {
 	limits := c.parts.Config.Policy.Limits
-	for h := range c.voice.Plans() {
+	for h := range c.agent.Plans() {
 		if h.Plan.Ref == ref {
-			args = []any{"report_costs", privacy.Epsilon(h.Plan.EpsilonMicro), "policy_allows", min(limits.PerPeriod, limits.Lifetime)}
+			costs := "report_costs"
+			if h.Plan.EpsilonValueMicro > 0 {
+				costs = "category_costs"
+			}
+			args = []any{costs, charge(h.Plan), "policy_allows", min(limits.PerPeriod, limits.Lifetime)}
 		}
 	}
 	return args

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -120,6 +121,7 @@ func (f *Fleet) join(ctx context.Context) error {
 func (f *Fleet) build() error {
 	source := privacy.NewSeeded(f.config.Seed)
 	rng := rand.New(rand.NewPCG(f.config.Seed, 0x6f66666c696e65))
+	secrets := rand.New(rand.NewPCG(f.config.Seed, 0x73656372657473))
 	library := &agent.Library{}
 	announced := capabilities()
 	f.devices = make([]*agent.Agent, len(f.config.Places))
@@ -130,11 +132,15 @@ func (f *Fleet) build() error {
 		if err != nil {
 			return fmt.Errorf("policy: %w", err)
 		}
+		kept := &agent.Kept{Book: book}
+		for word := range len(kept.Key) / 8 {
+			binary.LittleEndian.PutUint64(kept.Key[8*word:], secrets.Uint64())
+		}
 		f.offline[i] = rng.Float64() < f.config.Offline
 		f.devices[i], err = agent.New(agent.Config{
 			Device: place.ID, Software: software, Attributes: place.Attributes, Capabilities: announced,
 			Policy: agent.Policy{Models: []string{agent.Local}, Limits: f.config.Policy},
-			Ledger: book, Source: source, Readings: replay{fleet: f, place: place}, Library: library,
+			Ledger: book, Memory: kept, Source: source, Readings: replay{fleet: f, place: place}, Library: library,
 		})
 		if err != nil {
 			return fmt.Errorf("device %s: %w", place.ID, err)

@@ -24,9 +24,9 @@ func Of(record *quadratv1.KappaRecord, revision uint32) account.Account {
 				Terms: terms(d, kept),
 			}
 		case i == 0:
-			a = account.New(first(record.GetKappa(), d), terms(d, d))
+			a = account.New(first(record.GetKappa(), d), terms(d, asking{d}))
 		default:
-			a = a.Revise(d.GetFromWindow(), terms(d, d))
+			a = a.Revise(d.GetFromWindow(), terms(d, asking{d}))
 		}
 		if d.GetRevision() == revision {
 			break
@@ -37,9 +37,9 @@ func Of(record *quadratv1.KappaRecord, revision uint32) account.Account {
 
 // Next is the account under one more revision of a record, which may have none yet.
 func Next(record *quadratv1.KappaRecord, d *quadratv1.DevicePlan) *quadratv1.Account {
-	a := account.New(d.GetFromWindow(), terms(d, d))
+	a := account.New(d.GetFromWindow(), terms(d, asking{d}))
 	if revisions := record.GetRevisions(); len(revisions) > 0 {
-		a = Of(record, revisions[len(revisions)-1].GetDevice().GetRevision()).Revise(d.GetFromWindow(), terms(d, d))
+		a = Of(record, revisions[len(revisions)-1].GetDevice().GetRevision()).Revise(d.GetFromWindow(), terms(d, asking{d}))
 	}
 	return &quadratv1.Account{
 		FirstWindow: a.First, EpsilonBeforeMicro: a.Before.Micro(), EpsilonMicro: a.Terms.PerReport.Micro(),
@@ -60,6 +60,15 @@ type spending interface {
 	GetEpsilonMicro() uint64
 	GetEpsilonPeriodMicro() uint64
 	GetPeriodMs() uint64
+}
+
+// asking is a plan by what a ledger is asked to charge: with permanent answers the price of a category, whose charges the plan
+// limits over the longest period that a ledger knows.
+type asking struct{ *quadratv1.DevicePlan }
+
+// GetEpsilonMicro is the most that one window can cost.
+func (a asking) GetEpsilonMicro() uint64 {
+	return max(a.DevicePlan.GetEpsilonMicro(), a.GetEpsilonValueMicro())
 }
 
 func terms(d *quadratv1.DevicePlan, s spending) account.Terms {

@@ -31,7 +31,7 @@ func (q *question) binsOf(stat *script.Statistic) (bins int, share float64) {
 // mean's: the distribution function's error over the density there.
 func (q *question) binned(a *asked, epsilonMicro uint64) (answer, error) {
 	if a.share == 0 {
-		how, name, err := setOf(epsilonMicro, a.bins)
+		how, name, err := q.setOf(epsilonMicro, a.bins)
 		if err != nil {
 			return answer{}, err
 		}
@@ -45,7 +45,7 @@ func (q *question) binned(a *asked, epsilonMicro uint64) (answer, error) {
 	z := distuv.UnitNormal.Quantile(a.share)
 	slope := deviation / distuv.UnitNormal.Prob(z)
 	for bins := quantileBinsLeast; ; bins *= 2 {
-		how, name, err := setOf(epsilonMicro, bins)
+		how, name, err := q.setOf(epsilonMicro, bins)
 		if err != nil {
 			return answer{}, err
 		}

@@ -119,6 +119,9 @@ func show(p *quadratv1.Plan) string {
 	y := p.GetPrivacy()
 	line("privacy %s by %s, epsilon %g a report, %g per %s and %s", y.GetModel(), y.GetMechanism(),
 		y.GetEpsilonPerReport(), y.GetEpsilonPerPeriod(), y.GetUnit(), y.GetPeriod())
+	if y.GetEpsilonPerValue() > 0 {
+		line("epsilon %g a category", y.GetEpsilonPerValue())
+	}
 	line("a device and day: %.4g reports, %.4g bytes, epsilon %.4g",
 		p.GetReportsPerDeviceDay(), p.GetBytesPerDeviceDay(), p.GetEpsilonPerDeviceDay())
 	for _, s := range p.GetStrata() {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/quadrat-dev/quadrat/internal/attr"
 	"github.com/quadrat-dev/quadrat/privacy"
+	"github.com/quadrat-dev/quadrat/privacy/ledger"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 	"github.com/quadrat-dev/quadrat/query/script"
 	"github.com/quadrat-dev/quadrat/survey/panel"
@@ -33,6 +34,10 @@ func (d *design) device(opt Options) (*quadratv1.DevicePlan, error) {
 	}
 	if d.q.local() {
 		out.Model = "local"
+	}
+	if d.q.kept() {
+		out.EpsilonValueMicro, out.EpsilonPeriodMicro = d.q.value, d.ever()
+		out.PeriodMs = uint64(ledger.PeriodMax.Milliseconds())
 	}
 	for i := range d.q.asked {
 		p, err := d.statistic(i)

@@ -19,7 +19,8 @@ type question struct {
 	script     *script.Script
 	windowMs   int64
 	periodMs   int64
-	epsilon    uint64 // of a period, in millionths; 0 for the model none
+	epsilon    uint64 // of a period, in millionths; of a report with PER VALUE; 0 for the model none
+	value      uint64 // of all reports about one category, in millionths; 0 without PER VALUE
 	bounds     privacy.Bounds
 	bounded    bool
 	confidence float64
@@ -103,7 +104,13 @@ func read(s *script.Script, opt Options) (*question, error) {
 		if err != nil {
 			return nil, fmt.Errorf("plan: %w", err)
 		}
-		q.epsilon, q.periodMs = e.Micro(), p.Per.Value.Milliseconds()
+		if p.PerValue {
+			if err := q.keep(p, e); err != nil {
+				return nil, err
+			}
+		} else {
+			q.epsilon, q.periodMs = e.Micro(), p.Per.Value.Milliseconds()
+		}
 	}
 	if p.Lo != nil {
 		lo, errLo := privacy.MicroOf(p.Lo.Value)

@@ -65,6 +65,9 @@ func (q *question) moreEpsilon(f *frame) string {
 		return ""
 	}
 	const tenth = 100_000
+	if q.kept() {
+		return q.moreEpsilonPerValue(f)
+	}
 	changed := *q
 	base := int(q.epsilon / tenth)
 	step := least(script.EpsilonMost*10-base, func(k int) bool {

@@ -73,9 +73,9 @@ func (d *design) narrow(n int) {
 	}
 }
 
-// rotate gives a panel without a budget a lap, so that devices take turns.
+// rotate gives a panel without a budget of a period a lap, so that devices take turns.
 func (d *design) rotate() {
-	if d.q.local() || d.q.fixed() {
+	if d.q.local() && !d.q.kept() || d.q.fixed() {
 		return
 	}
 	d.lap = lapMost

@@ -36,7 +36,7 @@ func (d *design) view(device *quadratv1.DevicePlan, opt Options) *quadratv1.Plan
 		Privacy:             d.privacy(),
 		Observer:            d.observer(),
 		ReportsPerDeviceDay: perDay, BytesPerDeviceDay: perDay * float64(d.reportBytes(device)),
-		EpsilonPerDeviceDay: perDay * float64(d.epsilon) / 1e6,
+		EpsilonPerDeviceDay: d.perDay(perDay),
 		Confidence:          d.q.confidence, GroupBy: device.GetGroupBy(),
 	}
 	panels := d.panels()
@@ -83,6 +83,9 @@ func (d *design) privacy() *quadratv1.Privacy {
 		out.EpsilonPerPeriod = float64(d.q.epsilon) / 1e6
 		out.Period = durationText(d.q.periodMs)
 	}
+	if d.q.kept() {
+		out.EpsilonPerValue, out.EpsilonPerPeriod, out.Period = float64(d.q.value)/1e6, float64(d.ever())/1e6, everText
+	}
 	return out
 }
 
@@ -96,6 +99,10 @@ func (d *design) observer() []string {
 	}
 	if !d.q.local() {
 		return append(out, "The answers themselves: PRIVACY NONE adds no noise, so no epsilon bounds what they tell of a device.")
+	}
+	if d.q.kept() {
+		out = append(out, "When a device's category changed, and whether it came back to an earlier one, in the course of several "+
+			"reports: all reports about one category rest on one permanent answer. Epsilon is about which category it is.")
 	}
 	return append(out,
 		"The size of a report tells nothing more: its length follows from the randomised answer in it, not from the reading.",
@@ -161,6 +168,7 @@ func (d *design) shown() []int {
 // warn gathers what the analyst should know.
 func (d *design) warn(panels []float64) []string {
 	out := append(slices.Clone(d.warnings), d.absent...)
+	out = append(out, d.warnKept()...)
 	out = append(out, d.warnClusters(panels)...)
 	for _, s := range d.strata {
 		if len(s.parts) > 0 {
@@ -233,6 +241,10 @@ func (d *design) reportBytes(device *quadratv1.DevicePlan) int {
 	if d.q.local() {
 		value = 0
 		for _, s := range device.GetStatistics() {
+			if d.q.kept() {
+				value = max(value, int64(s.GetCategories())-1) // the number of one category
+				continue
+			}
 			if s.GetCategories() > 0 {
 				value = math.MaxInt64 // a set of 64 categories
 				break

@@ -151,8 +151,12 @@ type Privacy struct {
 	Pos     Pos
 	Model   Model
 	Epsilon *Number   // nil for NONE
-	Per     *Duration // nil when not written, and for NONE
-	Lo, Hi  *Number   // both or neither
+	Per     *Duration // nil when not written, for PER VALUE, and for NONE
+	// PerValue says that epsilon is spent once for each category that a device is ever found in, not once a period.
+	PerValue    bool
+	PerValuePos Pos
+	Report      *Number // epsilon of one report, with PerValue; nil when not written
+	Lo, Hi      *Number // both or neither
 }
 
 // Name gives the dotted capability as devices announce it.

@@ -43,7 +43,7 @@ func Prepare(text string, params map[string]float64) (*Script, error) {
 }
 
 // Bind gives a copy in which every parameter has its value and every default stands: SAMPLE ALL ROTATING, confidence
-// 0.95, GRACE [DefaultGrace], PRIVACY LOCAL EPSILON 1 PER 1d, and a name made from the content. The copy is checked with
+// 0.95, GRACE [DefaultGrace], PRIVACY LOCAL EPSILON 1 PER 1d, half of epsilon for REPORT with PER VALUE, and a name made from the content. The copy is checked with
 // the values in place. A parameter without a value, a value that is not finite and a value for a parameter that the
 // script has not are an [*Error].
 func (s *Script) Bind(params map[string]float64) (*Script, error) {
@@ -104,7 +104,9 @@ func (s *Script) fill(written *Script) {
 	if s.Privacy == nil {
 		s.Privacy = &Privacy{Pos: at, Model: Local, Epsilon: &Number{Pos: at, Value: DefaultEpsilon, Bound: true}}
 	}
-	if s.Privacy.Per == nil && s.Privacy.Model != None {
+	if s.Privacy.PerValue {
+		s.Privacy.fillReport()
+	} else if s.Privacy.Per == nil && s.Privacy.Model != None {
 		s.Privacy.Per = &Duration{Pos: s.Privacy.Pos, Value: DefaultPeriod}
 	}
 }
@@ -144,7 +146,7 @@ func (s *Script) clone(params map[string]float64) *Script {
 	}
 	if s.Privacy != nil {
 		c := *s.Privacy
-		c.Epsilon, c.Lo, c.Hi = number(c.Epsilon), number(c.Lo), number(c.Hi)
+		c.Epsilon, c.Report, c.Lo, c.Hi = number(c.Epsilon), number(c.Report), number(c.Lo), number(c.Hi)
 		out.Privacy = &c
 	}
 	return &out

@@ -71,3 +71,19 @@ func TestParsePredicate(t *testing.T) {
 		}
 	}
 }
+
+// TestBindFillsReport holds that REPORT is half of epsilon where none is written, in whole millionths, and that PER VALUE has no period.
+func TestBindFillsReport(t *testing.T) {
+	text := "SELECT frequency(x) FROM a.b WINDOW 7m PRIVACY LOCAL EPSILON $e PER VALUE BETWEEN 0 AND 7"
+	for epsilon, want := range map[float64]float64{2: 1, 1: 0.5, 0.000003: 0.000001, 2.000001: 1} {
+		s, err := script.Prepare(text, map[string]float64{"e": epsilon})
+		if err != nil || !s.Privacy.PerValue || s.Privacy.Report.Value != want || s.Privacy.Per != nil {
+			t.Errorf("epsilon %g: %+v %v", epsilon, s, err)
+		}
+	}
+	for _, e := range []float64{0, 21, 0.000001} {
+		if _, err := script.Prepare(text, map[string]float64{"e": e}); err == nil {
+			t.Errorf("epsilon %g was accepted", e)
+		}
+	}
+}

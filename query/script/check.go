@@ -23,7 +23,7 @@ const (
 // [*Error]. Numbers that are parameters without a value pass; [Script.Bind] checks again with the values.
 func Check(s *Script) error {
 	for _, rule := range []func(*Script) *Error{
-		checkName, checkSelect, checkPrivate, checkGroupBy, checkSample, checkWindow, checkPrivacy, checkBounds,
+		checkName, checkSelect, checkPrivate, checkGroupBy, checkSample, checkWindow, checkPrivacy, checkPerValue, checkBounds,
 	} {
 		if err := rule(s); err != nil {
 			return err
@@ -250,7 +250,7 @@ func checkPrivacy(s *Script) *Error {
 				"epsilon must be at most %d, found %s", EpsilonMost, decimal(n.Value))
 		}
 	}
-	if p.Model == None {
+	if p.Model == None || p.PerValue {
 		return checkRange(p)
 	}
 	per := Duration{Pos: p.Pos, Value: DefaultPeriod}

@@ -216,6 +216,12 @@ func (p *Privacy) String() string {
 	if p.Per != nil {
 		text += " PER " + p.Per.String()
 	}
+	if p.PerValue {
+		text += " PER VALUE"
+	}
+	if p.Report != nil {
+		text += " REPORT " + p.Report.String()
+	}
 	if p.Lo != nil {
 		text += " BETWEEN " + p.Lo.String() + " AND " + p.Hi.String()
 	}

@@ -18,7 +18,7 @@ func (s *Script) numbers() iter.Seq[*Number] {
 			list = append(list, a.Number, a.Confidence, a.Exponent, a.Clusters)
 		}
 		if p := s.Privacy; p != nil {
-			list = append(list, p.Epsilon, p.Lo, p.Hi)
+			list = append(list, p.Epsilon, p.Report, p.Lo, p.Hi)
 		}
 		for _, n := range list {
 			if n != nil && !yield(n) {

@@ -31,7 +31,7 @@ func (p *parser) privacy(s *Script) *Error {
 	return p.bounds(privacy)
 }
 
-// budget reads EPSILON e [PER duration].
+// budget reads EPSILON e [PER duration | PER VALUE [REPORT e]].
 func (p *parser) budget(privacy *Privacy) *Error {
 	t := p.peek()
 	if !p.accept("EPSILON") {
@@ -43,13 +43,29 @@ func (p *parser) budget(privacy *Privacy) *Error {
 		return err
 	}
 	if p.accept("PER") {
-		per, err := p.duration("a duration behind PER")
+		if value := p.peek(); p.accept("VALUE") {
+			privacy.PerValue, privacy.PerValuePos = true, value.pos
+			return p.report(privacy)
+		} else if value.kind == word && near(value.text, "VALUE") != "" {
+			return p.expected("a duration or VALUE behind PER", "did you mean VALUE?")
+		}
+		per, err := p.duration("a duration or VALUE behind PER")
 		if err != nil {
 			return err
 		}
 		privacy.Per = &per
 	}
 	return nil
+}
+
+// report reads [REPORT e], which only PER VALUE has.
+func (p *parser) report(privacy *Privacy) *Error {
+	if !p.accept("REPORT") {
+		return nil
+	}
+	var err *Error
+	privacy.Report, err = p.number("what one report may tell, a number for epsilon")
+	return err
 }
 
 // bounds reads [BETWEEN lo AND hi], which ends a script.
@@ -81,6 +97,8 @@ func (p *parser) privacyEnd(privacy *Privacy) *Error {
 		return p.expected("BETWEEN or the end of the script", "write BETWEEN before the bounds")
 	case t.is("PER"):
 		return errorAt(t.pos, "keep one of them", "a second PER")
+	case t.is("REPORT"):
+		return errorAt(t.pos, "write EPSILON 2 PER VALUE REPORT 1", "REPORT belongs to PER VALUE")
 	case t.kind == word && near(t.text, "PER", "BETWEEN") != "":
 		what := "BETWEEN or the end of the script"
 		if privacy.Per == nil && privacy.Model != None {

@@ -165,7 +165,11 @@ func drawPrivacy(t *rapid.T) script.Privacy {
 	p := script.Privacy{Model: rapid.SampledFrom([]script.Model{script.None, script.Local, script.Gateway}).Draw(t, "model")}
 	if p.Model != script.None {
 		p.Epsilon = drawNumber(t)
-		p.Per = optional(t, drawDuration)
+		if p.PerValue = rapid.Bool().Draw(t, "per value"); !p.PerValue {
+			p.Per = optional(t, drawDuration)
+		} else if rapid.Bool().Draw(t, "report") {
+			p.Report = drawNumber(t)
+		}
 	}
 	if rapid.Bool().Draw(t, "bounds") {
 		p.Lo, p.Hi = drawNumber(t), drawNumber(t)
@@ -218,6 +222,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("KAPPA k AS SELECT mean(x) FROM a.b WHERE a = 'b' SAMPLE ALL WINDOW 5m PRIVACY LOCAL EPSILON 1 BETWEEN 0 AND 1")
 	f.Add("SELECT proportion(avg(x) > $p) AS \"n\"\"\" FROM a WHERE NOT (a IN (1,'x') OR b IS NULL) WINDOW 5m EVERY 1m;")
 	f.Add("SELECT ratio(a,b), quantile(x, .5) FROM a GROUP BY b SAMPLE MARGIN 1 PER CELL CONFIDENCE .9 WINDOW 1d -- x")
+	f.Add("SELECT frequency(room) FROM sense.room WINDOW 5m PRIVACY LOCAL EPSILON 2 PER VALUE REPORT 1 BETWEEN 0 AND 7")
 	f.Fuzz(func(t *testing.T, text string) {
 		s, err := script.Parse(text)
 		if err != nil {

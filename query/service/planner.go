@@ -71,9 +71,12 @@ func (p *FleetPlanner) Plan(ctx context.Context, d Draft) (*quadratv1.PlanRevisi
 }
 
 // warnOfLimits says how many devices of the frame will stay silent because their own policy gives less than the plan
-// asks of one report.
+// asks of one report, or of one category.
 func warnOfLimits(revision *quadratv1.PlanRevision, rows []*fleet.Row) {
-	asked, silent := revision.GetDevice().GetEpsilonMicro(), 0
+	asked, silent, what := revision.GetDevice().GetEpsilonMicro(), 0, "a report"
+	if value := revision.GetDevice().GetEpsilonValueMicro(); value > 0 {
+		asked, what = value, "all reports about one category"
+	}
 	for _, row := range rows {
 		if l := row.Limits; l != nil && (l.EpsilonMicro < asked || l.LifetimeMicro > 0 && l.LifetimeMicro < asked) {
 			silent++
@@ -81,7 +84,7 @@ func warnOfLimits(revision *quadratv1.PlanRevision, rows []*fleet.Row) {
 	}
 	if silent > 0 {
 		revision.Plan.Warnings = append(revision.Plan.Warnings, fmt.Sprintf(
-			"%d of %d devices allow less than ε = %g in a report and will stay silent", silent, len(rows), float64(asked)/1e6))
+			"%d of %d devices allow less than ε = %g in %s and will stay silent", silent, len(rows), float64(asked)/1e6, what))
 	}
 }
 
