@@ -33,9 +33,9 @@ func (r *reports) find(f *frame) {
 	}
 }
 
-// decodeBatch calls yield for every group of a StoredBatch, one after the other in the same columns. An empty message
-// is a batch of no groups.
-func decodeBatch(b []byte, columns *reports, yield func(*reports)) error {
+// decodeBatch calls yield for every group of a StoredBatch, one after the other in the same columns, and released for every
+// release. An empty message is a batch without either.
+func decodeBatch(b []byte, columns *reports, yield func(*reports), one *release, released func(*release)) error {
 	version, groups := uint64(0), 0
 	for len(b) > 0 {
 		num, typ, n := protowire.ConsumeTag(b)
@@ -56,6 +56,13 @@ func decodeBatch(b []byte, columns *reports, yield func(*reports)) error {
 				return errBatch
 			}
 			yield(columns)
+			groups++
+		case num == 3 && typ == protowire.BytesType:
+			content, _ := protowire.ConsumeBytes(b)
+			if version != batchVersion || !one.decode(content) {
+				return errBatch
+			}
+			released(one)
 			groups++
 		}
 		b = b[size:]
@@ -84,7 +91,8 @@ func (r *reports) decode(b []byte) bool {
 	return r.window >= 0 && len(r.device) == len(r.statistic) && len(r.device) == len(r.value)
 }
 
-func (r *reports) field(num protowire.Number, typ protowire.Type, b []byte) bool {
+func (r *reports) field(num protowire.Number, typ protowire.Type, b []byte) (ok bool) {
+	ok = true
 	switch typ {
 	case protowire.VarintType:
 		v, _ := protowire.ConsumeVarint(b)
@@ -94,7 +102,7 @@ func (r *reports) field(num protowire.Number, typ protowire.Type, b []byte) bool
 		case 3:
 			r.window = int64(v)
 		case 5, 6:
-			return false
+			ok = false
 		}
 	case protowire.BytesType:
 		content, _ := protowire.ConsumeBytes(b)
@@ -102,40 +110,41 @@ func (r *reports) field(num protowire.Number, typ protowire.Type, b []byte) bool
 		case 1:
 			r.kappa = content
 		case 4:
-			return r.devices(content)
+			r.device, ok = appendWords(r.device, content)
 		case 5:
-			return r.statistics(content)
+			r.statistic, ok = appendVarints(r.statistic, content)
 		case 6:
-			return r.values(content)
+			r.value, ok = appendSigned(r.value, content)
 		}
 	}
-	return true
+	return ok
 }
 
-func (r *reports) devices(b []byte) bool {
+// appendWords, appendVarints and appendSigned read packed arrays; ok is false for one that ends half-way.
+func appendWords(into []uint64, b []byte) (out []uint64, ok bool) {
 	for len(b) >= 8 {
-		r.device = append(r.device, binary.LittleEndian.Uint64(b))
+		into = append(into, binary.LittleEndian.Uint64(b))
 		b = b[8:]
 	}
-	return len(b) == 0
+	return into, len(b) == 0
 }
 
-func (r *reports) statistics(b []byte) bool {
+func appendVarints(into []uint64, b []byte) (out []uint64, ok bool) {
 	for len(b) > 0 {
 		v, n := uint64(b[0]), 1
 		if v >= 0x80 {
 			v, n = protowire.ConsumeVarint(b)
 			if n < 0 {
-				return false
+				return into, false
 			}
 		}
-		r.statistic = append(r.statistic, v)
+		into = append(into, v)
 		b = b[n:]
 	}
-	return true
+	return into, true
 }
 
-func (r *reports) values(b []byte) bool {
+func appendSigned(into []int64, b []byte) (out []int64, ok bool) {
 	for len(b) > 0 {
 		v, n := uint64(b[0]), 1
 		if v >= 0x80 {
@@ -144,14 +153,14 @@ func (r *reports) values(b []byte) bool {
 			} else {
 				v, n = protowire.ConsumeVarint(b)
 				if n < 0 {
-					return false
+					return into, false
 				}
 			}
 		}
-		r.value = append(r.value, protowire.DecodeZigZag(v))
+		into = append(into, protowire.DecodeZigZag(v))
 		b = b[n:]
 	}
-	return true
+	return into, true
 }
 
 // appendGroup encodes the reports at the given places as a StoredBatch of one group, for a dead letter.

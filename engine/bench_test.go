@@ -82,7 +82,7 @@ func BenchmarkCount(b *testing.B) {
 					}
 					counted := 0
 					for _, m := range messages {
-						if err := decodeBatch(m, &columns, func(c *reports) { v.reset(); w.count(c, &v, to, 1); counted += v.counted }); err != nil {
+						if err := decodeBatch(m, &columns, func(c *reports) { v.reset(); w.count(c, &v, to, 1); counted += v.counted }, nil, nil); err != nil {
 							b.Fatal(err)
 						}
 					}

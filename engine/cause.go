@@ -13,13 +13,18 @@ const (
 	causeDue                    // the device was not due for that statistic in that window
 	causeCode                   // no device sends that code
 	causeDamaged                // the window's frame could not be made again
+	causeGateway                // a release's device is not behind that gateway in the window's frame
+	causeRelease                // a release's cells, units or values are not those of its cluster and statistic
 	causes
 )
+
+// causeDuplicate makes no dead letter: the same was counted before.
+const causeDuplicate = causes
 
 // String is a short fixed word.
 func (c cause) String() string {
 	return [causes]string{
 		"malformed", "unknown-kappa", "wrong-revision", "future", "expired", "not-in-frame", "not-due", "invalid-code",
-		"frame-lost",
+		"frame-lost", "not-its-gateway", "invalid-release",
 	}[c]
 }

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 
+	"github.com/quadrat-dev/quadrat/fleet"
 	"github.com/quadrat-dev/quadrat/internal/attr"
 	"github.com/quadrat-dev/quadrat/survey"
 	"github.com/quadrat-dev/quadrat/survey/panel"
@@ -18,6 +19,7 @@ type cluster struct {
 	stratum int
 	name    string // the value, or attr.Missing
 	size    int64  // devices of the frame
+	gateway uint64 // pseudonym of the gateway that speaks for them; 0 for none, and where the layout comes from a checkpoint
 }
 
 // slot is a group that is due in a window of a clustered plan, and the statistic that all its devices answer.
@@ -25,15 +27,15 @@ type slot struct{ group, statistic uint32 }
 
 // clusterOf gives the number of a device's cluster, 0 without clusters, and makes it when it is new. A device without a
 // value is a cluster of its own: devices that share nothing but an unknown value must not count as one draw.
-func (b *frameBuilder) clusterOf(stratum int, id string, attributes map[string]string) int {
+func (b *frameBuilder) clusterOf(stratum int, row *fleet.Row) int {
 	p := b.plan
 	if p.clusteredBy == "" {
 		return 0
 	}
-	value := attributes[p.clusteredBy]
+	value := row.Attributes[p.clusteredBy]
 	key := clusterKey{stratum: stratum, value: value}
 	if value == "" {
-		key.device = id
+		key.device = row.ID
 	}
 	number, known := b.clusters[key]
 	if known {
@@ -42,9 +44,12 @@ func (b *frameBuilder) clusterOf(stratum int, id string, attributes map[string]s
 	f := b.frame
 	number = len(f.clusters)
 	b.clusters[key] = number
-	f.clusters = append(f.clusters, cluster{stratum: stratum, name: cmp.Or(value, attr.Missing)})
+	f.clusters = append(f.clusters, cluster{stratum: stratum, name: cmp.Or(value, attr.Missing), gateway: uint64(row.GatewayKey())})
+	if p.gateways {
+		f.members = append(f.members, nil)
+	}
 	f.stratumClusters[stratum]++
-	b.places = append(b.places, place(p.rotations[stratum], panel.NumberOfCluster(p.salt, p.strata[stratum], value, id)))
+	b.places = append(b.places, place(p.rotations[stratum], panel.NumberOfCluster(p.salt, p.strata[stratum], value, row.ID)))
 	return number
 }
 
@@ -137,7 +142,8 @@ func (w *window) clusterSamples(statistic, domain int) []survey.ClusterSample {
 		if !known {
 			at = len(*due)
 			places[g.cluster] = at
-			*due = append(*due, survey.Cluster{Size: w.layout.clusters[g.cluster].size})
+			c := &w.layout.clusters[g.cluster]
+			*due = append(*due, survey.Cluster{Size: c.size, Pooled: w.plan.pools(c)})
 		}
 		said := survey.Cluster{Responses: w.moments[i].Count}
 		if domain == allCells || domain == g.cell {
@@ -147,6 +153,9 @@ func (w *window) clusterSamples(statistic, domain int) []survey.ClusterSample {
 	}
 	return out
 }
+
+// pools tells whether a gateway speaks for a cluster, as a sum: whoever has no gateway is a cluster without a name.
+func (p *plan) pools(c *cluster) bool { return p.gateways && c.name != attr.Missing }
 
 // solveClusters estimates a statistic of a clustered plan in a domain.
 func (w *window) solveClusters(statistic, domain int) (survey.Estimate, []string, error) {

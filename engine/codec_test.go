@@ -20,6 +20,7 @@ import (
 func TestDecodeBatchAgreesWithGeneratedCode(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var columns reports
+	var one release
 	for range 200 {
 		want := &quadratv1.StoredBatch{Version: 1}
 		for range r.IntN(4) {
@@ -30,6 +31,9 @@ func TestDecodeBatchAgreesWithGeneratedCode(t *testing.T) {
 				g.Value = append(g.Value, (r.Int64()-r.Int64())>>r.IntN(64))
 			}
 			want.Groups = append(want.Groups, g)
+		}
+		for range r.IntN(3) {
+			want.Releases = append(want.Releases, randomRelease(r))
 		}
 		body, err := proto.Marshal(want)
 		if err != nil {
@@ -49,6 +53,23 @@ func TestDecodeBatchAgreesWithGeneratedCode(t *testing.T) {
 				t.Fatal(err)
 			}
 			got.Groups = append(got.Groups, part.GetGroups()...)
+		}, &one, func(one *release) {
+			part := &quadratv1.StoredBatch{}
+			if err := proto.Unmarshal(one.appendTo(nil), part); err != nil {
+				t.Fatal(err)
+			}
+			had := part.GetReleases()[0]
+			if string(one.kappa) != had.GetKappa() || one.revision != uint64(had.GetRevision()) || one.window != had.GetWindow() ||
+				one.statistic != uint64(had.GetStatistic()) || one.gateway != had.GetGateway() || !slices.Equal(one.device, had.GetDevice()) ||
+				!slices.Equal(one.values, had.GetValues()) || len(one.units) != len(had.GetUnits()) {
+				t.Fatalf("read %+v, want %v", one, had)
+			}
+			for i, n := range had.GetUnits() {
+				if one.units[i] != uint64(n) {
+					t.Fatalf("read %+v, want %v", one, had)
+				}
+			}
+			got.Releases = append(got.Releases, had)
 		})
 		if err != nil || !proto.Equal(got, want) {
 			t.Fatalf("got %v, want %v: %v", got, want, err)
@@ -56,9 +77,23 @@ func TestDecodeBatchAgreesWithGeneratedCode(t *testing.T) {
 	}
 }
 
+func randomRelease(r *rand.Rand) *quadratv1.StoredRelease {
+	out := &quadratv1.StoredRelease{Kappa: "k2", Revision: r.Uint32(), Window: r.Int64(), Statistic: r.Uint32() >> r.IntN(32), Gateway: r.Uint64()}
+	parts, width := 1+r.IntN(5), 1+r.IntN(4)
+	for range parts {
+		out.Device, out.Units = append(out.Device, r.Uint64()), append(out.Units, r.Uint32()>>r.IntN(32))
+		for range width {
+			out.Values = append(out.Values, (r.Int64()-r.Int64())>>r.IntN(64))
+		}
+	}
+	return out
+}
+
 func FuzzDecodeBatch(f *testing.F) {
 	body, err := proto.Marshal(&quadratv1.StoredBatch{Version: 1, Groups: []*quadratv1.StoredGroup{
 		{Kappa: "k", Revision: 1, Window: 5, Device: []uint64{7}, Statistic: []uint32{300}, Value: []int64{-70000}},
+	}, Releases: []*quadratv1.StoredRelease{
+		{Kappa: "k", Revision: 1, Window: 5, Gateway: 9, Device: []uint64{7, 8}, Units: []uint32{3, 1}, Values: []int64{-1, 1 << 40}},
 	}})
 	if err != nil {
 		f.Fatal(err)
@@ -69,6 +104,11 @@ func FuzzDecodeBatch(f *testing.F) {
 		_ = decodeBatch(body, &columns, func(c *reports) {
 			if len(c.device) != len(c.statistic) || len(c.device) != len(c.value) || c.window < 0 {
 				t.Error("columns of different lengths, or a negative window")
+			}
+		}, &release{}, func(one *release) {
+			parts := len(one.device)
+			if parts == 0 || parts != len(one.units) || len(one.part(parts-1)) == 0 || len(one.part(0))*parts != len(one.values) || one.window < 0 {
+				t.Error("parts of different lengths, or a negative window")
 			}
 		})
 	})

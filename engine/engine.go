@@ -35,6 +35,7 @@ type Engine struct {
 	lateAt   time.Time // when the first of them came
 	orphans  []*column.Reports
 	columns  reports // of the group that is being counted
+	said     release // that is being counted
 	verdict  verdict
 }
 
@@ -223,7 +224,7 @@ func (e *Engine) take(m *message, out *output) {
 		e.revise(out)
 		return
 	}
-	err := decodeBatch(m.data, &e.columns, func(r *reports) { e.count(r, m, out) })
+	err := decodeBatch(m.data, &e.columns, func(r *reports) { e.count(r, m, out) }, &e.said, func(r *release) { e.countRelease(r, m, out) })
 	if err != nil {
 		e.metrics.refused(causeMalformed, 1)
 		out.dead = append(out.dead, deadLetter(causeMalformed, m, m.data))
@@ -237,7 +238,7 @@ func (e *Engine) count(r *reports, m *message, out *output) {
 	v.reset()
 	k, known := e.kappas[string(r.kappa)]
 	if known {
-		e.countInto(k, r, v, m.sequence, out)
+		e.countInto(k, r, v, m, out)
 	} else {
 		v.refuseAll(causeKappa, len(r.device))
 	}
@@ -247,58 +248,68 @@ func (e *Engine) count(r *reports, m *message, out *output) {
 			out.dead = append(out.dead, deadLetter(cause(c), m, r.appendGroup(nil, places)))
 		}
 	}
-	if v.counted == 0 || int(m.partition) >= len(e.newest) {
-		return
-	}
-	_, end := k.plans[0].span(r.window)
-	e.newest[m.partition] = max(e.newest[m.partition], end)
 }
 
 // countInto counts a group of reports of a kappa, or refuses all of them with one cause.
-func (e *Engine) countInto(k *kappa, r *reports, v *verdict, sequence uint64, out *output) {
-	w, known := k.windows[r.window]
-	p := k.at(r.window)
+func (e *Engine) countInto(k *kappa, r *reports, v *verdict, m *message, out *output) {
+	w, refused, ok := e.admit(k, r.window, r.revision, out)
+	if !ok {
+		v.refuseAll(refused, len(r.device))
+		return
+	}
+	w.count(r, v, k.rows, m.sequence)
+	if v.counted > 0 {
+		e.accept(k, w, v.counted, m, out)
+	}
+}
+
+// admit gives the window that answers of a revision belong to, opened and with its frame, or why none is counted there.
+func (e *Engine) admit(k *kappa, index int64, revision uint64, out *output) (w *window, refused cause, ok bool) {
+	w, known := k.windows[index]
+	p := k.at(index)
 	if known {
 		p = w.plan // a window keeps the plan that it was opened with
 	}
-	if p == nil || uint64(p.revision) != r.revision {
-		v.refuseAll(causeRevision, len(r.device))
-		return
+	if p == nil || uint64(p.revision) != revision {
+		return nil, causeRevision, false
 	}
 	if p.paused {
-		v.refuseAll(causeDue, len(r.device))
-		return
+		return nil, causeDue, false
 	}
-	start, _ := p.span(r.window)
+	start, _ := p.span(index)
 	now := max(e.config.Clock.Now().UnixMilli(), e.markMs)
 	if start < 0 || start > now+e.config.Tolerance.Milliseconds() {
-		v.refuseAll(causeFuture, len(r.device))
-		return
+		return nil, causeFuture, false
 	}
-	closed := r.window < k.next
-	if closed && !known {
-		v.refuseAll(causeExpired, len(r.device))
-		return
+	if index < k.next && !known {
+		return nil, causeExpired, false
 	}
 	if !known {
-		w, out.opened = k.open(e.config.Frames, p, r.window)
+		w, out.opened = k.open(e.config.Frames, p, index)
 	}
 	k.load(e.config.Frames, w)
 	if w.damaged {
-		v.refuseAll(causeDamaged, len(r.device))
-		return
+		return nil, causeDamaged, false
 	}
 	if k.rows == nil {
 		k.rows = column.NewReports(e.config.Allocator, k.name, k.ref)
 	}
-	w.count(r, v, k.rows, sequence)
-	out.reports += v.counted
+	return w, 0, true
+}
+
+// accept notes that so many answers of a message were counted in a window.
+func (e *Engine) accept(k *kappa, w *window, counted int, m *message, out *output) {
+	out.reports += counted
 	if k.rows.Len() >= e.config.RecordRows {
 		out.records = append(out.records, k.rows.NewRecord())
 	}
-	if closed && v.counted > 0 {
-		e.metrics.late.Add(float64(v.counted))
+	if w.index < k.next {
+		e.metrics.late.Add(float64(counted))
 		e.lateFor(k, w)
+	}
+	if int(m.partition) < len(e.newest) {
+		_, end := w.plan.span(w.index)
+		e.newest[m.partition] = max(e.newest[m.partition], end)
 	}
 }
 

@@ -75,7 +75,7 @@ func (w *window) frameOf(statistic, domain int) *quadratv1.Result {
 		Confidence: w.plan.confidence, PlanRevision: w.plan.revision, Frame: w.layout.fingerprint,
 		Privacy: proto.Clone(w.plan.privacy).(*quadratv1.Privacy), Population: uint32(w.layout.size),
 	}
-	r.Privacy.Mechanism = s.mechanism
+	r.Privacy.Mechanism = w.plan.mechanismOf(s)
 	r.Privacy.EpsilonToDate = new(w.plan.spent.Through(w.index).Float64())
 	if domain != allCells {
 		r.Cell = maps.Clone(w.layout.cells[domain].values)
@@ -185,7 +185,10 @@ func (w *window) fill(r *quadratv1.Result, statistic int, e survey.Estimate, not
 		r.Value, r.StdError = new(e.Value), new(e.StdError)
 		r.CiLow, r.CiHigh = new(e.Low), new(e.High)
 		r.VarianceSampling, r.VariancePrivacy = new(e.VarianceSampling), new(e.VariancePrivacy)
-		r.DesignEffect, r.DegreesOfFreedom = new(e.DesignEffect), new(e.DegreesOfFreedom)
+		r.DegreesOfFreedom = new(e.DegreesOfFreedom)
+		if e.DesignEffect > 0 || !w.plan.gateways { // not known where gateways tell sums
+			r.DesignEffect = new(e.DesignEffect)
+		}
 		r.Warnings = append(r.Warnings, e.Warnings...)
 	}
 	if r.GetPanel() > 0 && r.GetResponseRate() < responseFloor {

@@ -61,6 +61,7 @@ type frame struct {
 	groupLap   [][]uint32 // the groups that are due in each window of the lap
 	groupRank  []uint32   // number of a group among those
 	groupPlace []uint32   // arc of a group
+	members    [][]uint32 // by cluster its devices, when gateways may speak for them
 }
 
 // device is what counting needs to know of a device, together in one line of the cache.
@@ -82,7 +83,7 @@ func newFrame(p *plan, rows []*fleet.Row) *frame {
 		if stratum < 0 {
 			continue
 		}
-		key := [3]int{stratum, b.cell(valuesOf(row.Attributes, p.groupBy, scratch)), b.clusterOf(stratum, row.ID, row.Attributes)}
+		key := [3]int{stratum, b.cell(valuesOf(row.Attributes, p.groupBy, scratch)), b.clusterOf(stratum, row)}
 		id, known := combined[key]
 		if !known {
 			id = uint32(len(b.frame.groups))
@@ -134,6 +135,9 @@ func (b *frameBuilder) add(row *fleet.Row, id uint32) {
 	} else {
 		at = b.places[g.cluster]
 		f.clusters[g.cluster].size++
+		if b.plan.gateways {
+			f.members[g.cluster] = append(f.members[g.cluster], uint32(len(f.devices)))
+		}
 	}
 	f.devices = append(f.devices, device{key: uint64(row.Key), group: id, place: at})
 	g.size++

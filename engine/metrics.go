@@ -11,6 +11,7 @@ const (
 // metrics counts what the engine does. No label names a device or a value.
 type metrics struct {
 	reports  *prometheus.CounterVec // by outcome: counted, duplicate, or a cause
+	releases *prometheus.CounterVec // by outcome, as reports
 	late     prometheus.Counter
 	closed   prometheus.Counter
 	revised  prometheus.Counter
@@ -35,6 +36,7 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 	}
 	m := &metrics{
 		reports:  vector("reports_total", "Reports read, by what became of them.", "outcome"),
+		releases: vector("releases_total", "Releases of gateways read, by what became of them.", "outcome"),
 		late:     counter("late_reports_total", "Reports counted after their window had closed."),
 		closed:   counter("windows_closed_total", "Windows closed."),
 		revised:  counter("windows_revised_total", "Revisions of closed windows."),
@@ -54,7 +56,7 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 		return m, nil
 	}
 	for _, c := range []prometheus.Collector{
-		m.reports, m.late, m.closed, m.revised, m.results, m.retries, m.saved, m.position, m.bytes,
+		m.reports, m.releases, m.late, m.closed, m.revised, m.results, m.retries, m.saved, m.position, m.bytes,
 	} {
 		if err := to.Register(c); err != nil {
 			return nil, err
@@ -64,6 +66,18 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 }
 
 func (m *metrics) refused(c cause, n int) { m.reports.WithLabelValues(c.String()).Add(float64(n)) }
+
+// released adds what became of a release.
+func (m *metrics) released(refused cause, counted bool) {
+	outcome := "counted"
+	switch {
+	case counted && refused == causeDuplicate:
+		outcome = "duplicate"
+	case !counted:
+		outcome = refused.String()
+	}
+	m.releases.WithLabelValues(outcome).Inc()
+}
 
 // counted adds what became of a group.
 func (m *metrics) counted(v *verdict) {

@@ -38,6 +38,7 @@ type plan struct {
 	query       fleet.Query
 	by          []string       // attributes of the strata
 	clusteredBy string         // attribute of the clusters; empty when devices are drawn
+	gateways    bool           // gateways speak for the units of their clusters
 	members     map[string]int // joined values of by → stratum
 	strata      []string
 	rotations   []panel.Rotation
@@ -66,6 +67,10 @@ type statistic struct {
 	most      int64
 	bit       bool
 	bins      *binning // of a histogram, a frequency or a quantile; nil for others
+	// Of a plan whose gateways speak for units: how many values a part of a release has, and the variance of the noise in each,
+	// in the unit of the scores.
+	width    int
+	sumNoise float64
 }
 
 // read gives the unbiased score of a value, or the set of categories that it stands for; then the score is 0. ok is false
@@ -118,6 +123,10 @@ func newPlan(r *quadratv1.PlanRevision) (*plan, error) {
 		epsilon: privacy.Micro(d.GetEpsilonMicro()).Float64(), members: map[string]int{},
 	}
 	p.privacy = privacyOf(d, r.GetPlan().GetPrivacy())
+	p.gateways = d.GetModel() == fleet.ModelGateway
+	if p.gateways && p.clusteredBy != fleet.GatewayAttribute {
+		return nil, errors.New("plan: gateways speak for their units only where they are drawn: the clusters must be by gateway")
+	}
 	p.query = fleet.Query{Capability: d.GetCapability(), Readings: readingsOf(d), Model: d.GetModel(), Where: checked.Where}
 	if err := p.compileStrata(d); err != nil {
 		return nil, err
@@ -154,8 +163,11 @@ func privacyOf(d *quadratv1.DevicePlan, said *quadratv1.Privacy) *quadratv1.Priv
 	if value := d.GetEpsilonValueMicro(); value > 0 {
 		out.EpsilonPerValue, out.Period = privacy.Micro(value).Float64(), "ever"
 	}
-	if d.GetModel() == "local" {
+	if d.GetModel() != "none" {
 		out.Delta = new(0.0)
+	}
+	if d.GetModel() == fleet.ModelGateway {
+		out.Unit = "device, or unit behind a gateway"
 	}
 	return out
 }
@@ -223,6 +235,11 @@ func (p *plan) compileStatistics(d *quadratv1.DevicePlan) error {
 		}
 		if (compiled.kind == kindRatio || compiled.kind == kindVariance || compiled.bins != nil) && p.clusteredBy != "" {
 			return fmt.Errorf("plan: statistic %q: a %s can't be run with clusters", s.GetName(), compiled.kind)
+		}
+		if p.gateways {
+			if err := compiled.takeSums(privacy.Epsilon(d.GetEpsilonMicro())); err != nil {
+				return fmt.Errorf("plan: statistic %q: %w", s.GetName(), err)
+			}
 		}
 		p.statistics = append(p.statistics, compiled)
 	}

@@ -15,6 +15,7 @@ type Replay struct {
 	kappa   *kappa
 	frames  Frames
 	columns reports
+	said    release
 	verdict verdict
 }
 
@@ -31,17 +32,32 @@ func NewReplay(record *quadratv1.KappaRecord, frames Frames) (*Replay, error) {
 // can't be read or that holds reports of another kappa or revision.
 func (r *Replay) Take(message []byte) (counted int, err error) {
 	failed := decodeBatch(message, &r.columns, func(c *reports) {
-		p := r.kappa.at(c.window)
-		if p == nil || string(c.kappa) != p.ref || uint64(p.revision) != c.revision {
-			err = errReplay
+		if w := r.open(c.kappa, c.window, c.revision); w != nil {
+			r.verdict.reset()
+			w.count(c, &r.verdict, nil, 0)
+			counted += r.verdict.counted
 			return
 		}
-		w, _ := r.kappa.open(r.frames, p, c.window)
-		r.verdict.reset()
-		w.count(c, &r.verdict, nil, 0)
-		counted += r.verdict.counted
+		err = errReplay
+	}, &r.said, func(c *release) {
+		w := r.open(c.kappa, c.window, c.revision)
+		if w == nil {
+			err = errReplay
+		} else if refused, ok := w.countRelease(c); ok && refused != causeDuplicate {
+			counted++
+		}
 	})
 	return counted, errors.Join(failed, err)
+}
+
+// open gives the window of a report, nil for one of another kappa or revision.
+func (r *Replay) open(ref []byte, index int64, revision uint64) *window {
+	p := r.kappa.at(index)
+	if p == nil || string(ref) != p.ref || uint64(p.revision) != revision {
+		return nil
+	}
+	w, _ := r.kappa.open(r.frames, p, index)
+	return w
 }
 
 // Forget drops all windows; the next message opens its window anew.

@@ -127,6 +127,9 @@ func (w *window) count(r *reports, v *verdict, rows *column.Reports, sequence ui
 			v.refuse(causeDue, i)
 			continue
 		}
+		if p.gateways && w.spokenFor(d, i, v) {
+			continue
+		}
 		s := &p.statistics[statistic]
 		score, set, ok := s.read(r.value[i])
 		if !ok {

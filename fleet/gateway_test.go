@@ -84,6 +84,9 @@ func TestTheAttributeGatewayIsTheRegistrys(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if row, ok := again.Lookup("g-a"); !ok || row.GatewayKey() != r.keyer.Key("g") {
+		t.Error("the pseudonym of the gateway is wrong")
+	}
 	where := func(g string) *attr.Predicate {
 		return &attr.Predicate{Op: "=", Attribute: GatewayAttribute, Values: []attr.Literal{{Text: g}}}
 	}

@@ -8,9 +8,10 @@ import (
 
 // attributeSet is one combination of attributes, shared by all rows that have it.
 type attributeSet struct {
-	values map[string]string
-	id     string // canonical form, the key in the pool
-	rows   int    // rows that hold it; guarded by pool.mu
+	values  map[string]string
+	gateway Key    // of the attribute gateway; 0 without
+	id      string // canonical form, the key in the pool
+	rows    int    // rows that hold it; guarded by pool.mu
 }
 
 // profile is one combination of capabilities and limits, shared by all rows that have it.
@@ -24,14 +25,16 @@ type profile struct {
 // pool shares equal strings, attribute sets and profiles between devices: a fleet has few of each. It counts the rows
 // that hold a set, and forgets one that no row holds.
 type pool struct {
+	keyer      Keyer
 	mu         sync.Mutex // guards everything below
 	strings    map[string]string
 	attributes map[string]*attributeSet
 	profiles   map[string]*profile
 }
 
-func newPool() *pool {
+func newPool(k Keyer) *pool {
 	return &pool{
+		keyer:      k,
 		strings:    map[string]string{},
 		attributes: map[string]*attributeSet{},
 		profiles:   map[string]*profile{},
@@ -73,6 +76,9 @@ func (p *pool) hold(a *announcement) (*attributeSet, *profile) {
 		set = &attributeSet{values: make(map[string]string, len(a.attributes)), id: a.attributesID}
 		for k, v := range a.attributes {
 			set.values[p.share(k)] = p.share(v)
+		}
+		if gateway := a.attributes[GatewayAttribute]; gateway != "" {
+			set.gateway = p.keyer.Key(gateway)
 		}
 		p.attributes[set.id] = set
 	}

@@ -49,7 +49,7 @@ type Registry struct {
 
 // New makes an empty registry.
 func New(k Keyer) *Registry {
-	r := &Registry{keyer: k, pool: newPool()}
+	r := &Registry{keyer: k, pool: newPool(k)}
 	r.frozen.Store(math.MinInt64)
 	return r
 }

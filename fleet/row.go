@@ -45,6 +45,14 @@ func (r *Row) At(ms int64) bool { return r.FromMs <= ms && (r.UntilMs == 0 || ms
 // ModelGateway is the trust model in which a gateway adds the noise, to sums over the units behind it.
 const ModelGateway = "gateway"
 
+// GatewayKey is the pseudonym of the gateway that speaks for the device, and 0 without one.
+func (r *Row) GatewayKey() Key {
+	if r.Gateway == "" || r.attributes == nil {
+		return 0
+	}
+	return r.attributes.gateway
+}
+
 // Query says which rows a kappa can reach.
 type Query struct {
 	Capability string          // capability that is asked for; empty for any
