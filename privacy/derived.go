@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
+	"math/rand/v2"
 )
 
 // SecretBytes is the length of a device's secret.
@@ -25,6 +26,8 @@ type Derived struct {
 	block   [sha256.Size]byte
 	used    int
 	counter uint64
+	chacha  rand.ChaCha8
+	stream  Stream
 }
 
 // NewDerived returns the words of a label. The label is copied.
@@ -47,6 +50,22 @@ func (d *Derived) Uint64() (uint64, error) {
 	word := binary.LittleEndian.Uint64(d.block[d.used:])
 	d.used += wordBytes
 	return word, nil
+}
+
+// Expand takes the next four words as the key. It never fails.
+func (d *Derived) Expand() (*Stream, error) {
+	d.stream.Discard()
+	var key [keyWords * wordBytes]byte
+	for at := 0; at < len(key); at += wordBytes {
+		word, err := d.Uint64()
+		if err != nil {
+			return nil, err
+		}
+		binary.LittleEndian.PutUint64(key[at:], word)
+	}
+	d.chacha.Seed(key)
+	d.stream = Stream{words: &d.chacha}
+	return &d.stream, nil
 }
 
 func (*Derived) sealed() {}

@@ -7,6 +7,7 @@ func categories() []mutant {
 		oue     = "privacy/oue/oue.go"
 		subset  = "privacy/subset/subset.go"
 		layout  = "privacy/subset/layout.go"
+		sets    = "privacy/internal/sets/draw.go"
 		olh     = "privacy/olh/olh.go"
 		pool    = "privacy/olh/pool.go"
 		dice    = "privacy/uniform/uniform.go"
@@ -20,22 +21,26 @@ func categories() []mutant {
 		{"grr: threshold of one category too few", certificate, grr, "threshold.Split(e.Micro(), 1, categories-1)", "threshold.Split(e.Micro(), 1, categories)", all, proofs + "grr"},
 		{"grr: the truth is among the lies", enumeration, grr, "other := roll + 1 - threshold.Below(uint64(roll), uint64(category))", "other := roll", "privacy/grr", "TestCodeHasTheStatedProbabilities"},
 		{"grr: truth and lie swapped", distribution, grr, "threshold.Below(coin, m.keep), category, other)", "threshold.Below(coin, m.keep), other, category)", all, samples + "grr"},
-		{"oue: ε spent twice", certificate, oue, "flip: threshold.Flip(e.Micro())", "flip: threshold.Flip(2 * e.Micro())", all, proofs + "oue"},
-		{"oue: the true bit has two coins", distribution, oue, "word := others&^truth | truth&-(coin&1)", "word := others | truth&-(coin&1)", all, samples + "oue"},
-		{"oue: lanes stop a bit too soon", enumeration, oue, "rest != 0 && undecided != 0;", "rest<<1 != 0 && undecided != 0;", "privacy/oue", "TestEveryBitOfTheThresholdCounts"},
+		{"oue: ε spent twice", certificate, oue, "flip := threshold.Flip(e.Micro())", "flip := threshold.Flip(2 * e.Micro())", all, proofs + "oue"},
+		{"oue: the true bit has two coins", distribution, oue, "s.Put(category, coin)", "s.Put(category, coin|s.Has(category))", all, samples + "oue"},
+		{"oue: the last bit of the threshold is not compared", enumeration, sets, "rest != 0 && n != 0;", "rest<<1 != 0 && n != 0;", "privacy/internal/sets", "TestEveryBitOfTheThresholdCounts"},
+		{"oue: open numbers are compared from the first bit again", distribution, oue, "m.flip<<m.coarse.Rounds", "m.flip", "privacy/oue", "TestDrawIsPlain"},
+		{"oue: a surplus is never taken out", distribution, oue, "size+below-open*m.coarse.Up", "size+below", "privacy/oue", "TestDrawIsPlain"},
 		{"oue: bits beyond the categories are taken", law, oue, "return report[len(report)-1]>>used == 0", "return report[len(report)-1]>>used >= 0", "privacy/oue", matrix},
 		{"subset: threshold of another size", certificate, subset, "threshold.Split(e.Micro(), size, categories-size)", "threshold.Split(e.Micro(), size+1, categories-size)", all, proofs + "subset"},
-		{"subset: fill off by one", distribution, subset, "wanted := 1 - kept", "wanted := 1 - kept*0", all, samples + "subset"},
-		{"subset: Floyd takes the number again", distribution, subset, "threshold.Choose(s.has(t), j+uint32(i), t)", "threshold.Choose(s.has(t), last+0*uint32(i), t)", "privacy/subset", "TestOthersAreUniform"},
+		{"subset: fill off by one", distribution, subset, "s.Put(last, 1-kept)", "s.Put(last, 1)", all, samples + "subset"},
+		{"subset: one of the others is above all numbers", distribution, sets, "number < n && s.Has", "number <= n && s.Has", "privacy/subset", "TestOthersAreUniform"},
+		{"sets: what was there to be skipped stays", distribution, sets, "s.pad(n, d.width, 0)", "s.pad(n, d.width, 1)", "privacy/internal/sets", "TestSetsAreUniform"},
+		{"sets: an open number is decided", enumeration, sets, "undecided[i] &= word", "undecided[i] &= word | 1", "privacy/internal/sets", "TestScatterComparesTheFirstBits"},
 		{"subset: not the best size", formula, "privacy/threshold/categories.go", "square := expLower(2*min(", "square := expLower(1*min(", "privacy/subset", "TestTable|TestSizeIsBest"},
-		{"subset: room made one too far", distribution, layout, "int(category)-i*wordBits))", "int(category)+1-i*wordBits))", all, samples + "subset"},
+		{"subset: the last category is never among the others", distribution, subset, "s.Put(m.categories-1, s.Has(category))", "s.Put(m.categories-1, 0*s.Has(category))", all, samples + "subset"},
 		{"subset: a set has two forms", law, layout, "i > 0 && c <= found[i-1] {", "i > 0 && c == found[i-1] {", "privacy/subset", "TestDecoderIsStrict"},
 		{"subset: too large a set is taken", law, layout, "if uint32(len(found)) != l.size {", "if uint32(len(found)) < l.size {", "privacy/subset", matrix + "|TestDecoderIsStrict"},
 		{"olh: threshold of one hash too few", certificate, olh, "threshold.Split(e.Micro(), 1, hashes-1)", "threshold.Split(e.Micro(), 1, hashes)", all, proofs + "olh"},
 		{"olh: a hash where there is none", distribution, olh, "none := threshold.Below(uint64(at), 1)", "none := threshold.Below(uint64(at), 0)", all, samples + "olh"},
 		{"olh: a hash that is only nearly uniform", certificate, pool, "uint16(exponent % hashes)", "uint16(exponent * exponent % hashes)", "privacy/olh", "TestCollisionsAreConstant"},
 		{"olh: categories that went round are lost", distribution, olh, "for _, at := range class[:turn] {", "for _, at := range class[:turn/2] {", all, samples + "olh"},
-		{"uniform: uneven words are kept", enumeration, dice, "return rest >= product || rest >= -product%product\n}\n\n// RunLength", "return rest >= 0\n}\n\n// RunLength", "privacy/uniform", "TestDiceAreDigits"},
+		{"uniform: uneven words are kept", enumeration, dice, "return rest >= product || rest >= -product%product\n}", "return rest >= 0\n}", "privacy/uniform", "TestDiceAreDigits"},
 		{"shares: cells of a sum taken as independent", formula, "privacy/frequency/covariance.go", "apart := p.covariance(p.without, p.other, p.other)", "apart := 0 * p.covariance(p.without, p.other, p.other)", shares, "TestAllCellsTogether"},
 		{"shares: the noise's variance forgotten", formula, "privacy/categorical.go", "return rate * (1 - rate) / (r.gap * r.gap)", "return share * (1 - share) * rate / rate", all, "TestScoresAverageToTheTruth"},
 		{"shares: clipped before they are kept", formula, tally, "mean := r.Share(support, n)", "mean := math.Max(0, r.Share(support, n))", shares, "TestScoresAreThoseOfTheReports"},

@@ -47,9 +47,12 @@ func mechanisms() []mutant {
 		{"laplace: series read the wrong way round", distribution, sampler, "return k%2 == 1, nil", "return k%2 == 0, nil", "privacy/laplace", "TestCoin"},
 		{"laplace: noise cut within the codes", certificate, sampler, "wholeMax = 64", "wholeMax = 16", "privacy/laplace", "TestCertificates"},
 		{"laplace: last code scored as its own place", formula, "privacy/laplace/score.go", "place += m.beyond()", "place += 0", "privacy/laplace", "TestMoments"},
-		{"source: a word that repeats is trusted", fault, source, "if word == s.last {", "if word == s.last && !s.started {", "privacy", "TestSecureFailsClosed"},
-		{"source: a failed read gives zeros", fault, source, "word, err := s.read()\n\tif err != nil {\n\t\treturn 0, s.fail(err)", "word, err := s.read()\n\tif err != nil {\n\t\treturn 0, nil", "privacy", "TestSecureFailsClosed|TestSecureStaysFailed"},
-		{"source: seeded with a constant", fault, source, "word := binary.LittleEndian.Uint64(s.buf[:])", "word := s.last + 1", "privacy", "TestSecure.*"},
+		{"source: a word that repeats is trusted", fault, source, "if begun && word == last {", "if begun && word == last && !s.started {", "privacy", "TestSecureSeesRepetitions"},
+		{"source: the same bytes again are trusted", fault, source, "if s.started && last == s.spare {", "if s.started && last == s.spare && s.reader == nil {", "privacy", "TestSecureSeesRepetitions"},
+		{"source: a failed read gives zeros", fault, source, "if err := s.draw(1); err != nil {\n\t\treturn 0, err", "if err := s.draw(1); err != nil {\n\t\treturn 0, nil", "privacy", "TestSecureFailsClosed|TestSecureStaysFailed"},
+		{"source: seeded with a constant", fault, source, "word := binary.LittleEndian.Uint64(s.buf[:])\n\tclear", "word := s.spare + 1\n\tclear", "privacy", "TestSecure.*"},
+		{"source: one key for all reports", fault, source, "s.chacha.Seed([keyWords * wordBytes]byte(s.buf[:]))", "s.chacha.Seed([keyWords * wordBytes]byte{})", "privacy", "TestExpansionIsChaCha8"},
+		{"source: the key of a report is kept", fault, "privacy/stream.go", "*s.words = rand.ChaCha8{}", "_ = rand.ChaCha8{}", "privacy", "TestNothingOutlivesAReport"},
 		{"bounds: levels rounded down", law, "privacy/bounds.go", "bits.Add64(lo, span/2, 0)", "bits.Add64(lo, 0, 0)", "privacy", "FuzzLevel"},
 	}
 }

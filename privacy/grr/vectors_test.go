@@ -10,7 +10,7 @@ import (
 )
 
 func TestGolden(t *testing.T) {
-	vectors.CheckCategories(t, []uint32{2, 5, 256, 257, 65536}, grr.New)
+	vectors.CheckCategories(t, "reports.txt", []uint32{2, 5, 256, 257, 65536}, grr.New)
 }
 
 func ExampleNew() {

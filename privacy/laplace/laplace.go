@@ -92,7 +92,12 @@ func (m *Mechanism) Randomise(input uint32, src privacy.Source) (uint32, error) 
 	if input > m.levels {
 		return 0, privacy.ErrInput
 	}
-	noise, err := m.noise(src)
+	words, err := src.Expand()
+	if err != nil {
+		return 0, err
+	}
+	defer words.Discard()
+	noise, err := m.noise(words)
 	if err != nil {
 		return 0, err
 	}

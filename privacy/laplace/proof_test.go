@@ -1,7 +1,6 @@
 package laplace
 
 import (
-	"encoding/binary"
 	"errors"
 	"math"
 	"math/big"
@@ -258,7 +257,10 @@ func bin(edges []uint32, code uint32) int {
 // leaves 5.5 standard deviations less than once in 10⁷ times.
 func TestCoin(t *testing.T) {
 	const draws, far = 200_000, 5.5
-	src := privacy.NewSeeded(3)
+	src, err := privacy.NewSeeded(3).Expand()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range [][2]uint64{{0, 5}, {1, 1_000_000}, {1, 3}, {1, 1}, {1 << 55, 1 << 56}} {
 		heads := 0.0
 		for range draws {
@@ -297,24 +299,23 @@ type inTurn struct {
 	next  int
 }
 
-func (s *inTurn) Read(b []byte) (int, error) {
-	binary.LittleEndian.PutUint64(b, s.words[s.next])
-	s.next = (s.next + 1) % len(s.words)
-	return 8, nil
+func (s *inTurn) Uint64() uint64 {
+	s.next++
+	return s.words[(s.next-1)%len(s.words)]
 }
 
-// TestBrokenSourceStops feeds sources that would keep each of the loops going for
+// TestBrokenSourceStops feeds words that would keep each of the loops going for
 // ever: each loop has a bound, and then nothing is sent.
 func TestBrokenSourceStops(t *testing.T) {
 	m := build(t, 1_000_000, Levels)
 	const half = 1 << 63
 	for name, words := range map[string][]uint64{
-		"the series never ends":    {1, 2},                  // every place is 0
-		"no attempt is kept":       {half + 2, half + 1, 1}, // the first is read to be compared
-		"no word is spread evenly": {0, 1 << 22},            // 10⁶·2⁵⁸ words have nothing left over
-		"the source stands still":  {0},
+		"the series never ends":    {1, 2}, // every place is 0
+		"no attempt is kept":       {half + 1, 1, half + 2},
+		"no word is spread evenly": {0, 1 << 22}, // 10⁶·2⁵⁸ words have nothing left over
+		"the words stand still":    {0},
 	} {
-		if _, err := m.Randomise(3, privacy.NewSecure(&inTurn{words: words})); !errors.Is(err, privacy.ErrEntropy) {
+		if _, err := m.noise(&inTurn{words: words}); !errors.Is(err, privacy.ErrEntropy) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -18,30 +18,30 @@ const (
 	wholeMax = 64
 )
 
+// source gives uniform words: *privacy.Stream.
+type source interface{ Uint64() uint64 }
+
 // noise draws Z with P(Z = k) proportional to e^(-|k|·rate/unit) (Canonne,
 // Kamath and Steinke 2020, algorithm 2). What is wholeMax scales away or farther
 // may be drawn nearer, but not nearer than that.
-func (m *Mechanism) noise(src privacy.Source) (int64, error) {
+func (m *Mechanism) noise(words source) (int64, error) {
 	for range attemptsMax {
-		offset, err := uniform(src, m.unit)
+		offset, err := uniform(words, m.unit)
 		if err != nil {
 			return 0, err
 		}
-		keep, err := bernoulliExp(src, offset, m.unit)
+		keep, err := bernoulliExp(words, offset, m.unit)
 		if err != nil {
 			return 0, err
 		}
 		if !keep {
 			continue
 		}
-		whole, err := wholeScales(src)
+		whole, err := wholeScales(words)
 		if err != nil {
 			return 0, err
 		}
-		word, err := src.Uint64()
-		if err != nil {
-			return 0, err
-		}
+		word := words.Uint64()
 		magnitude := m.steps(whole, offset)
 		negative := word>>63 == 1
 		switch {
@@ -67,9 +67,9 @@ func (m *Mechanism) steps(whole, offset uint64) int64 {
 
 // wholeScales draws how often in a row a coin of probability 1/e comes up, at
 // most wholeMax.
-func wholeScales(src privacy.Source) (uint64, error) {
+func wholeScales(words source) (uint64, error) {
 	for whole := range uint64(wholeMax) {
-		more, err := bernoulliExp(src, 1, 1)
+		more, err := bernoulliExp(words, 1, 1)
 		if err != nil {
 			return 0, err
 		}
@@ -84,9 +84,9 @@ func wholeScales(src privacy.Source) (uint64, error) {
 // Kamath and Steinke 2020, algorithm 1): the first k at which a coin of
 // probability a/(b·k) fails is odd with exactly that probability, by the
 // alternating series.
-func bernoulliExp(src privacy.Source, a, b uint64) (bool, error) {
+func bernoulliExp(words source, a, b uint64) (bool, error) {
 	for k := uint64(1); k <= termsMax; k++ {
-		place, err := uniform(src, b*k)
+		place, err := uniform(words, b*k)
 		if err != nil {
 			return false, err
 		}
@@ -99,12 +99,9 @@ func bernoulliExp(src privacy.Source, a, b uint64) (bool, error) {
 
 // uniform returns each of 0…n-1 with the same probability, n ≤ 2⁶¹ (Lemire
 // 2019).
-func uniform(src privacy.Source, n uint64) (uint64, error) {
+func uniform(words source, n uint64) (uint64, error) {
 	for range redrawsMax {
-		word, err := src.Uint64()
-		if err != nil {
-			return 0, err
-		}
+		word := words.Uint64()
 		high, low := bits.Mul64(word, n)
 		if low >= n || low >= -n%n {
 			return high, nil

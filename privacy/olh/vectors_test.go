@@ -10,7 +10,7 @@ import (
 )
 
 func TestGolden(t *testing.T) {
-	vectors.CheckCategories(t, []uint32{2, 5, 74, 1025, 5000}, olh.New)
+	vectors.CheckCategories(t, "reports.txt", []uint32{2, 5, 74, 1025, 5000}, olh.New)
 }
 
 func ExampleNew() {

@@ -2,8 +2,8 @@
 // a fair coin, the others 1 with probability 1/(e^ε+1) (Wang et al., USENIX
 // Security 2017).
 //
-// It stands behind frequencies on tiny devices: it needs no table and no
-// multiplication. It must never draw a number of words that depends on the
+// It stands behind frequencies on tiny devices: it needs no table and its
+// report takes no packing. It must never draw a number of words that depends on the
 // category; PROOF.md has the argument.
 //
 //	m, err := oue.New(epsilon, 64)
@@ -15,7 +15,7 @@ import (
 	"math/bits"
 
 	"github.com/quadrat-dev/quadrat/privacy"
-	"github.com/quadrat-dev/quadrat/privacy/internal/packed"
+	"github.com/quadrat-dev/quadrat/privacy/internal/sets"
 	"github.com/quadrat-dev/quadrat/privacy/threshold"
 )
 
@@ -31,7 +31,8 @@ type Mechanism struct {
 	epsilon    privacy.Epsilon
 	categories uint32
 	// flip words out of 2⁶⁴ set the bit of another category; 0 < flip < 2⁶³.
-	flip uint64
+	flip   uint64
+	coarse sets.Coarse
 }
 
 // New derives the threshold for ε and 2…1024 categories. It fails with
@@ -43,7 +44,8 @@ func New(e privacy.Epsilon, categories uint32) (*Mechanism, error) {
 	if categories < 2 || categories > MaxCategories {
 		return nil, privacy.ErrCategories
 	}
-	return &Mechanism{epsilon: e, categories: categories, flip: threshold.Flip(e.Micro())}, nil
+	flip := threshold.Flip(e.Micro())
+	return &Mechanism{epsilon: e, categories: categories, flip: flip, coarse: sets.PlanShare(categories, flip)}, nil
 }
 
 // Name returns "oue".
@@ -58,53 +60,34 @@ func (m *Mechanism) Categories() uint32 { return m.categories }
 // Bytes returns k/8 rounded up.
 func (m *Mechanism) Bytes() int { return int(m.categories+7) / 8 }
 
-// lanes is the number of bits that are drawn side by side.
-const lanes = 64
-
-// Randomise draws one word for the true bit and about eight for each 64
-// categories, at most 64; how many depends on the words alone. It appends the
-// bits: category c is bit c mod 8, counted from the lowest, of byte c/8; bits
-// that no category has are 0.
+// Randomise draws about a word for each 22 categories, with a few more; how many
+// depends on the words alone. It appends the bits: category c is bit c mod 8,
+// counted from the lowest, of byte c/8; bits that no category has are 0.
 func (m *Mechanism) Randomise(category uint32, src privacy.Source, buf []byte) ([]byte, error) {
 	if category >= m.categories {
 		return nil, privacy.ErrInput
 	}
-	coin, err := src.Uint64()
+	words, err := src.Expand()
 	if err != nil {
 		return nil, err
 	}
-	for first := uint32(0); first < m.categories; first += lanes {
-		here := min(m.categories-first, lanes)
-		others, err := m.draw(^uint64(0)>>(lanes-here), src)
-		if err != nil {
-			return nil, err
-		}
-		// A shift by 64 or more gives 0, so the truth is in one word only.
-		truth := uint64(1) << (category - first)
-		word := others&^truth | truth&-(coin&1)
-		buf = packed.Append(buf, word, int(here+7)/8)
+	defer words.Discard()
+	coin := uint32(words.Uint64()) & 1
+	var s sets.Set
+	if err := m.draw(&s, words); err != nil {
+		return nil, err
 	}
-	return buf, nil
+	s.Put(category, coin)
+	return append(buf, s[:m.Bytes()]...), nil
 }
 
-// draw sets each lane with probability flip/2⁶⁴: it compares a uniform number of
-// 64 bits in each lane with flip, all lanes at once, from the highest bit down,
-// until no lane is undecided.
-func (m *Mechanism) draw(undecided uint64, src privacy.Source) (uint64, error) {
-	below := uint64(0)
-	// Beyond the last 1 of flip no lane can fall below any more.
-	for rest := m.flip; rest != 0 && undecided != 0; rest <<= 1 {
-		word, err := src.Uint64()
-		if err != nil {
-			return 0, err
-		}
-		// Where flip has a 1, lanes with a 0 fall below; where it has a 0, lanes
-		// with a 1 rise above.
-		one := -(rest >> 63)
-		below |= undecided & one &^ word
-		undecided &= ^(word ^ one)
-	}
-	return below, nil
+// draw puts each category into the set with probability flip/2⁶⁴, each on its
+// own: as many of them as are decided by the first bits of their number, and of
+// those left open only as many as it takes to know how many end below.
+func (m *Mechanism) draw(s *sets.Set, words *privacy.Stream) error {
+	size, open := s.Scatter(words, m.categories, m.coarse)
+	below := sets.Below(words, open, m.flip<<m.coarse.Rounds)
+	return s.Reach(words, m.categories, size, size+below-open*m.coarse.Up)
 }
 
 // Supported appends the categories whose bit is 1.

@@ -1,13 +1,13 @@
 package oue
 
 import (
-	"encoding/binary"
-	"io"
 	"math"
 	"math/big"
 	"testing"
 
 	"github.com/quadrat-dev/quadrat/privacy"
+	"github.com/quadrat-dev/quadrat/privacy/internal/sets"
+	"github.com/quadrat-dev/quadrat/privacy/threshold"
 )
 
 var epsilons = []privacy.Epsilon{1, 100_000, 500_000, 1_000_000, 2_000_000, 4_000_000, 8_000_000, 20_000_000}
@@ -42,69 +42,80 @@ func TestStructureIsTheMatrix(t *testing.T) {
 	}
 }
 
-// TestLanesCompareWithTheThreshold draws once in all lanes and once word by word:
-// lane i of the words that draw reads is a number, whose highest bit comes first.
-func TestLanesCompareWithTheThreshold(t *testing.T) {
+// plain draws each bit by a word of its own: what draw must give in law.
+func plain(m *Mechanism, s *sets.Set, words *privacy.Stream) {
+	for c := range m.categories {
+		s.Put(c, threshold.Below(words.Uint64(), m.flip))
+	}
+}
+
+// TestDrawIsPlain compares the law of draw with that of independent bits, through
+// the exact law of how many bits are set among all, among the first half and in
+// each place. A wrong threshold, and bits that depend on one another, show there.
+func TestDrawIsPlain(t *testing.T) {
 	for _, e := range epsilons {
-		m := mechanism(t, e, 64)
-		for seed := range uint64(200) {
-			got, err := m.draw(^uint64(0), privacy.NewSeeded(seed))
-			if err != nil {
-				t.Fatal(err)
-			}
-			var numbers [lanes]uint64
-			src := privacy.NewSeeded(seed)
-			for range lanes {
-				word, err := src.Uint64()
+		for _, k := range []uint32{2, 64, 100, 1024} {
+			m := mechanism(t, e, k)
+			for name, draw := range map[string]func(*sets.Set, *privacy.Stream) error{
+				"draw":  m.draw,
+				"plain": func(s *sets.Set, words *privacy.Stream) error { plain(m, s, words); return nil },
+			} {
+				words, err := privacy.NewSeeded(uint64(k)).Expand()
 				if err != nil {
 					t.Fatal(err)
 				}
-				for lane := range numbers {
-					numbers[lane] = numbers[lane]<<1 | word>>lane&1
-				}
-			}
-			for lane, number := range numbers {
-				if want := number < m.flip; want != (got>>lane&1 == 1) {
-					t.Fatalf("ε=%v, seed %d, lane %d: %x below %x is %v", e, seed, lane, number, m.flip, !want)
-				}
+				compare(t, m, name, func(s *sets.Set) error { return draw(s, words) })
 			}
 		}
 	}
 }
 
-// scripted gives words one after another; the first is the source's own trial.
-type scripted struct{ words []uint64 }
-
-func (s *scripted) Read(b []byte) (int, error) {
-	if len(s.words) == 0 {
-		return 0, io.EOF
+// compare counts in 4000 draws. There are 64 calls with at most 1026 counts, each
+// with a chance of 10⁻¹¹ to be called wrong by mistake: 6.8 standard deviations
+// of a normal variable. Counts of so few draws that they aren't normal are left
+// out, and of the variance the sum of squares about the exact mean is compared,
+// with a tolerance for the fourth moment.
+func compare(t *testing.T, m *Mechanism, name string, draw func(*sets.Set) error) {
+	t.Helper()
+	const draws, far = 4000, 6.8
+	places := make([]float64, m.categories)
+	var all, half, squares float64
+	q, k := float64(m.flip)/(1<<64), float64(m.categories)
+	for range draws {
+		var s sets.Set
+		if err := draw(&s); err != nil {
+			t.Fatal(err)
+		}
+		size := 0.0
+		for c := range m.categories {
+			bit := float64(s.Has(c))
+			places[c] += bit
+			size += bit
+			if c < m.categories/2 {
+				half += bit
+			}
+		}
+		all += size
+		squares += (size - k*q) * (size - k*q)
 	}
-	binary.LittleEndian.PutUint64(b, s.words[0])
-	s.words = s.words[1:]
-	return len(b), nil
-}
-
-// TestEveryBitOfTheThresholdCounts puts numbers next to the threshold into one
-// lane, where no luck would bring them; the other lanes keep the words different.
-func TestEveryBitOfTheThresholdCounts(t *testing.T) {
-	for _, e := range epsilons {
-		m := mechanism(t, e, 64)
-		lowest := m.flip & -m.flip
-		for number, want := range map[uint64]bool{
-			0: true, m.flip - 1: true, m.flip ^ lowest: true, m.flip - lowest + 1: lowest > 1,
-			m.flip: false, m.flip + 1: false, m.flip + lowest: false, math.MaxUint64: false,
-		} {
-			words := []uint64{1 << 40}
-			for bit := range lanes {
-				words = append(words, uint64(bit)<<1|number>>(lanes-1-bit)&1)
-			}
-			got, err := m.draw(^uint64(0), privacy.NewSecure(&scripted{words}))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got&1 == 1 != want {
-				t.Errorf("ε=%v: %x below %x is %v", e, number, m.flip, !want)
-			}
+	normal := func(what string, got, p, n float64) {
+		if n*p < 100 {
+			return
+		}
+		if off := math.Abs(got - n*p); off > far*math.Sqrt(n*p*(1-p)) {
+			t.Errorf("ε=%v, k=%d, %s: %v bits in %s, want %v", m.epsilon, m.categories, name, got, what, n*p)
+		}
+	}
+	normal("all", all, q, draws*k)
+	normal("the first half", half, q, draws*float64(m.categories/2))
+	for _, n := range places {
+		normal("a place", n, q, draws)
+	}
+	// The fourth central moment of a binomial is v(1 + 3v - 6q(1-q)).
+	if v := k * q * (1 - q); v > 20 {
+		spread := math.Sqrt((v*(1+3*v-6*q*(1-q)) - v*v) / draws)
+		if off := math.Abs(squares/draws - v); off > far*spread {
+			t.Errorf("ε=%v, k=%d, %s: variance %v, want %v", m.epsilon, m.categories, name, squares/draws, v)
 		}
 	}
 }

@@ -5,37 +5,10 @@ import (
 	"math/bits"
 
 	"github.com/quadrat-dev/quadrat/privacy"
+	"github.com/quadrat-dev/quadrat/privacy/internal/sets"
 )
 
 const wordBits = 64
-
-// set is a set of categories, a bit for each.
-type set [MaxCategories / wordBits]uint64
-
-// has returns 1 if the category is in the set.
-func (s *set) has(category uint32) uint32 {
-	return uint32(s[category/wordBits]>>(category%wordBits)) & 1
-}
-
-// insert puts the category into the set if bit is 1 and leaves the set alone if
-// it is 0.
-func (s *set) insert(category, bit uint32) {
-	s[category/wordBits] |= uint64(bit) << (category % wordBits)
-}
-
-// open makes room for the category: every number from it on becomes one more.
-// The set holds numbers below categories-1.
-func (s *set) open(category, categories uint32) {
-	carry := uint64(0)
-	for i := range s[:(categories+wordBits-1)/wordBits] {
-		// The bits of this word below the category stay; shifts of 64 leave 0.
-		below := max(0, min(wordBits, int(category)-i*wordBits))
-		stay := uint64(1)<<below - 1
-		moved := s[i] &^ stay
-		s[i] = s[i]&stay | moved<<1 | carry
-		carry = moved >> (wordBits - 1)
-	}
-}
 
 // layout says how the sets of a mechanism are written, all alike and each in one
 // way only: as k bits, or as w numbers in ascending order, whichever is shorter.
@@ -58,30 +31,26 @@ func layoutOf(categories, size uint32) layout {
 
 // append writes the set. How long it takes depends on the set, which is what is
 // sent.
-func (l layout) append(buf []byte, s *set) []byte {
+func (l layout) append(buf []byte, s *sets.Set) []byte {
 	if l.width == 0 {
-		whole := l.bytes / 8
-		for _, word := range s[:whole] {
-			buf = binary.LittleEndian.AppendUint64(buf, word)
-		}
-		for i := range l.bytes % 8 {
-			buf = append(buf, byte(s[whole]>>(8*i)))
-		}
-		return buf
+		return append(buf, s[:l.bytes]...)
 	}
-	var held, count uint32
-	for i, word := range s {
-		for ; word != 0; word &= word - 1 {
-			number := uint32(i*wordBits + bits.TrailingZeros64(word))
-			held |= number << count
-			for count += l.width; count >= 8; count -= 8 {
-				buf = append(buf, byte(held))
-				held >>= 8
+	var held uint64
+	var count uint32
+	for i := range len(s) * 8 / wordBits {
+		for word := s.Lane(i); word != 0; word &= word - 1 {
+			number := uint64(i*wordBits + bits.TrailingZeros64(word))
+			held |= number << (count % wordBits)
+			if count += l.width; count >= wordBits {
+				buf = binary.LittleEndian.AppendUint64(buf, held)
+				count -= wordBits
+				held = number >> ((l.width - count) % wordBits)
 			}
 		}
 	}
-	if count > 0 {
+	for ; count > 0; count -= min(count, 8) {
 		buf = append(buf, byte(held))
+		held >>= 8
 	}
 	return buf
 }

@@ -16,8 +16,8 @@ import (
 	"slices"
 
 	"github.com/quadrat-dev/quadrat/privacy"
+	"github.com/quadrat-dev/quadrat/privacy/internal/sets"
 	"github.com/quadrat-dev/quadrat/privacy/threshold"
-	"github.com/quadrat-dev/quadrat/privacy/uniform"
 )
 
 // Name is the mechanism's name in plans and results.
@@ -35,6 +35,7 @@ type Mechanism struct {
 	size uint32
 	// keep words out of 2⁶⁴ put the true category into the set.
 	keep   uint64
+	coarse sets.Coarse
 	layout layout
 }
 
@@ -54,6 +55,7 @@ func newOfSize(e privacy.Epsilon, categories, size uint32) *Mechanism {
 	return &Mechanism{
 		epsilon: e, categories: categories, size: size,
 		keep:   threshold.Split(e.Micro(), size, categories-size),
+		coarse: sets.PlanSize(categories-1, size-1),
 		layout: layoutOf(categories, size),
 	}
 }
@@ -73,45 +75,42 @@ func (m *Mechanism) Size() uint32 { return m.size }
 // Bytes returns the shorter of k bits and w numbers of as many bits as k-1 has.
 func (m *Mechanism) Bytes() int { return m.layout.bytes }
 
-// Randomise draws 1+⌈w/5⌉ words, and another in place of one of them for as long
-// as that can't be spread evenly (less than once in 2¹² times, whatever the
-// category), and appends the set as FORMAT in PROOF.md says.
+// Randomise draws about a word for each 25 categories, with a few more; how many
+// depends on the words alone. It appends the set as FORMAT in PROOF.md says.
 func (m *Mechanism) Randomise(category uint32, src privacy.Source, buf []byte) ([]byte, error) {
 	if category >= m.categories {
 		return nil, privacy.ErrInput
 	}
-	coin, err := src.Uint64()
+	words, err := src.Expand()
 	if err != nil {
 		return nil, err
 	}
-	var s set
-	kept := threshold.Below(coin, m.keep)
-	if err := m.others(&s, kept, src); err != nil {
+	defer words.Discard()
+	kept := threshold.Below(words.Uint64(), m.keep)
+	var s sets.Set
+	if err := m.others(&s, kept, words); err != nil {
 		return nil, err
 	}
-	s.open(category, m.categories)
-	s.insert(category, kept)
+	// So far the last category stood at the true one's place.
+	s.Put(m.categories-1, s.Has(category))
+	s.Put(category, kept)
 	return m.layout.append(buf, &s), nil
 }
 
 // others puts w-kept of the numbers 0…k-2 into the set, each such set equally
-// often, by Floyd's algorithm (Bentley and Floyd 1987): for j = n-w…n-1, a
-// uniform number t ≤ j goes in, or j itself if t is there already. With one
-// element fewer the loop begins one later, so the first step is computed in
-// either case and counts only if the truth was left out.
-func (m *Mechanism) others(s *set, kept uint32, src privacy.Source) error {
-	var rolls [uniform.RunLength]uint32
-	last := m.categories - 2
-	wanted := 1 - kept
-	for j := last + 1 - m.size; j <= last; j += uniform.RunLength {
-		if err := uniform.Run(src, j+1, &rolls); err != nil {
-			return err
-		}
-		for i, t := range rolls[:min(uniform.RunLength, last+1-j)] {
-			s.insert(threshold.Choose(s.has(t), j+uint32(i), t), wanted)
-			wanted = 1
-		}
+// often: w-1 of them, and one more if the truth was left out. That one is drawn
+// in either case.
+func (m *Mechanism) others(s *sets.Set, kept uint32, words *privacy.Stream) error {
+	n := m.categories - 1
+	size, _ := s.Scatter(words, n, m.coarse)
+	if err := s.Reach(words, n, size, m.size-1); err != nil {
+		return err
 	}
+	last, err := s.Another(words, n)
+	if err != nil {
+		return err
+	}
+	s.Put(last, 1-kept)
 	return nil
 }
 

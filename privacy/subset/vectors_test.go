@@ -10,7 +10,7 @@ import (
 )
 
 func TestGolden(t *testing.T) {
-	vectors.CheckCategories(t, []uint32{2, 5, 64, 257, 1024}, subset.New)
+	vectors.CheckCategories(t, "reports-v2.txt", []uint32{2, 5, 64, 257, 1024}, subset.New)
 }
 
 func ExampleNew() {
@@ -25,4 +25,10 @@ func ExampleNew() {
 	certificate, err := m.Certificate()
 	fmt.Println(certificate.Holds(), m.Bytes(), err)
 	// Output: true 4 <nil>
+}
+
+// TestFirstVersionIsRead reads the reports of the first version, which drew them
+// by other steps from the same words: their form and meaning are those of today.
+func TestFirstVersionIsRead(t *testing.T) {
+	vectors.Read(t, "reports-v1.txt", subset.New)
 }

@@ -64,35 +64,3 @@ func even(word, product uint64, sides, rolls []uint32) bool {
 	}
 	return rest >= product || rest >= -product%product
 }
-
-// RunLength is how many dice Run rolls.
-const RunLength = 5
-
-// runMax bounds the sides of the first die in a run.
-const runMax = 1<<10 + 1
-
-// Run rolls five dice with first, first+1 … first+4 sides, as Dice would, only
-// faster: what Floyd's algorithm asks for. first is in 1…1025; anything else
-// gives privacy.ErrInput.
-func Run(src privacy.Source, first uint32, rolls *[RunLength]uint32) error {
-	if first == 0 || first > runMax {
-		return privacy.ErrInput
-	}
-	n := uint64(first)
-	product := n * (n + 1) * (n + 2) * (n + 3) * (n + 4)
-	for range redraws {
-		rest, err := src.Uint64()
-		if err != nil {
-			return err
-		}
-		for i := range rolls {
-			var high uint64
-			high, rest = bits.Mul64(rest, n+uint64(i))
-			rolls[i] = uint32(high)
-		}
-		if rest >= product || rest >= -product%product {
-			return nil
-		}
-	}
-	return privacy.ErrEntropy
-}

@@ -60,26 +60,6 @@ func TestEveryRollHasAsManyWords(t *testing.T) {
 	}
 }
 
-// TestRunIsDice rolls both from one stream.
-func TestRunIsDice(t *testing.T) {
-	for first := uint32(1); first <= 1025; first += 1 + first/9 {
-		a, b := privacy.NewSeeded(uint64(first)), privacy.NewSeeded(uint64(first))
-		for range 50 {
-			var run [RunLength]uint32
-			dice := make([]uint32, RunLength)
-			if err := Run(a, first, &run); err != nil {
-				t.Fatal(err)
-			}
-			if err := Dice(b, []uint32{first, first + 1, first + 2, first + 3, first + 4}, dice); err != nil {
-				t.Fatal(err)
-			}
-			if fmt.Sprint(run) != fmt.Sprint(dice) {
-				t.Fatalf("first %d: run %v, dice %v", first, run, dice)
-			}
-		}
-	}
-}
-
 func TestRefusals(t *testing.T) {
 	src := privacy.NewSeeded(1)
 	var rolls [3]uint32
@@ -87,14 +67,6 @@ func TestRefusals(t *testing.T) {
 		if err := Dice(src, sides, rolls[:]); !errors.Is(err, privacy.ErrInput) {
 			t.Errorf("%v: %v", sides, err)
 		}
-	}
-	for _, first := range []uint32{0, 1026, math.MaxUint32} {
-		if err := Run(src, first, &[RunLength]uint32{}); !errors.Is(err, privacy.ErrInput) {
-			t.Errorf("a run from %d: %v", first, err)
-		}
-	}
-	if err := Run(privacy.NewSecure(nil), 6, &[RunLength]uint32{}); !errors.Is(err, privacy.ErrEntropy) {
-		t.Errorf("a run without entropy: %v", err)
 	}
 	if err := Dice(privacy.NewSecure(nil), []uint32{6, 6, 6}, rolls[:]); !errors.Is(err, privacy.ErrEntropy) {
 		t.Errorf("no entropy: %v", err)

@@ -7,6 +7,7 @@
 package vectors
 
 import (
+	"encoding/hex"
 	"flag"
 	"fmt"
 	"os"
@@ -73,9 +74,11 @@ func File(t *testing.T, path, got string) {
 }
 
 // CheckCategories compares the reports of categorical mechanisms at several ε,
-// numbers of categories and categories with testdata/reports.txt: epsilon, k,
+// numbers of categories and categories with a file in testdata: epsilon, k,
 // category, and the reports in hexadecimal digits.
-func CheckCategories[M privacy.Categorical](t *testing.T, ks []uint32, build func(privacy.Epsilon, uint32) (M, error)) {
+func CheckCategories[M privacy.Categorical](
+	t *testing.T, file string, ks []uint32, build func(privacy.Epsilon, uint32) (M, error),
+) {
 	t.Helper()
 	var out strings.Builder
 	for _, micro := range []uint64{1, 500_000, 1_000_000, 4_000_000, 20_000_000} {
@@ -98,5 +101,40 @@ func CheckCategories[M privacy.Categorical](t *testing.T, ks []uint32, build fun
 			}
 		}
 	}
-	File(t, "testdata/reports.txt", out.String())
+	File(t, "testdata/"+file, out.String())
+}
+
+// Read checks that the reports of a file that an older version of a mechanism
+// wrote, from the same randomness by other steps, are reports still.
+func Read[M privacy.Categorical](t *testing.T, file string, build func(privacy.Epsilon, uint32) (M, error)) {
+	t.Helper()
+	text, err := os.ReadFile("testdata/" + file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		head, tail, _ := strings.Cut(line, ":")
+		var epsilon float64
+		var k, category uint32
+		if _, err := fmt.Sscan(head, &epsilon, &k, &category); err != nil {
+			t.Fatal(err)
+		}
+		e, err := privacy.NewEpsilon(epsilon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := build(e, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for digits := range strings.FieldsSeq(tail) {
+			report, err := hex.DecodeString(digits)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := m.Supported(report, nil); err != nil || m.Probability(report, category).Sign() <= 0 {
+				t.Errorf("%s of %s: %v, or impossible", digits, head, err)
+			}
+		}
+	}
 }
