@@ -17,7 +17,7 @@ const (
 	checkpointTempName = checkpointName + ".tmp"
 )
 
-// save makes a checkpoint: what was made is handed on, the sink commits, then the file appears whole. It tries until ctx
+// save makes a checkpoint: what was made is handed on, the sink commits, then the file appears whole, which the sink is told. It tries until ctx
 // ends. A crash between the sink's commit and the file leaves the older file; the sink then drops what it committed.
 func (e *Engine) save(ctx context.Context) error {
 	e.mu.Lock()
@@ -34,6 +34,7 @@ func (e *Engine) save(ctx context.Context) error {
 	if err := e.persist(ctx, "checkpoint", func() error { return replace(e.config.Folder, encoded) }); err != nil {
 		return err
 	}
+	e.config.Sink.Permanent(sequence)
 	e.out.reports = 0
 	e.metrics.saved.Inc()
 	e.metrics.position.Set(float64(sequence))

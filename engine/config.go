@@ -37,6 +37,8 @@ type Sink interface {
 	Strata(kappa, ref string, strata []column.Stratum) error
 	// Commit makes all that was given so far durable under a stream position.
 	Commit(sequence uint64) error
+	// Permanent tells that the checkpoint at a position is on disk: no later Restore goes before it. It doesn't wait.
+	Permanent(sequence uint64)
 }
 
 // Config is what an engine needs. JetStream, Frames, Sink and Folder are required.

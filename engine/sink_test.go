@@ -105,6 +105,15 @@ func (s *memorySink) Commit(sequence uint64) error {
 	})
 }
 
+// Permanent holds the law that a position was committed before.
+func (s *memorySink) Permanent(sequence uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.commits) == 0 || s.commits[len(s.commits)-1].sequence != sequence {
+		panic("a position is permanent that was not committed last")
+	}
+}
+
 func (s *memorySink) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

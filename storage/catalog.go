@@ -15,7 +15,7 @@ import (
 
 const (
 	catalogName    = "catalog.jsonl"
-	catalogVersion = 1
+	catalogVersion = 2 // 1 had no format and no generation of segments
 )
 
 // Segment is one Parquet file that counts.
@@ -30,7 +30,14 @@ type Segment struct {
 	Bytes         int64  `json:"bytes"`           // length of the file
 	WindowFirstMs int64  `json:"window_first_ms"` // least window start, in milliseconds from the UTC epoch
 	WindowLastMs  int64  `json:"window_last_ms"`  // greatest window start
+	// Format is the version of its columns; 0 for one that was not noted.
+	Format int `json:"format,omitempty"`
+	// Generation is 0 for a segment of commits, and of a compacted one the greatest among those it was made of plus 1.
+	Generation int `json:"generation,omitempty"`
 }
+
+// place is where the segment's rows go.
+func (s *Segment) place() place { return place{ref: s.Ref, date: s.Date} }
 
 // folder is where the segment lies, below the store's folder.
 func (s *Segment) folder() []string {
@@ -88,7 +95,7 @@ func decodeCatalog(b []byte) (*catalog, error) {
 	if json.Unmarshal(line, &head) != nil {
 		return nil, damaged("has no head")
 	}
-	if head.Version != catalogVersion {
+	if head.Version < 1 || head.Version > catalogVersion {
 		return nil, damaged("has an unknown version")
 	}
 	if head.Checksum != head.sum(body) {
@@ -112,7 +119,7 @@ func decodeCatalog(b []byte) (*catalog, error) {
 func (s *Segment) lawful() bool {
 	known := s.Kind == KindReports || s.Kind == KindResults || s.Kind == KindStrata
 	return known && validRef(s.Ref) && len(s.Date) == 10 && filepath.Base(s.Date) == s.Date &&
-		filepath.Base(s.Name) == s.Name && filepath.Ext(s.Name) == ".parquet" && s.First <= s.Last && s.Rows > 0
+		filepath.Base(s.Name) == s.Name && filepath.Ext(s.Name) == ".parquet" && s.First <= s.Last && s.Rows > 0 && s.Format >= 0 && s.Format <= s.Kind.version() && s.Generation >= 0
 }
 
 func loadCatalog(f FS, root string) (*catalog, error) {

@@ -1,131 +1,13 @@
 package storage
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"reflect"
-	"syscall"
 	"testing"
 
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
-
-// fault is what a faulty file system does at one operation.
-type fault int
-
-const (
-	shortWrite fault = iota // half of the bytes, no error
-	noSpace                 // half of the bytes, ENOSPC
-	noSync                  // an error of fsync
-	crash                   // this operation and all later ones fail, and what was not synced is cut
-)
-
-var errInjected = errors.New("injected fault")
-
-// faultyFS fails at the operation with the number at, counted from 0; −1 for never.
-type faultyFS struct {
-	Disk
-	kind     fault
-	at, done int
-	down     bool
-	unsynced map[string]*faultyFile
-}
-
-// step counts an operation and tells whether the fault strikes now.
-func (f *faultyFS) step() bool {
-	n := f.done
-	f.done++
-	if f.at >= 0 && n == f.at && f.kind == crash && !f.down {
-		f.down = true
-		for path, file := range f.unsynced { // the page cache is lost
-			_ = os.Truncate(path, file.synced)
-		}
-	}
-	return f.at >= 0 && n == f.at
-}
-
-func (f *faultyFS) gate() error {
-	if struck := f.step(); f.down || struck && f.kind == noSpace {
-		return syscall.ENOSPC
-	}
-	return nil
-}
-
-func (f *faultyFS) Mkdir(path string) error {
-	if err := f.gate(); err != nil {
-		return err
-	}
-	return f.Disk.Mkdir(path)
-}
-
-func (f *faultyFS) Create(path string) (File, error) {
-	if err := f.gate(); err != nil {
-		return nil, err
-	}
-	file, err := f.Disk.Create(path)
-	if err != nil {
-		return nil, err
-	}
-	w := &faultyFile{File: file, fs: f, path: path}
-	f.unsynced[path] = w
-	return w, nil
-}
-
-func (f *faultyFS) Rename(from, to string) error {
-	if err := f.gate(); err != nil {
-		return err
-	}
-	delete(f.unsynced, from)
-	return f.Disk.Rename(from, to)
-}
-
-func (f *faultyFS) Remove(path string) error {
-	if err := f.gate(); err != nil {
-		return err
-	}
-	return f.Disk.Remove(path)
-}
-
-func (f *faultyFS) SyncDir(path string) error {
-	if struck := f.step(); f.down || struck && f.kind == noSync {
-		return errInjected
-	}
-	return f.Disk.SyncDir(path)
-}
-
-type faultyFile struct {
-	File
-	fs              *faultyFS
-	path            string
-	written, synced int64
-}
-
-func (w *faultyFile) Write(p []byte) (int, error) {
-	struck := w.fs.step()
-	if w.fs.down {
-		return 0, errInjected
-	}
-	keep := p
-	if struck && (w.fs.kind == shortWrite || w.fs.kind == noSpace) {
-		keep = p[:len(p)/2]
-	}
-	n, err := w.File.Write(keep)
-	w.written += int64(n)
-	if err == nil && struck && w.fs.kind == noSpace {
-		err = syscall.ENOSPC
-	}
-	return n, err
-}
-
-func (w *faultyFile) Sync() error {
-	if struck := w.fs.step(); w.fs.down || struck && w.fs.kind == noSync {
-		return errInjected
-	}
-	w.synced = w.written
-	return w.File.Sync()
-}
 
 const (
 	crashBatches = 4
@@ -163,7 +45,7 @@ func drive(t *testing.T, s *Store, position uint64, retry bool) error {
 func undisturbed(t *testing.T) (map[string]string, int) {
 	t.Helper()
 	dir := t.TempDir()
-	f := &faultyFS{at: -1, unsynced: map[string]*faultyFile{}}
+	f := newFaultyFS()
 	s := open(t, dir, Config{FS: f, RowsPending: 90})
 	must(t, s.Restore(0))
 	must(t, drive(t, s, 0, false))
@@ -178,7 +60,8 @@ func TestCrashAtEveryStep(t *testing.T) {
 	for at := 0; at < steps; at += stride() {
 		for _, older := range []bool{false, true} {
 			dir := t.TempDir()
-			f := &faultyFS{kind: crash, at: at, unsynced: map[string]*faultyFile{}}
+			f := newFaultyFS()
+			f.kind, f.at, f.lost = crash, at, losses()[at%3]
 			if s, err := Open(dir, Config{FS: f, RowsPending: 90}); err == nil {
 				if s.Restore(0) == nil {
 					_ = drive(t, s, 0, false) // the crash
@@ -187,7 +70,7 @@ func TestCrashAtEveryStep(t *testing.T) {
 			if !f.down {
 				t.Fatalf("step %d: no crash", at)
 			}
-			s := open(t, dir, Config{RowsPending: 90})
+			s := open(t, dir, Config{FS: newFaultyFS(), RowsPending: 90})
 			position := s.Position()
 			if older && position >= 2*crashRows {
 				position -= 2 * crashRows
@@ -214,14 +97,15 @@ func stride() int {
 func TestFaultsLoseNothing(t *testing.T) {
 	t.Parallel()
 	_, steps := undisturbed(t)
-	whole := open(t, t.TempDir(), Config{})
+	whole := open(t, t.TempDir(), Config{FS: newFaultyFS()})
 	must(t, drive(t, whole, 0, false))
 	want := sorted(scanAll(t, whole))
 	for _, kind := range []fault{shortWrite, noSpace, noSync} {
 		for at := 0; at < steps; at += stride() {
 			name := fmt.Sprintf("fault %d at step %d", kind, at)
 			dir := t.TempDir()
-			f := &faultyFS{kind: kind, at: at, unsynced: map[string]*faultyFile{}}
+			f := newFaultyFS()
+			f.kind, f.at = kind, at
 			s, err := Open(dir, Config{FS: f, RowsPending: 90})
 			if err != nil {
 				s = open(t, dir, Config{FS: f, RowsPending: 90})
@@ -235,7 +119,7 @@ func TestFaultsLoseNothing(t *testing.T) {
 			if got := sorted(scanAll(t, s)); !reflect.DeepEqual(got, want) {
 				t.Fatalf("%s: %d rows, want %d", name, len(got), len(want))
 			}
-			again := open(t, dir, Config{})
+			again := open(t, dir, Config{FS: newFaultyFS()})
 			must(t, again.Restore(again.Position()))
 			if got := sorted(scanAll(t, again)); !reflect.DeepEqual(got, want) {
 				t.Fatalf("%s, after a restart: %d rows, want %d", name, len(got), len(want))

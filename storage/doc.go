@@ -2,7 +2,8 @@
 // from the engine ([Store.Reports], [Store.Results], [Store.Strata]), wait in memory, and become segments when the
 // engine commits a position of the stream ([Store.Commit]). A segment appears whole; the catalog names the segments
 // that count. After a crash [Store.Restore] drops what lies beyond the engine's checkpoint, so that a replay writes it
-// once. Readers stream Arrow records ([Store.ScanReports]); [WriteFolder] writes them as an export.
+// once. Small segments become larger ones behind it ([Store.Run]), never beyond what the engine has called permanent. Readers
+// stream Arrow records ([Store.ScanReports]); [WriteFolder] writes them as an export.
 //
 // The package holds randomised scores and pseudonyms only. It must never see a reading or an identity, and does not
 // know the engine, the planner or the fleet.

@@ -85,6 +85,9 @@ func openTable(in io.ReaderAt, size int64, k Kind, names []string) (t *tableFile
 	return t, nil
 }
 
+// ordered tells whether the rows are in the order of sortedBy.
+func (t *tableFile) ordered(k Kind) bool { return t.version >= k.sortedSince() }
+
 func project(s *arrow.Schema, names []string) *arrow.Schema {
 	var fields []arrow.Field
 	for _, f := range s.Fields() {

@@ -228,7 +228,9 @@ func (w *Weights) Apply(rec arrow.Record, alloc memory.Allocator) (arrow.Record,
 // report, of each statistic and window.
 func (s *Store) ScanWeighted(ctx context.Context, ref string, since, until time.Time) Records {
 	return func(yield func(arrow.Record, error) bool) {
-		windows, segments := spanOf(since, until), s.Segments()
+		windows := spanOf(since, until)
+		segments, done := s.read()
+		defer done()
 		w := NewWeights(LeastResponses)
 		names := []string{colWindowStart, colStatistic, colStratum, colPopulation}
 		counted := append(slices.Clone(names), colCluster, colClusterSize, colInStratum)

@@ -55,7 +55,9 @@ func (s *Store) Refs() []string {
 // latest streams all columns of the rows that are committed when the stream begins.
 func (s *Store) latest(ctx context.Context, k Kind, ref string, windows span) Records {
 	return func(yield func(arrow.Record, error) bool) {
-		s.scan(ctx, s.Segments(), k, ref, windows, nil)(yield)
+		segments, done := s.read()
+		defer done()
+		s.scan(ctx, segments, k, ref, windows, nil)(yield)
 	}
 }
 
@@ -128,7 +130,8 @@ func cutWindows(rec arrow.Record, windows span) arrow.Record {
 func (s *Store) ScanResults(ctx context.Context, ref string, since, until time.Time, newest bool) Records {
 	windows := spanOf(since, until)
 	return func(yield func(arrow.Record, error) bool) {
-		segments := s.Segments()
+		segments, done := s.read()
+		defer done()
 		chosen := map[resultKey]int64{} // newest revision, by key without revision; −1 once told
 		for rec, err := range s.scan(ctx, segments, KindResults, ref, windows, resultKeyColumns()) {
 			if err != nil {
@@ -206,26 +209,4 @@ func eachResult(rec arrow.Record, with func(int, resultKey)) {
 		}
 		with(i, k)
 	}
-}
-
-// recall notes the results of the newest commit, which the engine may make again. The caller holds mu.
-func (s *Store) recall() error {
-	s.told = map[resultKey]bool{}
-	for i := range s.catalog.segments {
-		seg := &s.catalog.segments[i]
-		if seg.Kind != KindResults || seg.Last != s.catalog.position {
-			continue
-		}
-		_, err := s.scanSegment(context.Background(), seg, spanOf(time.Time{}, time.Time{}), resultKeyColumns(), func(rec arrow.Record, _ error) bool {
-			eachResult(rec, func(_ int, k resultKey) {
-				k.ref = seg.Ref
-				s.told[k] = true
-			})
-			return true
-		})
-		if err != nil {
-			return fmt.Errorf("segment %s: %w", seg.Name, err)
-		}
-	}
-	return nil
 }

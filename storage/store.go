@@ -4,36 +4,64 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
+	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/parquet-go/parquet-go/compress/zstd"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/quadrat-dev/quadrat/engine/column"
+	"github.com/quadrat-dev/quadrat/internal/clock"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
 // Config bounds a store. Zero fields take the default in brackets.
 type Config struct {
-	RowsPending int              // rows that may wait in memory before they become segments [262144]
-	FS          FS               // [Disk]
-	Allocator   memory.Allocator // of the Arrow records [Go's]
+	RowsPending int                   // rows that may wait in memory before they become segments [262144]
+	BytesTarget int64                 // most bytes of the segments that compaction makes one file of [128 MiB]
+	RowsMerging int                   // rows that compaction may hold in memory, beside a row group of the new file [262144]
+	Late        time.Duration         // how long after its end a date may still get rows [8 days]
+	FS          FS                    // [Disk]
+	Clock       clock.Clock           // of dates: what is past, what is too old [the machine's]
+	Pace        clock.Clock           // of upkeep: retries and rounds [the machine's]
+	Allocator   memory.Allocator      // of the Arrow records [Go's]
+	Registerer  prometheus.Registerer // of the metrics; nil for none
+	Log         *slog.Logger          // [silence]
 }
 
 func (c Config) withDefaults() Config {
 	if c.RowsPending <= 0 {
 		c.RowsPending = 1 << 18
 	}
+	if c.BytesTarget <= 0 {
+		c.BytesTarget = 128 << 20
+	}
+	if c.RowsMerging <= 0 {
+		c.RowsMerging = 1 << 18
+	}
+	if c.Late <= 0 {
+		c.Late = 8 * 24 * time.Hour
+	}
 	if c.FS == nil {
 		c.FS = Disk{}
+	}
+	if c.Clock == nil {
+		c.Clock = clock.Real{}
+	}
+	if c.Pace == nil {
+		c.Pace = clock.Real{}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.Allocator == nil {
 		c.Allocator = memory.NewGoAllocator()
@@ -44,17 +72,23 @@ func (c Config) withDefaults() Config {
 // Store keeps rows as Parquet segments under one folder, of which it is the only writer. Its methods are safe for use
 // by many goroutines; readers see what was committed when they began.
 type Store struct {
-	dir string
-	cfg Config
-	zst *zstd.Codec // keeps its encoders
+	dir     string
+	cfg     Config
+	zst     *zstd.Codec // keeps its encoders
+	metrics *metrics
+	wake    chan struct{} // tells Run that there may be work
+	upkeep  sync.Mutex    // held by the one round of upkeep
 
-	mu      sync.Mutex // guards everything below
-	catalog catalog
-	staged  []Segment         // written and synced, waiting for the commit that names them
-	pending map[place]*bucket // not yet written
-	rows    int               // rows in pending
-	newest  uint64            // newest position of the stream among rows since the last commit
-	told    map[resultKey]bool
+	mu        sync.Mutex // guards everything below
+	catalog   catalog
+	permanent uint64 // no Restore goes before it
+	restored  bool   // the engine has said where it begins
+	readers   readers
+	staged    []Segment         // written and synced, waiting for the commit that names them
+	pending   map[place]*bucket // not yet written
+	rows      int               // rows in pending
+	newest    uint64            // newest position of the stream among rows since the last commit
+	told      map[resultKey]bool
 }
 
 // Open opens the store in a folder, which it makes when it doesn't exist. A catalog that is damaged gives an *[Error]
@@ -64,7 +98,14 @@ func Open(dir string, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
-	s := &Store{dir: dir, cfg: cfg.withDefaults(), zst: newCodec(), pending: map[place]*bucket{}, told: map[resultKey]bool{}}
+	m, err := newMetrics(cfg.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("storage: metrics: %w", err)
+	}
+	s := &Store{
+		dir: dir, cfg: cfg.withDefaults(), zst: newCodec(), metrics: m, wake: make(chan struct{}, 1),
+		pending: map[place]*bucket{}, told: map[resultKey]bool{},
+	}
 	if err := mkdirPath(s.cfg.FS, dir); err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
@@ -73,6 +114,7 @@ func Open(dir string, cfg Config) (*Store, error) {
 		return nil, err
 	}
 	s.catalog = *c
+	s.metrics.hold(s.catalog.segments)
 	return s, nil
 }
 
@@ -88,82 +130,6 @@ func (s *Store) Segments() []Segment {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.catalog.segments)
-}
-
-// Restore goes back to a committed position, that of the engine's checkpoint: it forgets rows that wait, drops segments
-// beyond the position and removes files that no commit names. It fails with the code Position when the store never
-// committed that position: when it lies beyond the last commit, or inside a segment.
-//
-// A commit may repeat a position (windows close by the clock while no message comes). What such a commit held stays;
-// results that the engine then makes again, with the same kappa, window, statistic, cell and revision, are taken once.
-func (s *Store) Restore(sequence uint64) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if sequence > s.catalog.position {
-		return &Error{Code: Position, Detail: fmt.Sprintf("position %d lies beyond the last commit, %d", sequence, s.catalog.position)}
-	}
-	kept := catalog{position: sequence}
-	for _, seg := range s.catalog.segments {
-		switch {
-		case seg.Last <= sequence:
-			kept.segments = append(kept.segments, seg)
-		case seg.First <= sequence:
-			return &Error{Code: Position, Detail: fmt.Sprintf("position %d lies inside a segment", sequence)}
-		}
-	}
-	if sequence != s.catalog.position {
-		if err := kept.save(s.cfg.FS, s.dir); err != nil {
-			return err
-		}
-	}
-	s.catalog, s.staged, s.pending, s.rows, s.newest = kept, nil, map[place]*bucket{}, 0, 0
-	if err := s.sweep(); err != nil {
-		return fmt.Errorf("storage: sweep: %w", err)
-	}
-	return s.recall()
-}
-
-// sweep removes files of the layout that the catalog doesn't name. The caller holds mu.
-func (s *Store) sweep() error {
-	named := make(map[string]bool, len(s.catalog.segments))
-	for i := range s.catalog.segments {
-		named[s.catalog.segments[i].path(s.dir)] = true
-	}
-	if err := s.sweepFolder(s.dir, 3, named, false); err != nil {
-		return err
-	}
-	for _, k := range kinds() {
-		if err := s.sweepFolder(filepath.Join(s.dir, string(k)), 2, named, true); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// sweepFolder removes leftovers in a folder, and when deep is true in those below it.
-func (s *Store) sweepFolder(folder string, depth int, named map[string]bool, deep bool) error {
-	entries, err := s.cfg.FS.List(folder)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		path := filepath.Join(folder, e.Name())
-		switch {
-		case e.IsDir() && deep && depth > 0:
-			err = s.sweepFolder(path, depth-1, named, true)
-		case !e.IsDir() && leftover(e.Name(), deep) && !named[path]:
-			err = s.cfg.FS.Remove(path)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func leftover(name string, segments bool) bool {
-	return strings.HasPrefix(name, ".") && strings.HasSuffix(name, ".tmp") ||
-		segments && strings.HasPrefix(name, "part-") && strings.HasSuffix(name, ".parquet")
 }
 
 // Reports takes a record of one kappa's counted reports, of the schema column.ReportSchema; it copies what it keeps. It
@@ -322,13 +288,16 @@ func (s *Store) Commit(sequence uint64) error {
 		return err
 	}
 	s.catalog, s.staged, s.newest = next, nil, 0
+	s.metrics.hold(s.catalog.segments)
 	maps.DeleteFunc(s.pending, func(place, *bucket) bool { return true })
 	return nil
 }
 
 // stage writes one part as a segment and forgets its rows. The caller holds mu.
 func (s *Store) stage(p part, last uint64) error {
-	seg := Segment{Kind: p.kind, Ref: p.ref, Date: p.date, First: min(s.catalog.position+1, last), Last: last}
+	seg := Segment{
+		Kind: p.kind, Ref: p.ref, Date: p.date, First: min(s.catalog.position+1, last), Last: last, Format: p.kind.version(),
+	}
 	seg.Name = s.segmentName(&seg)
 	b := s.pending[p.place]
 	err := s.write(&seg, b)
@@ -341,39 +310,48 @@ func (s *Store) stage(p part, last uint64) error {
 	return nil
 }
 
-// segmentName is part-<first>-<last>.parquet, with a further number when that name is taken.
+// segmentName is part-<first>-<last>.parquet, of a compacted segment with -g<generation> behind the positions, and with a
+// further number when that name is taken. The caller holds mu.
 func (s *Store) segmentName(seg *Segment) string {
-	n := 1
-	for _, list := range [][]Segment{s.catalog.segments, s.staged} {
-		for i := len(list) - 1; i >= 0 && list[i].Last >= seg.First; i-- {
-			o := &list[i]
-			if o.Kind == seg.Kind && o.Ref == seg.Ref && o.Date == seg.Date && o.First == seg.First && o.Last == seg.Last {
-				n++
-			}
+	stem := fmt.Sprintf("part-%012d-%012d", seg.First, seg.Last)
+	if seg.Generation > 0 {
+		stem += "-g" + strconv.Itoa(seg.Generation)
+	}
+	try := *seg
+	for n := 1; ; n++ {
+		try.Name = stem + ".parquet"
+		if n > 1 {
+			try.Name = stem + "-" + strconv.Itoa(n) + ".parquet"
+		}
+		same := func(o Segment) bool { return o.Name == try.Name && o.place() == try.place() && o.Kind == try.Kind }
+		if !slices.ContainsFunc(s.catalog.segments, same) && !slices.ContainsFunc(s.staged, same) && !s.readers.keeps(try.path(s.dir)) {
+			return try.Name
 		}
 	}
-	name := fmt.Sprintf("part-%012d-%012d", seg.First, seg.Last)
-	if n > 1 {
-		name += "-" + strconv.Itoa(n)
-	}
-	return name + ".parquet"
 }
 
 // write writes the segment's file and fills in what the catalog says of it.
 func (s *Store) write(seg *Segment, b *bucket) error {
+	return s.writeSegment(seg, b.kappa, func(use func(arrow.Record) error) error {
+		return b.records(tableSpec{kind: seg.Kind, kappa: b.kappa, ref: seg.Ref}, s.cfg.Allocator, use)
+	})
+}
+
+// writeSegment writes rows, given in order by each, as the segment's file, and fills in what the catalog says of it.
+func (s *Store) writeSegment(seg *Segment, kappa string, each func(use func(arrow.Record) error) error) error {
 	folder, err := mkdirAll(s.cfg.FS, s.dir, seg.folder()...)
 	if err != nil {
 		return err
 	}
 	seg.WindowFirstMs, seg.WindowLastMs, seg.Rows = math.MaxInt64, math.MinInt64, 0
-	spec := tableSpec{kind: seg.Kind, kappa: b.kappa, ref: seg.Ref, sorted: true, zst: s.zst}
+	spec := tableSpec{kind: seg.Kind, kappa: kappa, ref: seg.Ref, sorted: true, zst: s.zst}
 	windows := Schema(seg.Kind, "", "").FieldIndices(colWindowStart)[0]
 	seg.Bytes, err = writeWhole(s.cfg.FS, folder, seg.Name, func(w io.Writer) error {
 		out, err := newTableWriter(w, spec)
 		if err != nil {
 			return err
 		}
-		err = b.records(spec, s.cfg.Allocator, func(rec arrow.Record) error {
+		err = each(func(rec arrow.Record) error {
 			starts := rec.Column(windows).(*array.Timestamp)
 			seg.WindowFirstMs = min(seg.WindowFirstMs, int64(starts.Value(0)))
 			seg.WindowLastMs = max(seg.WindowLastMs, int64(starts.Value(starts.Len()-1)))

@@ -39,6 +39,7 @@ func (discard) Reports(arrow.Record) error                    { return nil }
 func (discard) Results([]*quadratv1.Result) error             { return nil }
 func (discard) Strata(string, string, []column.Stratum) error { return nil }
 func (discard) Commit(uint64) error                           { return nil }
+func (discard) Permanent(uint64)                              {}
 
 // streamRows measures a whole engine behind a real stream: reports that are on disk already are read, counted and
 // estimated, once with a sink that keeps nothing and once into Parquet. The reference of the first is a consumer that only

@@ -170,7 +170,10 @@ func (s *Server) restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.store, err = storage.Open(filepath.Join(s.config.Data, "store"), storage.Config{}); err != nil {
+	s.store, err = storage.Open(filepath.Join(s.config.Data, "store"), storage.Config{
+		Late: s.config.Retention + 24*time.Hour, Clock: s.config.Clock, Registerer: s.registry, Log: s.log,
+	})
+	if err != nil {
 		return err
 	}
 	s.engine, err = engine.New(engine.Config{
@@ -212,6 +215,7 @@ func (s *Server) plan(ctx context.Context) error {
 		return err
 	}
 	s.background.run("engine", s.engine.Run)
+	s.background.run("store", s.store.Run)
 	s.background.run("fleet", s.frames.Run)
 	s.background.run("service", s.service.Run)
 	if err := s.hear(ctx); err != nil {

@@ -1,0 +1,19 @@
+package main
+
+// storages are bugs in what lasts, and in what is read of it.
+func storages() []mutant {
+	const room = "storage"
+	return []mutant{
+		{"storage: a segment isn't synced", fault, "storage/filesystem.go", "\t\terr = file.Sync()\n", "\t\t_ = file.Sync\n", room, "TestCrashAtEveryStep|TestLifeAfterCrashes"},
+		{"storage: a new name isn't made durable", fault, "storage/filesystem.go", "return counted.bytes, f.SyncDir(folder)", "return counted.bytes, nil", room, "TestLifeAfterCrashes"},
+		{"storage: categories of a histogram are one result", law, "storage/scan.go", "\t\t\tk.bin = uint32(bins.Value(i))\n", "", room, "TestCategoriesAreResultsOfTheirOwn"},
+		{"storage: the first window of a span is passed over", law, "storage/parquetread.go", "return least < s.until && most >= s.since", "return least < s.until && most > s.since", room, "TestWhatWasCommittedComesBack|TestOnlyRowGroupsOfTheSpanAreRead"},
+		{"compaction: the last rows are lost", law, "storage/merge.go", "if m.picks.len() == gatherRows || len(m.sources) == 0 {", "if m.picks.len() == gatherRows {", room, "TestCompactionChangesNoAnswer"},
+		{"compaction: a row is lost between two row groups", law, "storage/merge.go", "if src.row == int(src.rec.NumRows()) {", "if src.row >= int(src.rec.NumRows())-1 {", room, "TestCompactionChangesNoAnswer"},
+		{"compaction: the old files go before the new one is named", fault, "storage/compact.go", "\tif err := next.save(s.cfg.FS, s.dir); err != nil {\n\t\treturn err // which", "\ts.retire(old)\n\tif err := next.save(s.cfg.FS, s.dir); err != nil {\n\t\treturn err // which", room, "TestLifeAfterCrashes"},
+		{"compaction: beyond the engine's checkpoint", law, "storage/compact.go", "if seg.Last > permanent {", "if seg.First > permanent+seg.Last {", room, "TestNothingBeyondTheCheckpointIsCompacted"},
+		{"compaction: files go while they are read", law, "storage/readers.go", "if began < d.epoch {", "if began > d.epoch {", room, "TestReadersThatBeganBeforeKeepTheirFiles"},
+		{"compaction: rows of an older version are taken for ordered", law, "storage/parquetread.go", "return t.version >= k.sortedSince()", "return t.version >= 1 || t.version >= k.sortedSince()", room, "TestCompactedRowsAreInOrder|TestOldRowsAreSorted"},
+		{"compaction: every commit writes all again", law, "storage/compact.go", "return terms{least: 8, ratio: 1}", "return terms{least: 2, ratio: 1e9}", room, "TestCompactionIsWorthIt"},
+	}
+}

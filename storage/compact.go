@@ -1,0 +1,162 @@
+package storage
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// compaction is segments of one kind, kappa and date that become one.
+type compaction struct {
+	kind Kind
+	place
+	inputs []Segment
+}
+
+// terms say when segments of a date are worth a new file. Writing more often than that would cost more than the small files do.
+type terms struct {
+	least int     // segments that must come together
+	ratio float64 // most bytes of a segment, by those of all smaller ones together, once there are that many
+}
+
+// termsOf are the terms of a date at a moment: while its windows run, segments wait for seven others of their size; once it
+// is over, late reports make few and small ones; when none can come any more, whatever fits into one file becomes one.
+func (s *Store) termsOf(date string, now time.Time) terms {
+	day, err := time.Parse(time.DateOnly, date)
+	if err != nil {
+		return terms{least: math.MaxInt}
+	}
+	switch over := now.Sub(day.Add(24 * time.Hour)); {
+	case over < 0:
+		return terms{least: 8, ratio: 1}
+	case over < s.cfg.Late:
+		return terms{least: 2, ratio: 4}
+	}
+	return terms{least: 2, ratio: math.Inf(1)}
+}
+
+// plan is the compactions that are worth it now. Segments beyond the permanent position take no part, since a restart may
+// drop them; nor do those that are large enough.
+func (s *Store) plan(segments []Segment, permanent uint64, now time.Time) []compaction {
+	groups := map[part][]Segment{}
+	var order []part
+	for _, seg := range segments {
+		if seg.Last > permanent {
+			continue
+		}
+		p := part{kind: seg.Kind, place: seg.place()}
+		if groups[p] == nil {
+			order = append(order, p)
+		}
+		groups[p] = append(groups[p], seg)
+	}
+	var out []compaction
+	for _, p := range order {
+		if inputs := s.choose(groups[p], s.termsOf(p.date, now)); inputs != nil {
+			out = append(out, compaction{kind: p.kind, place: p.place, inputs: inputs})
+		}
+	}
+	return out
+}
+
+// alike is how many times as large as the one before a segment may be to make up the number.
+const alike = 4
+
+// choose takes the smallest segments, as many as fit into one file and into memory, or none when they are too few.
+func (s *Store) choose(segments []Segment, t terms) []Segment {
+	slices.SortFunc(segments, func(a, b Segment) int {
+		return cmp.Or(cmp.Compare(a.Bytes, b.Bytes), cmp.Compare(a.First, b.First), cmp.Compare(a.Name, b.Name))
+	})
+	var chosen []Segment
+	var bytes, rows int64
+	for i := range segments {
+		seg := &segments[i]
+		n := len(chosen)
+		if n >= t.least && float64(seg.Bytes) > t.ratio*float64(bytes) {
+			break
+		}
+		if n > 0 && n < t.least && !math.IsInf(t.ratio, 1) && seg.Bytes > alike*chosen[n-1].Bytes {
+			chosen, bytes, rows = nil, 0, 0 // the small ones wait for more of their size
+		}
+		if bytes+seg.Bytes > s.cfg.BytesTarget {
+			break
+		}
+		if rows+seg.merging() <= int64(s.cfg.RowsMerging) {
+			chosen, bytes, rows = append(chosen, *seg), bytes+seg.Bytes, rows+seg.merging()
+		}
+	}
+	if len(chosen) < t.least {
+		return nil
+	}
+	slices.SortStableFunc(chosen, func(a, b Segment) int { return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(a.Last, b.Last)) })
+	return chosen
+}
+
+// ordered tells whether the file's rows are in the order of sortedBy.
+func (s *Segment) ordered() bool { return max(s.Format, 1) >= s.Kind.sortedSince() }
+
+// merging is how many of the segment's rows are in memory at once while it is merged: a row group, or all when they must be
+// sorted first.
+func (s *Segment) merging() int64 {
+	if s.ordered() {
+		return min(s.Rows, rowGroupRows)
+	}
+	return s.Rows
+}
+
+// compact makes one segment of several. Its file is on disk before the catalog names it in their place, and theirs go only
+// once the catalog that doesn't name them is on disk and no reader needs them. A crash at any step leaves either the old
+// ones or the new one in force.
+func (s *Store) compact(ctx context.Context, c compaction) error {
+	out := Segment{Kind: c.kind, Ref: c.ref, Date: c.date, First: math.MaxUint64, Format: c.kind.version()}
+	for i := range c.inputs {
+		in := &c.inputs[i]
+		out.First, out.Last = min(out.First, in.First), max(out.Last, in.Last)
+		out.Generation = max(out.Generation, in.Generation+1)
+		out.Rows += in.Rows
+	}
+	s.mu.Lock()
+	out.Name = s.segmentName(&out)
+	s.mu.Unlock()
+	if err := s.mergeInto(ctx, &out, c.inputs); err != nil {
+		return fmt.Errorf("compaction of %s: %w", c.kind, err)
+	}
+	return s.replace(c.inputs, &out)
+}
+
+// replace names a segment in place of others, which must all be there still; else the new one is given up.
+func (s *Store) replace(old []Segment, by *Segment) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	gone := make(map[Segment]bool, len(old))
+	for _, seg := range old {
+		gone[seg] = true
+	}
+	next := s.catalog
+	next.segments = make([]Segment, 0, len(s.catalog.segments))
+	found := 0
+	for _, seg := range s.catalog.segments {
+		if !gone[seg] {
+			next.segments = append(next.segments, seg)
+			continue
+		}
+		if found == 0 {
+			next.segments = append(next.segments, *by)
+		}
+		found++
+	}
+	if found != len(old) { // retention was faster
+		return s.cfg.FS.Remove(by.path(s.dir))
+	}
+	if err := next.save(s.cfg.FS, s.dir); err != nil {
+		return err // which of the two catalogs is on disk is not known, so all files stay
+	}
+	s.catalog = next
+	s.metrics.hold(next.segments)
+	s.metrics.compacted(len(old), by)
+	s.retire(old)
+	return nil
+}

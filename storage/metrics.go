@@ -1,0 +1,63 @@
+package storage
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics counts what the store holds and does. None holds a value of a row.
+type metrics struct {
+	segments, bytes, rows *prometheus.GaugeVec // by kind
+	merged, written       *prometheus.CounterVec
+	failures              prometheus.Counter
+}
+
+func newMetrics(to prometheus.Registerer) (*metrics, error) {
+	byKind := []string{"kind"}
+	gauge := func(name, help string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "quadrat_storage_" + name, Help: help}, byKind)
+	}
+	counter := func(name, help string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "quadrat_storage_" + name, Help: help}, byKind)
+	}
+	m := &metrics{
+		segments: gauge("segments", "Parquet files that count."),
+		bytes:    gauge("bytes", "Their length."),
+		rows:     gauge("rows", "Their rows."),
+		merged:   counter("segments_compacted_total", "Segments that became part of a larger one."),
+		written:  counter("bytes_compacted_total", "Length of the segments that compaction wrote."),
+		failures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "quadrat_storage_upkeep_failures_total", Help: "Rounds of upkeep that could not do all that was due.",
+		}),
+	}
+	if to == nil {
+		return m, nil
+	}
+	var faults []error
+	for _, c := range []prometheus.Collector{m.segments, m.bytes, m.rows, m.merged, m.written, m.failures} {
+		faults = append(faults, to.Register(c))
+	}
+	return m, errors.Join(faults...)
+}
+
+// hold tells what the catalog names.
+func (m *metrics) hold(segments []Segment) {
+	for _, k := range kinds() {
+		var n, bytes, rows int64
+		for i := range segments {
+			if s := &segments[i]; s.Kind == k {
+				n, bytes, rows = n+1, bytes+s.Bytes, rows+s.Rows
+			}
+		}
+		m.segments.WithLabelValues(string(k)).Set(float64(n))
+		m.bytes.WithLabelValues(string(k)).Set(float64(bytes))
+		m.rows.WithLabelValues(string(k)).Set(float64(rows))
+	}
+}
+
+// compacted counts segments that became one.
+func (m *metrics) compacted(segments int, into *Segment) {
+	m.merged.WithLabelValues(string(into.Kind)).Add(float64(segments))
+	m.written.WithLabelValues(string(into.Kind)).Add(float64(into.Bytes))
+}

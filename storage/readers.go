@@ -1,0 +1,72 @@
+package storage
+
+import "slices"
+
+// readers keeps the files that readers began with until they are done. A file that the catalog no longer names is doomed;
+// it goes when no reader is left that began before. The store's mu guards it.
+type readers struct {
+	epoch  uint64         // how often files were doomed
+	open   map[uint64]int // readers by the epoch that they began in
+	doomed []doomed
+}
+
+// doomed is a file that readers of an epoch before its own may need.
+type doomed struct {
+	path  string
+	epoch uint64
+}
+
+// read is the committed segments, oldest commit first, whose files stay until done is called. Call done once; the caller
+// owns the slice.
+func (s *Store) read() (segments []Segment, done func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := &s.readers
+	if r.open == nil {
+		r.open = map[uint64]int{}
+	}
+	began := r.epoch
+	r.open[began]++
+	return slices.Clone(s.catalog.segments), func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if r.open[began]--; r.open[began] == 0 {
+			delete(r.open, began)
+		}
+		s.reap()
+	}
+}
+
+// retire dooms the files of segments that the catalog on disk has ceased to name, and removes those that nobody reads. The
+// caller holds mu.
+func (s *Store) retire(segments []Segment) {
+	if len(segments) > 0 {
+		s.readers.epoch++
+	}
+	for i := range segments {
+		s.readers.doomed = append(s.readers.doomed, doomed{path: segments[i].path(s.dir), epoch: s.readers.epoch})
+	}
+	s.reap()
+}
+
+// reap removes doomed files that no reader needs. One that can't be removed stays doomed: the next round tries again, and
+// so does the sweep of a restart. The caller holds mu.
+func (s *Store) reap() {
+	s.readers.doomed = slices.DeleteFunc(s.readers.doomed, func(d doomed) bool {
+		for began := range s.readers.open {
+			if began < d.epoch {
+				return false
+			}
+		}
+		if err := s.cfg.FS.Remove(d.path); err != nil {
+			s.cfg.Log.Warn("storage: a file that is no longer needed can't be removed", "cause", err)
+			return false
+		}
+		return true
+	})
+}
+
+// keeps tells whether a path is that of a doomed file.
+func (r *readers) keeps(path string) bool {
+	return slices.ContainsFunc(r.doomed, func(d doomed) bool { return d.path == path })
+}
