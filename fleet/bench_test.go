@@ -33,7 +33,7 @@ func filled(tb testing.TB, n int) *Registry {
 }
 
 func TestMemoryPerDevice(t *testing.T) {
-	const n, most = 100_000, 300 // bytes
+	const n, most = 100_000, 200 // bytes
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)

@@ -61,8 +61,8 @@ func (r *Registry) Frame(q Query, at time.Time) []*Row {
 	for i := range r.shards {
 		s := &r.shards[i]
 		s.mu.RLock()
-		for _, e := range s.entries {
-			if row := e.at(ms); row != nil && m.match(row) {
+		for j := range s.entries {
+			if row := s.at(j, ms); row != nil && m.match(row) {
 				out = append(out, row)
 			}
 		}
@@ -84,11 +84,14 @@ func (r *Registry) Rows(yield func(*Row) bool) {
 func (s *shard) each(yield func(*Row) bool) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for _, e := range s.entries {
-		for _, row := range e.rows {
+	for i, e := range s.entries {
+		for _, row := range s.older[s.keys[i]] {
 			if !yield(row) {
 				return false
 			}
+		}
+		if e.row != nil && !yield(e.row) {
+			return false
 		}
 	}
 	return true
@@ -97,18 +100,18 @@ func (s *shard) each(yield func(*Row) bool) bool {
 // Lookup is the row of a device that has not ended.
 func (r *Registry) Lookup(id string) (*Row, bool) {
 	var row *Row
-	r.entry(id, func(e *entry) { row = e.current() })
+	r.entry(id, func(s *shard, i int) { row = s.entries[i].current() })
 	return row, row != nil
 }
 
-// entry calls with with the entry of a device under its shard's lock, and not at all for a stranger.
-func (r *Registry) entry(id string, with func(*entry)) {
+// entry calls with with the place of a device in its shard, under the shard's lock, and not at all for a stranger.
+func (r *Registry) entry(id string, with func(*shard, int)) {
 	key := r.keyer.Key(id)
 	s := &r.shards[shardOf(key)]
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if i, ok := s.find(key); ok && s.entries[i].id == id {
-		with(s.entries[i])
+	if i, ok := s.find(key); ok && s.entries[i].is(id) {
+		with(s, i)
 	}
 }
 
@@ -131,9 +134,9 @@ func (r *Registry) Len() int {
 // Device is a device that has not left, as the API shows it. The caller owns the message.
 func (r *Registry) Device(id string) (*quadratv1.Device, bool) {
 	var d *quadratv1.Device
-	r.entry(id, func(e *entry) {
-		if e.current() != nil {
-			d = e.device()
+	r.entry(id, func(s *shard, i int) {
+		if s.entries[i].current() != nil {
+			d = s.device(i)
 		}
 	})
 	return d, d != nil
@@ -150,8 +153,8 @@ func (r *Registry) List(where *attr.Predicate, after string, limit int) (devices
 		for _, e := range s.entries {
 			if row := e.current(); row != nil && m.match(row) {
 				total++
-				if e.id > after {
-					ids = append(ids, e.id)
+				if row.ID > after {
+					ids = append(ids, row.ID)
 				}
 			}
 		}
@@ -173,39 +176,41 @@ func (r *Registry) List(where *attr.Predicate, after string, limit int) (devices
 	return devices, total, next
 }
 
-func (e *entry) device() *quadratv1.Device {
-	row := e.current()
+// device is the i-th device as the API shows it. The caller holds mu.
+func (s *shard) device(i int) *quadratv1.Device {
+	e := s.entries[i]
+	row := e.row
 	d := &quadratv1.Device{
-		Id: e.id, Attributes: maps.Clone(row.Attributes), Capabilities: row.wireCapabilities(), Limits: row.wireLimits(),
-		Gateway: row.Gateway, Joined: timestamppb.New(time.UnixMilli(e.rows[0].FromMs)),
-		LastSeen: timestamppb.New(time.UnixMilli(e.seenMs)), PlanSetVersion: uint32(e.plans),
-		ClockOffsetMs: e.offsetMs, Software: e.software,
+		Id: row.ID, Attributes: maps.Clone(row.Attributes), Capabilities: row.wireCapabilities(), Limits: row.wireLimits(),
+		Gateway: row.Gateway, Joined: timestamppb.New(time.UnixMilli(s.first(i).FromMs)),
+		LastSeen: timestamppb.New(time.UnixMilli(e.seenMs)), PlanSetVersion: e.plans,
+		ClockOffsetMs: e.offsetMs, Software: e.runs(),
 	}
 	doubts := e.doubts()
-	if len(e.counters)+len(doubts) > 0 {
-		d.Counters = make(map[string]uint32, len(e.counters)+len(doubts))
+	if len(e.said())+len(doubts) > 0 {
+		d.Counters = make(map[string]uint32, len(e.said())+len(doubts))
 	}
 	for _, c := range doubts {
 		d.Counters[c.name] = uint32(c.value)
 	}
-	for _, c := range e.counters {
+	for _, c := range e.said() {
 		d.Counters[c.name] = uint32(min(c.value, 1<<32-1))
 	}
 	return d
 }
 
 func (r *Row) wireCapabilities() []*quadratv1.Capability {
-	out := make([]*quadratv1.Capability, len(r.Capabilities))
-	for i, c := range r.Capabilities {
+	out := make([]*quadratv1.Capability, len(r.profile.capabilities))
+	for i, c := range r.profile.capabilities {
 		out[i] = &quadratv1.Capability{Name: c.Name, Readings: slices.Clone(c.Readings), Open: c.Open}
 	}
 	return out
 }
 
 func (r *Row) wireLimits() *quadratv1.Limits {
+	l := r.Limits()
 	return &quadratv1.Limits{
-		EpsilonMicro: r.Limits.EpsilonMicro, PeriodMs: r.Limits.PeriodMs,
-		LifetimeMicro: r.Limits.LifetimeMicro, Models: slices.Clone(r.Limits.Models),
+		EpsilonMicro: l.EpsilonMicro, PeriodMs: l.PeriodMs, LifetimeMicro: l.LifetimeMicro, Models: slices.Clone(l.Models),
 	}
 }
 

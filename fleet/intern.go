@@ -28,6 +28,7 @@ type pool struct {
 	keyer      Keyer
 	mu         sync.Mutex // guards everything below
 	strings    map[string]string
+	pointers   map[string]*string
 	attributes map[string]*attributeSet
 	profiles   map[string]*profile
 }
@@ -36,6 +37,7 @@ func newPool(k Keyer) *pool {
 	return &pool{
 		keyer:      k,
 		strings:    map[string]string{},
+		pointers:   map[string]*string{},
 		attributes: map[string]*attributeSet{},
 		profiles:   map[string]*profile{},
 	}
@@ -65,6 +67,24 @@ func (p *pool) text(s string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.share(s)
+}
+
+// pointer shares one string; nil stands for an empty one.
+func (p *pool) pointer(s string) *string {
+	if s == "" {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if shared, ok := p.pointers[s]; ok {
+		return shared
+	}
+	if len(p.pointers) >= stringsMost {
+		clear(p.pointers)
+	}
+	s = p.share(s)
+	p.pointers[s] = &s
+	return &s
 }
 
 // hold returns the shared sets of an announcement and counts one more row for each.

@@ -87,14 +87,14 @@ func (r *Registry) Announce(by string, h *quadratv1.Hello, now time.Time) (doubt
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i, known := s.find(key)
-	if known && s.entries[i].id != h.GetDevice() {
+	if known && !s.entries[i].is(h.GetDevice()) {
 		return "", &Error{Code: Collision, Detail: "another device has the same key; choose another identity"}
 	}
 	if !known {
 		if h.GetLeaving() {
 			return "", nil
 		}
-		s.insert(i, key, &entry{id: strings.Clone(h.GetDevice())})
+		s.insert(i, key, &entry{})
 	}
 	e := s.entries[i]
 	if row := e.current(); by != h.GetDevice() && row != nil && row.Gateway != by {
@@ -110,11 +110,11 @@ func (r *Registry) Announce(by string, h *quadratv1.Hello, now time.Time) (doubt
 	}
 	at := r.changeAt(now.UnixMilli())
 	if row != nil {
-		r.end(e, at)
+		r.end(s, i, at)
 	}
 	if !h.GetLeaving() {
 		set, prof := r.pool.hold(a)
-		e.rows = append(e.rows, newRow(e.id, key, set, prof, r.pool.text(h.GetGateway()), at))
+		s.put(i, newRow(strings.Clone(h.GetDevice()), key, set, prof, r.pool.text(h.GetGateway()), at))
 	}
 	s.dirty = true
 	r.version.Add(1)
@@ -140,8 +140,8 @@ func (e *entry) doubt(h *quadratv1.Hello) Doubt {
 		e.duplicates++
 		return DuplicateIdentity
 	}
-	at := slices.IndexFunc(e.counters, func(c counter) bool { return c.name == counterCharges })
-	if charges, told := h.GetCounters()[counterCharges]; at >= 0 && told && charges < e.counters[at].value {
+	at := slices.IndexFunc(e.said(), func(c counter) bool { return c.name == counterCharges })
+	if charges, told := h.GetCounters()[counterCharges]; at >= 0 && told && charges < e.said()[at].value {
 		e.backs++
 		return LedgerBack
 	}
@@ -165,30 +165,42 @@ func (e *entry) turn(session uint32) bool {
 
 func newRow(id string, key Key, set *attributeSet, prof *profile, gateway string, fromMs int64) *Row {
 	return &Row{
-		ID: id, Key: key, Attributes: set.values, Capabilities: prof.capabilities, Limits: &prof.limits,
-		Gateway: gateway, FromMs: fromMs, attributes: set, profile: prof,
+		ID: id, Key: key, Attributes: set.values, Gateway: gateway, FromMs: fromMs, attributes: set, profile: prof,
 	}
 }
 
 // hear notes what a hello tells beside the frame. The caller holds the shard's lock.
 func (r *Registry) hear(s *shard, e *entry, h *quadratv1.Hello, nowMs int64) {
 	e.seenMs = max(e.seenMs, nowMs)
-	e.plans = h.GetPlanSetVersion()
+	e.plans = uint32(min(h.GetPlanSetVersion(), math.MaxUint32))
 	e.offsetMs = 0
 	if h.GetClockMs() != 0 {
 		e.offsetMs = int32(max(math.MinInt32, min(math.MaxInt32, h.GetClockMs()-nowMs)))
 	}
-	e.software = r.pool.text(h.GetSoftware())
-	e.counters = e.counters[:0]
-	for _, name := range slices.Sorted(maps.Keys(h.GetCounters())) {
-		if name == counterDuplicate || name == counterBack {
-			continue // the server's own
-		}
-		e.counters = append(e.counters, counter{name: r.pool.text(name), value: h.GetCounters()[name]})
-	}
+	e.software = r.pool.pointer(h.GetSoftware())
+	r.count(e, h.GetCounters())
 	if nowMs-s.seenMs >= seenSaveEvery.Milliseconds() {
 		s.dirty = true
 	}
+}
+
+// count notes the device's own counters. The caller holds the shard's lock.
+func (r *Registry) count(e *entry, counters map[string]uint64) {
+	if len(counters) == 0 {
+		e.counters = nil
+		return
+	}
+	if e.counters == nil {
+		e.counters = &[]counter{}
+	}
+	said := (*e.counters)[:0]
+	for _, name := range slices.Sorted(maps.Keys(counters)) {
+		if name == counterDuplicate || name == counterBack {
+			continue // the server's own
+		}
+		said = append(said, counter{name: r.pool.text(name), value: counters[name]})
+	}
+	*e.counters = said
 }
 
 // changeAt is when a change that is heard now takes effect: never at a moment that a frame has told already.
@@ -199,18 +211,17 @@ func (r *Registry) changeAt(nowMs int64) int64 {
 	return nowMs
 }
 
-// end ends the current row of e. One that has not begun yet vanishes. The caller holds the shard's lock.
-func (r *Registry) end(e *entry, at int64) {
-	last := len(e.rows) - 1
-	row := e.rows[last]
+// end ends the current row of the i-th device of a shard. One that has not begun yet vanishes. The caller holds the shard's lock.
+func (r *Registry) end(s *shard, i int, at int64) {
+	row := s.entries[i].row
 	if row.FromMs >= at {
-		e.rows = slices.Delete(e.rows, last, last+1)
+		s.pop(i)
 		r.pool.release(row)
 		return
 	}
 	ended := *row
 	ended.UntilMs = at
-	e.rows[last] = &ended
+	s.entries[i].row = &ended
 }
 
 // freeze makes sure that no row begins or ends at or before a moment from now on.
@@ -234,9 +245,9 @@ func (r *Registry) Expire(now time.Time, silentFor time.Duration) int {
 	for i := range r.shards {
 		s := &r.shards[i]
 		s.mu.Lock()
-		for _, e := range s.entries {
+		for j, e := range s.entries {
 			if e.seenMs <= limit && e.current() != nil {
-				r.end(e, r.changeAt(now.UnixMilli()))
+				r.end(s, j, r.changeAt(now.UnixMilli()))
 				s.dirty = true
 				ended++
 			}
@@ -253,23 +264,34 @@ func (r *Registry) Prune(before time.Time) int {
 	for i := range r.shards {
 		s := &r.shards[i]
 		s.mu.Lock()
-		for j, e := range slices.Backward(s.entries) {
-			n := 0
-			for n < len(e.rows) && e.rows[n].UntilMs != 0 && e.rows[n].UntilMs <= limit {
-				r.pool.release(e.rows[n])
-				n++
-			}
-			if n > 0 {
-				e.rows = slices.Delete(e.rows, 0, n)
-				s.dirty = true
-				pruned += n
-			}
-			if len(e.rows) == 0 {
-				s.remove(j)
-				s.dirty = true
-			}
+		for j := range slices.Backward(s.entries) {
+			pruned += r.prune(s, j, limit)
 		}
 		s.mu.Unlock()
 	}
 	return pruned
+}
+
+// prune forgets the rows of the j-th device of a shard that ended at or before a moment, and the device when it has no row left.
+// The caller holds the shard's lock.
+func (r *Registry) prune(s *shard, j int, limit int64) int {
+	key, e := s.keys[j], s.entries[j]
+	older, n := s.older[key], 0
+	for n < len(older) && older[n].UntilMs <= limit {
+		r.pool.release(older[n])
+		n++
+	}
+	if n > 0 {
+		s.keep(key, slices.Delete(older, 0, n))
+	}
+	if row := e.row; n == len(older) && row != nil && row.UntilMs != 0 && row.UntilMs <= limit {
+		r.pool.release(row)
+		e.row = nil
+		n++
+	}
+	if e.row == nil {
+		s.remove(j)
+	}
+	s.dirty = s.dirty || n > 0 || e.row == nil
+	return n
 }

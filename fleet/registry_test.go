@@ -105,7 +105,7 @@ func TestHelloRefusesAKeyThatAnotherIdentityHas(t *testing.T) {
 	mustHello(t, r, helloOf("first"), epoch)
 	key := r.keyer.Key("second")
 	s := &r.shards[shardOf(key)]
-	s.keys, s.entries = []Key{key}, []*entry{{id: "first"}} // no pair that collides is known: forge one
+	s.keys, s.entries = []Key{key}, []*entry{{row: &Row{ID: "first"}}} // no pair that collides is known: forge one
 	var e *Error
 	if err := r.Hello(helloOf("second"), epoch); !errors.As(err, &e) || e.Code != Collision {
 		t.Fatalf("got %v", err)

@@ -26,17 +26,23 @@ type Limits struct {
 // row that was handed out never changes: when it ends, another Row with its end takes its place in the registry. Maps,
 // slices and limits are shared between rows and belong to the registry; readers must not change them.
 type Row struct {
-	ID           string            // identity
-	Key          Key               // pseudonym
-	Attributes   map[string]string // public attributes; a missing one is absent. Behind a gateway also GatewayAttribute
-	Capabilities []Capability      // sorted by name
-	Limits       *Limits           // never nil
-	Gateway      string            // identity of the gateway that speaks for the device, or empty
-	FromMs       int64             // first moment, in milliseconds from the UTC epoch
-	UntilMs      int64             // end, exclusive; 0 for still in the frame
+	ID         string            // identity
+	Key        Key               // pseudonym
+	Attributes map[string]string // public attributes; a missing one is absent. Behind a gateway also GatewayAttribute
+	Gateway    string            // identity of the gateway that speaks for the device, or empty
+	FromMs     int64             // first moment, in milliseconds from the UTC epoch
+	UntilMs    int64             // end, exclusive; 0 for still in the frame
 
 	attributes *attributeSet // where Attributes comes from
-	profile    *profile      // where Capabilities and Limits come from
+	profile    *profile      // capabilities and limits; nil for a row that no registry made
+}
+
+// Limits is the most that the device gives. It belongs to the registry; nil for a row that no registry made.
+func (r *Row) Limits() *Limits {
+	if r.profile == nil {
+		return nil
+	}
+	return &r.profile.limits
 }
 
 // At tells whether the row is valid at a moment, in milliseconds from the UTC epoch.

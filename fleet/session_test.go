@@ -37,7 +37,7 @@ func TestTwoDevicesOfOneIdentityTakeTurns(t *testing.T) {
 			}
 		}
 		var d *quadratv1.Device
-		r.entry("pi", func(e *entry) { d = e.device() })
+		r.entry("pi", func(s *shard, i int) { d = s.device(i) })
 		if got := d.GetCounters()[counterDuplicate]; got != c.want || told != c.want || d.GetCounters()["reported"] != 1 {
 			t.Errorf("%s: %v, told %d times, want %d", name, d.GetCounters(), told, c.want)
 		}
@@ -52,9 +52,9 @@ func TestTwoDevicesOfOneIdentityTakeTurns(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		again.entry("pi", func(e *entry) {
-			if e.duplicates != c.want || e.sessions[0] != c.sessions[len(c.sessions)-1] && c.sessions[len(c.sessions)-1] != 0 {
-				t.Errorf("%s: stored as %d, session %d", name, e.duplicates, e.sessions[0])
+		again.entry("pi", func(s *shard, i int) {
+			if s.entries[i].duplicates != c.want || s.entries[i].sessions[0] != c.sessions[len(c.sessions)-1] && c.sessions[len(c.sessions)-1] != 0 {
+				t.Errorf("%s: stored as %d, session %d", name, s.entries[i].duplicates, s.entries[i].sessions[0])
 			}
 		})
 	}
@@ -76,7 +76,7 @@ func TestLedgerThatGoesBackIsSeen(t *testing.T) {
 		}
 	}
 	var d *quadratv1.Device
-	r.entry("pi", func(e *entry) { d = e.device() })
+	r.entry("pi", func(s *shard, i int) { d = s.device(i) })
 	if d.GetCounters()[counterBack] != 2 || backs != 2 || d.GetCounters()[counterCharges] != 1 {
 		t.Errorf("%v, told %d times", d.GetCounters(), backs)
 	}

@@ -71,10 +71,13 @@ func (s *shard) save() *quadratv1.FleetShard {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := &quadratv1.FleetShard{Version: shardVersion}
-	for _, e := range s.entries {
+	for i, e := range s.entries {
 		s.seenMs = max(s.seenMs, e.seenMs)
-		for i, row := range e.rows {
-			m.Rows = append(m.Rows, e.record(row, i == len(e.rows)-1))
+		for _, row := range s.older[s.keys[i]] {
+			m.Rows = append(m.Rows, e.record(row, false))
+		}
+		if e.row != nil {
+			m.Rows = append(m.Rows, e.record(e.row, true))
 		}
 	}
 	s.dirty = false
@@ -88,17 +91,17 @@ func (e *entry) record(row *Row, newest bool) *quadratv1.DeviceRecord {
 		Limits: row.wireLimits(), Gateway: row.Gateway,
 	}
 	if newest {
-		h.PlanSetVersion, h.Software = e.plans, e.software
+		h.PlanSetVersion, h.Software = uint64(e.plans), e.runs()
 		h.ClockMs = e.seenMs + int64(e.offsetMs)
 		h.Session = e.sessions[0]
 		doubts := e.doubts()
-		if len(e.counters)+len(doubts) > 0 {
-			h.Counters = make(map[string]uint64, len(e.counters)+len(doubts))
+		if len(e.said())+len(doubts) > 0 {
+			h.Counters = make(map[string]uint64, len(e.said())+len(doubts))
 		}
 		for _, c := range doubts {
 			h.Counters[c.name] = c.value
 		}
-		for _, c := range e.counters {
+		for _, c := range e.said() {
 			h.Counters[c.name] = c.value
 		}
 	}
@@ -143,10 +146,10 @@ func (r *Registry) restore(index int, m *quadratv1.FleetShard) error {
 		}
 		i, known := s.find(key)
 		if !known {
-			s.insert(i, key, &entry{id: strings.Clone(id)})
+			s.insert(i, key, &entry{})
 		}
 		e := s.entries[i]
-		if e.id != id || !follows(e.rows, rec) {
+		if !e.is(id) || !follows(e.row, rec) {
 			return &Error{Code: Format, Detail: "stored rows of a device overlap"}
 		}
 		e.seenMs = math.MinInt64
@@ -155,9 +158,9 @@ func (r *Registry) restore(index int, m *quadratv1.FleetShard) error {
 		e.duplicates = uint32(min(rec.GetHello().GetCounters()[counterDuplicate], math.MaxUint32))
 		e.backs = uint32(min(rec.GetHello().GetCounters()[counterBack], math.MaxUint32))
 		set, prof := r.pool.hold(a)
-		row := newRow(e.id, key, set, prof, r.pool.text(rec.GetHello().GetGateway()), rec.GetFromMs())
+		row := newRow(strings.Clone(id), key, set, prof, r.pool.text(rec.GetHello().GetGateway()), rec.GetFromMs())
 		row.UntilMs = rec.GetUntilMs()
-		e.rows = append(e.rows, row)
+		s.put(i, row)
 		s.seenMs = max(s.seenMs, rec.GetSeenMs())
 		r.freeze(max(row.FromMs, row.UntilMs))
 	}
@@ -165,14 +168,10 @@ func (r *Registry) restore(index int, m *quadratv1.FleetShard) error {
 	return nil
 }
 
-// follows tells whether a record is a row that begins where the others have ended, or later.
-func follows(rows []*Row, rec *quadratv1.DeviceRecord) bool {
+// follows tells whether a record is a row that begins where the one before has ended, or later.
+func follows(last *Row, rec *quadratv1.DeviceRecord) bool {
 	if rec.GetUntilMs() != 0 && rec.GetUntilMs() <= rec.GetFromMs() {
 		return false
 	}
-	if len(rows) == 0 {
-		return true
-	}
-	last := rows[len(rows)-1]
-	return last.UntilMs != 0 && last.UntilMs <= rec.GetFromMs()
+	return last == nil || last.UntilMs != 0 && last.UntilMs <= rec.GetFromMs()
 }

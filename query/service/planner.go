@@ -78,7 +78,7 @@ func warnOfLimits(revision *quadratv1.PlanRevision, rows []*fleet.Row) {
 		asked, what = value, "all reports about one category"
 	}
 	for _, row := range rows {
-		if l := row.Limits; l != nil && (l.EpsilonMicro < asked || l.LifetimeMicro > 0 && l.LifetimeMicro < asked) {
+		if l := row.Limits(); l != nil && (l.EpsilonMicro < asked || l.LifetimeMicro > 0 && l.LifetimeMicro < asked) {
 			silent++
 		}
 	}

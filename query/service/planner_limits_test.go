@@ -3,6 +3,7 @@ package service
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/quadrat-dev/quadrat/fleet"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
@@ -10,11 +11,16 @@ import (
 
 // EXPLAIN tells how many devices will stay silent because their owners allow less than a report costs.
 func TestWarnOfLimits(t *testing.T) {
-	rows := []*fleet.Row{
-		{Limits: &fleet.Limits{EpsilonMicro: 1_000_000}},
-		{Limits: &fleet.Limits{EpsilonMicro: 4_000_000}},
-		{Limits: &fleet.Limits{EpsilonMicro: 9_000_000, LifetimeMicro: 3_000_000}},
-		{},
+	registry := fleet.New(fleet.NewKeyer([16]byte{}))
+	rows := []*fleet.Row{{}} // one of unknown limits
+	for device, l := range map[string]*quadratv1.Limits{
+		"small": {EpsilonMicro: 1_000_000}, "enough": {EpsilonMicro: 4_000_000}, "mortal": {EpsilonMicro: 9_000_000, LifetimeMicro: 3_000_000},
+	} {
+		if err := registry.Hello(&quadratv1.Hello{Device: device, Limits: l}, time.UnixMilli(1)); err != nil {
+			t.Fatal(err)
+		}
+		row, _ := registry.Lookup(device)
+		rows = append(rows, row)
 	}
 	revision := &quadratv1.PlanRevision{Device: &quadratv1.DevicePlan{EpsilonMicro: 4_000_000}, Plan: &quadratv1.Plan{}}
 	warnOfLimits(revision, rows)
@@ -22,7 +28,8 @@ func TestWarnOfLimits(t *testing.T) {
 		t.Errorf("%q", w)
 	}
 	revision.Plan.Warnings = nil
-	warnOfLimits(revision, rows[1:2])
+	enough, _ := registry.Lookup("enough")
+	warnOfLimits(revision, []*fleet.Row{enough})
 	if w := revision.GetPlan().GetWarnings(); len(w) != 0 {
 		t.Errorf("%q", w)
 	}
