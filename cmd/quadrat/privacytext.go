@@ -11,18 +11,27 @@ import (
 // printPrivacy says what a kappa takes from a device, in words for an analyst and for a privacy officer; since tells what "to date"
 // spans.
 func printPrivacy(w io.Writer, p *quadratv1.Privacy, since string) {
-	if p.GetModel() != "local" {
+	switch p.GetModel() {
+	case "local":
+		fmt.Fprintf(w, "privacy\tlocal: each %s adds the noise itself; neither the broker nor the engine is trusted with a reading\n", p.GetUnit())
+	case "gateway":
+		fmt.Fprintln(w, "privacy\tgateway: a unit trusts its own gateway, which adds noise to sums over its units; a device without one adds the noise itself. "+
+			"Neither the broker nor the engine is trusted with a reading")
+	default:
 		fmt.Fprintln(w, "privacy\tnone: devices send what they measure, without noise")
 		return
 	}
-	fmt.Fprintf(w, "privacy\tlocal: each %s adds the noise itself; neither the broker nor the engine is trusted with a reading\n", p.GetUnit())
 	fmt.Fprintf(w, "  one report\tepsilon %g%s: no two readings differ in the odds of any answer by more than a factor of %s\n",
 		p.GetEpsilonPerReport(), deltaText(p), factor(p.GetEpsilonPerReport()))
 	if p.GetEpsilonPerValue() > 0 {
 		printPerValue(w, p)
 	} else {
-		fmt.Fprintf(w, "  one %s in any %s\tepsilon %g at most, which its own ledger enforces: a factor of %s for all its answers together\n",
-			p.GetUnit(), p.GetPeriod(), p.GetEpsilonPerPeriod(), factor(p.GetEpsilonPerPeriod()))
+		ledger := "its own ledger"
+		if p.GetModel() == "gateway" {
+			ledger = "its own or its gateway's ledger"
+		}
+		fmt.Fprintf(w, "  one %s in any %s\tepsilon %g at most, which %s enforces: a factor of %s for all its answers together\n",
+			p.GetUnit(), p.GetPeriod(), p.GetEpsilonPerPeriod(), ledger, factor(p.GetEpsilonPerPeriod()))
 	}
 	if p.EpsilonToDate != nil {
 		fmt.Fprintf(w, "  one %s to date\tepsilon %g at most, %s\n", p.GetUnit(), p.GetEpsilonToDate(), since)

@@ -45,7 +45,7 @@ func (d *design) alternative(panels []float64) *quadratv1.Alternative {
 			continue
 		}
 		view := &quadratv1.AlternativeStatistic{
-			Name: d.q.asked[i].stat.Name(), Mechanism: other.answers[i].mechanism, VarianceRatio: other.over(d, i, there, here),
+			Name: d.q.asked[i].stat.Name(), Mechanism: other.mechanism(i), VarianceRatio: other.over(d, i, there, here),
 		}
 		view.Margin, _ = other.interval(i, whole, there)
 		out.Statistics = append(out.Statistics, view)

@@ -56,6 +56,7 @@ func TestCases(t *testing.T) {
 func explain(t *testing.T, text string) string {
 	t.Helper()
 	var sizes []any
+	var homes []plan.Member
 	params := map[string]float64{}
 	opt := plan.Options{Ref: "k7f3q2", Revision: 1, FromWindow: 29_000_000, Pilot: map[string]map[string]float64{}}
 	for line := range strings.Lines(text) {
@@ -67,6 +68,8 @@ func explain(t *testing.T, text string) string {
 				t.Fatal(err)
 			}
 			sizes = append(sizes, strings.Trim(words[2], "?"), strings.Trim(words[3], "?"), n)
+		case len(words) == 6 && words[1] == "homes":
+			homes = append(homes, households(t, len(homes), words[2:])...)
 		case len(words) == 4 && words[1] == "param":
 			params[words[2]] = number(t, words[3])
 		case len(words) == 5 && words[1] == "pilot":
@@ -80,7 +83,7 @@ func explain(t *testing.T, text string) string {
 	if err != nil {
 		return err.Error() + "\n"
 	}
-	rev, err := plan.Build(s, fleet(sizes...), opt)
+	rev, err := plan.Build(s, append(fleet(sizes...), homes...), opt)
 	var no *plan.Infeasible
 	switch {
 	case errors.As(err, &no):
@@ -93,6 +96,24 @@ func explain(t *testing.T, text string) string {
 		return err.Error() + "\n"
 	}
 	return show(rev.GetPlan())
+}
+
+// households makes gateways with units behind them, of which every second one has no cooling: region, cooling, gateways, units.
+func households(t *testing.T, before int, words []string) []plan.Member {
+	t.Helper()
+	gateways, units := int(number(t, words[2])), int(number(t, words[3]))
+	var out []plan.Member
+	for g := range gateways {
+		gateway := fmt.Sprintf("home%d-%d", before, g)
+		for u := range units {
+			attributes := map[string]string{"region": words[0], "gateway": gateway}
+			if u%2 == 0 {
+				attributes["cooling_type"] = words[1]
+			}
+			out = append(out, plan.Member{ID: fmt.Sprintf("%s-%d", gateway, u), Attributes: attributes})
+		}
+	}
+	return out
 }
 
 func number(t *testing.T, text string) float64 {

@@ -176,14 +176,15 @@ func (d *design) clusterVariance(i, c int, n []float64) (out predicted) {
 		out.degrees += max(0, n[h]*min(1, mean*p)-1)
 		spread := d.spread(i, h)
 		rest := max(0, 1-n[h]/clusters)
+		noise := d.noise(i, h, c)
 		within := spread * spread * (1 + (squares/size-1)*intraCluster)
 		if total {
 			sizes := p*squares/clusters - p*p*mean*mean
-			out.variance += clusters * clusters / n[h] * (rest*(sizes*a.middle*a.middle+p*mean*within) + p*mean*a.noise)
+			out.variance += clusters * clusters / n[h] * (rest*(sizes*a.middle*a.middle+p*mean*within) + p*mean*noise)
 			continue
 		}
 		share := size * p / population
-		out.variance += share * share * (rest*within + a.noise) / expected
+		out.variance += share * share * (rest*within + noise) / expected
 	}
 	out.known = a.known && out.degrees >= 1
 	return out

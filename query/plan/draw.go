@@ -35,6 +35,9 @@ func (d *design) device(opt Options) (*quadratv1.DevicePlan, error) {
 	if d.q.local() {
 		out.Model = "local"
 	}
+	if d.q.gateway() {
+		out.Model = "gateway"
+	}
 	if d.q.kept() {
 		out.EpsilonValueMicro, out.EpsilonPeriodMicro = d.q.value, d.ever()
 		out.PeriodMs = uint64(ledger.PeriodMax.Milliseconds())

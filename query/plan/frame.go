@@ -31,7 +31,11 @@ type stratum struct {
 	cells   []int      // devices of each cell
 
 	clusters map[string]int // of a clustered question: the devices of each value
+	sums     sums           // of gateways
 }
+
+// place is where a member stands; cell is whole without GROUP BY.
+type place struct{ stratum, cell int }
 
 // cell is one combination of GROUP BY values.
 type cell struct {
@@ -45,7 +49,6 @@ func gather(q *question, members []Member) (*frame, error) {
 	f := &frame{size: len(members)}
 	strata, cells := map[string]int{}, map[string]int{}
 	names := map[string]int{}
-	type place struct{ stratum, cell int }
 	places := make([]place, len(members))
 	for i, m := range members {
 		f.idBytes += len(m.ID)
@@ -79,6 +82,7 @@ func gather(q *question, members []Member) (*frame, error) {
 			f.strata[p.stratum].cells[p.cell]++
 		}
 	}
+	f.countSums(members, places)
 	f.sort()
 	f.absent = absent(q.script, members)
 	return f, nil
@@ -178,6 +182,7 @@ func (f *frame) sort() {
 			counts[i] = f.strata[h].cells[c]
 		}
 		f.strata[h].cells = counts
+		f.strata[h].sums = f.strata[h].sums.sorted(order)
 	}
 }
 
@@ -197,6 +202,7 @@ func collapse(strata []stratum, floor int) []stratum {
 		into.size += s.size
 		into.units += s.units
 		into.join(s.clusters)
+		into.sums.merge(s.sums)
 		into.values = append(into.values, s.values...)
 		into.members = append(slices.Clip(into.members), s.members...)
 		into.parts = append(into.parts, parts(s)...)
@@ -242,6 +248,7 @@ func (f *frame) times(factor float64) *frame {
 			counts[i] = scale(n)
 		}
 		s.cells = counts
+		s.sums = newSums(len(counts))
 		out.strata = append(out.strata, s)
 	}
 	return out

@@ -84,7 +84,8 @@ type answer struct {
 	middle    float64 // mean that is supposed, for the totals of cells
 	known     bool    // false when nothing is known of the spread, so that no margin can be predicted
 	law       privacy.Powers
-	bins      int // of a histogram, a frequency or a quantile
+	bins      int     // of a histogram, a frequency or a quantile
+	sumNoise  float64 // noise variance of a gateway's sum, with gateways
 }
 
 var errUnbound = errors.New("plan: the script is not bound")
@@ -99,7 +100,7 @@ func read(s *script.Script, opt Options) (*question, error) {
 		quantiles: map[int]float64{},
 	}
 	p := s.Privacy
-	if p.Model == script.Local {
+	if p.Model != script.None {
 		e, err := privacy.NewEpsilon(p.Epsilon.Value)
 		if err != nil {
 			return nil, fmt.Errorf("plan: %w", err)
@@ -217,6 +218,11 @@ func (q *question) answers(epsilonMicro uint64) ([]answer, error) {
 			}
 		default:
 			out[i] = answer{mechanism: u.meanName}
+		}
+		if q.gateway() {
+			if out[i].sumNoise, err = q.sumNoise(&a, epsilonMicro); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return out, nil

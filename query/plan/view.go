@@ -78,6 +78,9 @@ func (d *design) privacy() *quadratv1.Privacy {
 	out := &quadratv1.Privacy{Model: none, Mechanism: strings.Join(names, ", "), Unit: "device", EpsilonToDate: new(0.0)}
 	if d.q.local() {
 		out.Model = "local"
+		if d.q.gateway() {
+			out.Model, out.Mechanism, out.Unit = "gateway", bothMechanisms(out.GetMechanism()), "device, or unit behind a gateway"
+		}
 		out.Delta = new(0.0) // every mechanism of the local model keeps pure epsilon, proven by its certificate
 		out.EpsilonPerReport = float64(d.epsilon) / 1e6
 		out.EpsilonPerPeriod = float64(d.q.epsilon) / 1e6
@@ -104,6 +107,12 @@ func (d *design) observer() []string {
 		out = append(out, "When a device's category changed, and whether it came back to an earlier one, in the course of several "+
 			"reports: all reports about one category rest on one permanent answer. Epsilon is about which category it is.")
 	}
+	if d.q.gateway() {
+		out = append(out,
+			"How many units behind a gateway had a reading, in each cell: that is not hidden, as it isn't for a device that speaks for itself. "+
+				"Which of them is.",
+			"Not from outside, but of the gateway itself: it holds the readings of its units in memory, and whoever runs it could read them.")
+	}
 	return append(out,
 		"The size of a report tells nothing more: its length follows from the randomised answer in it, not from the reading.",
 		"Stored reports carry a pseudonym of the device: the reports of one device can be told to be of one device.",
@@ -113,11 +122,10 @@ func (d *design) observer() []string {
 
 func (d *design) statisticView(i int, panels []float64) *quadratv1.StatisticView {
 	n := d.each(panels)
-	a := d.answers[i]
 	margin, reports := d.interval(i, whole, n)
 	out := &quadratv1.StatisticView{
-		Name: d.q.asked[i].stat.Name(), Mechanism: a.mechanism, Panel: reports, Margin: margin,
-		AssumedStdDev: d.overallSpread(i), NoiseStdDev: math.Sqrt(a.noise),
+		Name: d.q.asked[i].stat.Name(), Mechanism: d.mechanism(i), Panel: reports, Margin: margin,
+		AssumedStdDev: d.overallSpread(i), NoiseStdDev: math.Sqrt(d.meanNoise(i)),
 	}
 	for _, c := range d.shown() {
 		m, r := d.interval(i, c, n)
@@ -184,6 +192,7 @@ func (d *design) warn(panels []float64) []string {
 		out = append(out, "no standard deviations are known yet, so POWER allocates by the strata's sizes alone")
 	}
 	n := d.each(panels)
+	out = append(out, d.warnGateways()...)
 	for i, a := range d.answers {
 		name := d.q.asked[i].stat.Name()
 		switch {

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -43,7 +44,7 @@ func Prepare(text string, params map[string]float64) (*Script, error) {
 }
 
 // Bind gives a copy in which every parameter has its value and every default stands: SAMPLE ALL ROTATING, confidence
-// 0.95, GRACE [DefaultGrace], PRIVACY LOCAL EPSILON 1 PER 1d, half of epsilon for REPORT with PER VALUE, and a name made from the content. The copy is checked with
+// 0.95, GRACE [DefaultGrace], PRIVACY LOCAL EPSILON 1 PER 1d, half of epsilon for REPORT with PER VALUE, CLUSTERED BY gateway with PRIVACY GATEWAY, and a name made from the content. The copy is checked with
 // the values in place. A parameter without a value, a value that is not finite and a value for a parameter that the
 // script has not are an [*Error].
 func (s *Script) Bind(params map[string]float64) (*Script, error) {
@@ -103,6 +104,9 @@ func (s *Script) fill(written *Script) {
 	}
 	if s.Privacy == nil {
 		s.Privacy = &Privacy{Pos: at, Model: Local, Epsilon: &Number{Pos: at, Value: DefaultEpsilon, Bound: true}}
+	}
+	if s.Privacy.Model == Gateway {
+		s.Sample.Clustered = Ident{Pos: cmp.Or(s.Sample.Clustered.Pos, s.Privacy.Pos), Text: GatewayAttribute}
 	}
 	if s.Privacy.PerValue {
 		s.Privacy.fillReport()

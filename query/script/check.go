@@ -23,7 +23,7 @@ const (
 // [*Error]. Numbers that are parameters without a value pass; [Script.Bind] checks again with the values.
 func Check(s *Script) error {
 	for _, rule := range []func(*Script) *Error{
-		checkName, checkSelect, checkPrivate, checkGroupBy, checkSample, checkWindow, checkPrivacy, checkPerValue, checkBounds,
+		checkName, checkSelect, checkPrivate, checkGroupBy, checkSample, checkWindow, checkPrivacy, checkPerValue, checkBounds, checkGateway,
 	} {
 		if err := rule(s); err != nil {
 			return err

@@ -16,9 +16,6 @@ func Unsupported(s *Script) error {
 	if w := s.Window; w.Every != nil && w.Every.Value != w.Length.Value {
 		return unsupportedAt(w.Every.Pos, "EVERY other than the window", "leave EVERY out")
 	}
-	if p := s.Privacy; p != nil && p.Model == Gateway {
-		return unsupportedAt(p.Pos, "PRIVACY GATEWAY", "LOCAL and NONE can")
-	}
 	return nil
 }
 
@@ -46,18 +43,22 @@ func unsupportedClusters(s *Script, a *Sample) error {
 	if a.Clustered.Text == "" {
 		return nil
 	}
+	with := " with CLUSTERED BY"
+	if s.Privacy != nil && s.Privacy.Model == Gateway {
+		with = " with PRIVACY GATEWAY"
+	}
 	for _, stat := range s.Select {
 		if stat.Kind == wordRatio || stat.Kind == wordVariance || stat.Binned() {
-			return unsupportedAt(stat.Pos, stat.Kind+" with CLUSTERED BY", "mean, total, proportion and count can")
+			return unsupportedAt(stat.Pos, stat.Kind+with, "mean, total, proportion and count can")
 		}
 	}
 	switch {
 	case a.Size == Margin:
-		return unsupportedAt(a.Clustered.Pos, "MARGIN with CLUSTERED BY", "SAMPLE ALL CLUSTERED BY … k CLUSTERS can")
+		return unsupportedAt(a.Clustered.Pos, "MARGIN"+with, "SAMPLE ALL CLUSTERED BY … k CLUSTERS can")
 	case a.Clusters != nil && a.Size != All:
 		return unsupportedAt(a.Clusters.Pos, "k CLUSTERS with n DEVICES or x PERCENT", "one of them can; k CLUSTERS goes with SAMPLE ALL")
 	case a.Allocate == Neyman || a.Allocate == Power:
-		return unsupportedAt(a.AllocatePos, "ALLOCATE "+string(a.Allocate)+" with CLUSTERED BY", "PROPORTIONAL and EQUAL can")
+		return unsupportedAt(a.AllocatePos, "ALLOCATE "+string(a.Allocate)+with, "PROPORTIONAL and EQUAL can")
 	}
 	return nil
 }

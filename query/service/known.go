@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/quadrat-dev/quadrat/fleet"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 	"github.com/quadrat-dev/quadrat/query/plan"
 )
@@ -58,6 +59,9 @@ func (s *Service) knownBefore(record *quadratv1.KappaRecord) []Known {
 func (s *Service) measured(ref string, revision *quadratv1.PlanRevision) []Known {
 	var out []Known
 	device := revision.GetDevice()
+	if device.GetModel() == fleet.ModelGateway {
+		return nil // the noise of sums and that of devices can't be told apart in a result
+	}
 	length := time.Duration(device.GetWindowMs()) * time.Millisecond
 	entries, _ := s.results.since(Span{Ref: ref, Since: s.cfg.Clock.Now().Add(-(knownWindows + 2) * length)})
 	noise := map[string]float64{}

@@ -103,6 +103,9 @@ func queryOf(s *script.Script) fleet.Query {
 	if s.Privacy.Model == script.None {
 		q.Model = "none"
 	}
+	if s.Privacy.Model == script.Gateway {
+		q.Model = fleet.ModelGateway
+	}
 	for _, statistic := range s.Select {
 		for _, argument := range statistic.Args {
 			if !slices.Contains(q.Readings, argument.Reading.Text) {
