@@ -17,11 +17,11 @@ func (t *terminal) printPlan(p *quadratv1.Plan) error {
 		fmt.Fprintf(w, "panel\t%d devices in a window of %g s, %s, %s\n", p.GetPanel(), p.GetWindowSeconds(), p.GetRotation(), p.GetAllocation())
 		fmt.Fprintf(w, "lap\t%d windows\n", p.GetLapWindows())
 		printPrivacy(w, p.GetPrivacy(), "since it was deployed")
-		epsilon := fmt.Sprintf("epsilon %.4g in a day", p.GetEpsilonPerDeviceDay())
+		epsilon := fmt.Sprintf(", epsilon %.4g in a day", p.GetEpsilonPerDeviceDay())
 		if value := p.GetPrivacy().GetEpsilonPerValue(); value > 0 {
-			epsilon = fmt.Sprintf("in a day, and epsilon %g for each category that it is newly found in", value)
+			epsilon = fmt.Sprintf(" in a day, and epsilon %g whenever it is found in a category that is new", value)
 		}
-		fmt.Fprintf(w, "a device gives\t%.4g reports, %.4g bytes, %s\n", p.GetReportsPerDeviceDay(), p.GetBytesPerDeviceDay(), epsilon)
+		fmt.Fprintf(w, "a device gives\t%.4g reports, %.4g bytes%s\n", p.GetReportsPerDeviceDay(), p.GetBytesPerDeviceDay(), epsilon)
 		for _, s := range p.GetStatistics() {
 			margin := "no interval expected"
 			if s.Margin != nil {

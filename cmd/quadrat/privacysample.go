@@ -19,6 +19,7 @@ import (
 	"github.com/quadrat-dev/quadrat/privacy/hybrid"
 	"github.com/quadrat-dev/quadrat/privacy/laplace"
 	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
+	"github.com/quadrat-dev/quadrat/privacy/memo"
 	"github.com/quadrat-dev/quadrat/privacy/olh"
 	"github.com/quadrat-dev/quadrat/privacy/oue"
 	"github.com/quadrat-dev/quadrat/privacy/piecewise"
@@ -29,8 +30,9 @@ import (
 
 // privacySampleCmd is `quadrat privacy sample`.
 type privacySampleCmd struct {
-	Mechanism string  `help:"Which one: duchi, discrete-laplace, hybrid, piecewise, square-wave; warner; grr, olh, oue, subset." required:"" placeholder:"NAME"`
+	Mechanism string  `help:"Which one: duchi, discrete-laplace, hybrid, piecewise, square-wave; warner; grr, memo, olh, oue, subset." required:"" placeholder:"NAME"`
 	Epsilon   string  `help:"The ε of each report, up to 20." required:"" placeholder:"E"`
+	Report    string  `help:"memo: the ε of one report; --epsilon is then that of all reports about one category. Without it half of that." placeholder:"E"`
 	K         *uint32 `help:"Number of categories." placeholder:"K"`
 	Lo        decimal `help:"Lower bound of a number." placeholder:"L"`
 	Hi        decimal `help:"Upper bound of a number." placeholder:"H"`
@@ -63,7 +65,7 @@ func (*privacySampleCmd) Help() string {
 
 One report a line, with --format json as a number, a list of numbers or a string. duchi, discrete-laplace, hybrid, piecewise: the unbiased score, in the unit of the bounds. square-wave:
 the output on its grid, in the unit of the bounds. A value outside the bounds is clipped, as on a device. warner: 0 or 1.
-grr: a category. subset: sorted categories with commas between. oue: a 0 or 1 for each category. olh: seed,hash; the public
+grr: a category. memo: a category, each of another device, whose permanent answer is its first. subset: sorted categories with commas between. oue: a 0 or 1 for each category. olh: seed,hash; the public
 pool of hash functions is told in privacy/olh/PROOF.md. The proof of discrete-laplace is a draft.`
 }
 
@@ -139,10 +141,10 @@ func (c *privacySampleCmd) sampler(src privacy.Source) (sampler, error) {
 		return c.score(e, src)
 	case warner.Name:
 		return c.bit(e, src)
-	case grr.Name, olh.Name, oue.Name, subset.Name:
+	case grr.Name, memo.Name, olh.Name, oue.Name, subset.Name:
 		return c.category(e, src)
 	default:
-		known := slices.Concat(mechanisms.Names(), mechanisms.Drafts(), mechanisms.CategoricalNames())
+		known := slices.Concat(mechanisms.Names(), mechanisms.Drafts(), mechanisms.CategoricalNames(), []string{memo.Name})
 		slices.Sort(known)
 		return nil, &usageError{message: "--mechanism " + c.Mechanism + ": unknown; one of " + strings.Join(known, " ")}
 	}
@@ -227,7 +229,11 @@ func (c *privacySampleCmd) category(e privacy.Epsilon, src privacy.Source) (samp
 	if c.K == nil || c.Lo != "" || c.Hi != "" {
 		return nil, c.wants("--k, the number of categories, and no bounds")
 	}
-	m, err := mechanisms.CategoricalByName(c.Mechanism, e, *c.K)
+	price, err := c.price(e)
+	if err != nil {
+		return nil, err
+	}
+	m, err := mechanisms.CategoricalAt(c.Mechanism, price, *c.K)
 	if errors.Is(err, privacy.ErrCategories) {
 		return nil, &usageError{message: fmt.Sprintf("--k %d: too few or too many categories for %s", *c.K, c.Mechanism)}
 	}
@@ -247,6 +253,27 @@ func (c *privacySampleCmd) category(e privacy.Epsilon, src privacy.Source) (samp
 		}
 		return write(line, report)
 	}, nil
+}
+
+// price reads --report, which only permanent answers have.
+func (c *privacySampleCmd) price(e privacy.Epsilon) (mechanisms.Price, error) {
+	if c.Mechanism != memo.Name {
+		if c.Report != "" {
+			return mechanisms.Price{}, c.wants("no --report, which only memo has")
+		}
+		return mechanisms.Price{Report: e}, nil
+	}
+	price := mechanisms.Price{Report: e / 2, Value: e}
+	if c.Report != "" {
+		var err error
+		if price.Report, err = privacy.ParseEpsilon(c.Report); err != nil {
+			return price, &usageError{message: "--report " + c.Report + ": must be a decimal number above 0 and at most 20"}
+		}
+	}
+	if price.Report == 0 || price.Report > price.Value {
+		return price, &usageError{message: "--report must be above 0 and at most --epsilon"}
+	}
+	return price, nil
 }
 
 // writerOf returns how a mechanism's reports are written as text.

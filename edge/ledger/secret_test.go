@@ -3,8 +3,10 @@ package ledger_test
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"hash/crc32"
 	"os"
 	"testing"
 
@@ -75,6 +77,13 @@ func TestSecretThatIsNotTheLedgers(t *testing.T) {
 			t.Fatalf("byte %d changed: %v", i, err)
 		}
 	}
+	another := bytes.Clone(whole) // whole, of the same owner, and not the one
+	another[40] ^= 1
+	binary.LittleEndian.PutUint32(another[56:], crc32.Checksum(another[:56], crc32.MakeTable(crc32.Castagnoli)))
+	m.Put(ledger.SecretName, another)
+	if _, err := secretOf(t, c); !errors.Is(err, ledger.FaultSecret) {
+		t.Errorf("another secret: %v", err)
+	}
 	if err := m.Remove(ledger.SecretName); err != nil {
 		t.Fatal(err)
 	}
@@ -106,6 +115,27 @@ func TestSecretThatIsNotTheLedgers(t *testing.T) {
 	}
 	if account, err := ledger.Inspect(none); err != nil || account.SecretLost {
 		t.Errorf("a ledger that needs none: %+v, %v", account, err)
+	}
+}
+
+// A value is charged once, whatever restarts and compactions lie between.
+func TestValuesAreRememberedAfterARestart(t *testing.T) {
+	c := config(disktest.New(1), "pi-7")
+	c.CompactRecords = 4
+	for i := range 12 {
+		l := open(t, c)
+		if _, err := l.Secret(); err != nil {
+			t.Fatal(err)
+		}
+		for at, value := range []byte{1, byte(i/4 + 2)} {
+			if err := l.ReserveValue(charge(60*i+30*at), [law.TagBytes]byte{value}); err != nil {
+				t.Fatalf("round %d, value %d: %v", i, value, err)
+			}
+		}
+		if spent := l.Book().Spent(); spent.Reports != uint64(i/4+2) || l.Book().Values() != i/4+2 {
+			t.Fatalf("round %d: %d charges for %d values", i, spent.Reports, l.Book().Values())
+		}
+		_ = l.Close()
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/quadrat-dev/quadrat/privacy"
 	"github.com/quadrat-dev/quadrat/privacy/audit"
 	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
+	"github.com/quadrat-dev/quadrat/privacy/memo"
 )
 
 // blind is the share of the claimed ε below which a lower bound shows nothing: then the audit itself is at fault.
@@ -93,8 +94,8 @@ func lowerBounds(ctx context.Context, c Config) ([]Check, error) {
 			return nil, err
 		}
 	}
-	for _, name := range mechanisms.CategoricalNames() {
-		m, err := mechanisms.CategoricalByName(name, e, few)
+	for _, name := range categoricalNames() {
+		m, err := categorical(name, e, few)
 		if err != nil {
 			return nil, err
 		}
@@ -102,7 +103,11 @@ func lowerBounds(ctx context.Context, c Config) ([]Check, error) {
 			return nil, err
 		}
 	}
-	return out, nil
+	kept, err := memo.New(e, e/2, 2)
+	if err != nil {
+		return nil, err
+	}
+	return out, add(windowsPair(kept, c.Seed), fmt.Sprintf("memo, %d windows", windowsHeard))
 }
 
 // controls audits bugs that systems have shipped, each claiming ε = 1: an audit that misses them is worth nothing.

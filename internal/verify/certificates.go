@@ -10,6 +10,7 @@ import (
 
 	"github.com/quadrat-dev/quadrat/privacy"
 	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
+	"github.com/quadrat-dev/quadrat/privacy/memo"
 )
 
 // numberNames is every mechanism for numbers and bits, drafts last: to verify is the opt-in.
@@ -52,18 +53,21 @@ func certificates(ctx context.Context, _ Config) ([]Check, error) {
 		}
 		out = append(out, t.check(name, grid))
 	}
-	for _, name := range mechanisms.CategoricalNames() {
+	for _, name := range categoricalNames() {
 		t := newTally()
 		for _, e := range grid {
 			for _, k := range categories(name) {
 				if err := ctx.Err(); err != nil {
 					return nil, err
 				}
-				m, err := mechanisms.CategoricalByName(name, e, k)
+				m, err := categorical(name, e, k)
 				if err != nil {
 					return nil, fmt.Errorf("%s: %w", name, err)
 				}
 				t.add(m.Certificate())
+				if kept, ok := m.(*memo.Mechanism); ok {
+					t.add(kept.ForeverCertificate())
+				}
 			}
 		}
 		out = append(out, t.check(name, grid))

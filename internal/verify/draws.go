@@ -9,7 +9,6 @@ import (
 	"github.com/quadrat-dev/quadrat/privacy"
 	"github.com/quadrat-dev/quadrat/privacy/audit"
 	"github.com/quadrat-dev/quadrat/privacy/laplace"
-	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
 )
 
 // few is a number of alternatives whose reports can all be listed, many one where most reports are rare.
@@ -60,7 +59,7 @@ func draws(ctx context.Context, c Config) ([]Check, error) {
 			}
 			out = append(out, check)
 		}
-		for _, name := range mechanisms.CategoricalNames() {
+		for _, name := range categoricalNames() {
 			check, err := categoryDraws(name, e, c)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
@@ -136,7 +135,7 @@ func categoryDraws(name string, e privacy.Epsilon, c Config) (Check, error) {
 	began := time.Now()
 	var w worst
 	for _, k := range []uint32{few, many} {
-		m, err := mechanisms.CategoricalByName(name, e, k)
+		m, err := categorical(name, e, k)
 		if err != nil {
 			return Check{}, err
 		}
