@@ -35,6 +35,7 @@ func (e *Engine) save(ctx context.Context) error {
 		return err
 	}
 	e.config.Sink.Permanent(sequence)
+	e.covered(sequence)
 	e.out.reports = 0
 	e.metrics.saved.Inc()
 	e.metrics.position.Set(float64(sequence))
@@ -78,6 +79,10 @@ func (e *Engine) restore(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("checkpoint in %s: %w", e.config.Folder, err)
 	}
+	if err := e.reach(ctx, s.sequence); err != nil {
+		return err
+	}
+	e.covered(s.sequence)
 	e.mu.Lock()
 	e.sequence, e.markMs, e.levelMs = s.sequence, s.markMs, s.levelMs
 	copy(e.newest[:], s.newest)

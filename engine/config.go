@@ -68,6 +68,9 @@ type Config struct {
 	ChangeAnswers int
 	// CheckpointEvery is the time between two checkpoints while there is work, by Pace. Default: 5 s.
 	CheckpointEvery time.Duration
+	// ReportsKeep is how long messages of REPORTS stay after a checkpoint on disk covers them, by their age. They go sooner
+	// when the stream is half full; below 0 only then. Default: 1 h.
+	ReportsKeep time.Duration
 	// CheckpointReports is the most reports between two checkpoints. Default: 4,194,304.
 	CheckpointReports int
 	// QueueMessages is how many messages of REPORTS may wait in memory. Default: 256.
@@ -101,7 +104,7 @@ func (c Config) withDefaults() Config {
 	}
 	for field, otherwise := range map[*time.Duration]time.Duration{
 		&c.Retention: 7 * 24 * time.Hour, &c.Tolerance: 5 * time.Second,
-		&c.ReviseAfter: time.Second, &c.CheckpointEvery: 5 * time.Second,
+		&c.ReviseAfter: time.Second, &c.CheckpointEvery: 5 * time.Second, &c.ReportsKeep: time.Hour,
 	} {
 		if *field == 0 {
 			*field = otherwise

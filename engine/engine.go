@@ -21,6 +21,7 @@ type Engine struct {
 	metrics *metrics
 	kick    chan struct{} // wakes the marker when the next mark may be due earlier
 	asked   chan chan struct{}
+	durable chan uint64 // position of the newest checkpoint on disk, for trim
 	health  health
 	out     output // of Run's goroutine only
 
@@ -58,7 +59,7 @@ func New(config Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine: metrics: %w", err)
 	}
-	return &Engine{config: config, metrics: m, kick: make(chan struct{}, 1), asked: make(chan chan struct{}), kappas: map[string]*kappa{}}, nil
+	return &Engine{config: config, metrics: m, kick: make(chan struct{}, 1), asked: make(chan chan struct{}), durable: make(chan uint64, 1), kappas: map[string]*kappa{}}, nil
 }
 
 // Apply takes a kappa, or new revisions of one. A record that says deleted removes it. Records of all live kappas must be
@@ -170,6 +171,7 @@ func (e *Engine) run(ctx context.Context, orderly bool) error {
 	group.Go(func() { failed <- e.read(inner, from, queue) })
 	group.Go(func() { e.mark(inner) })
 	group.Go(func() { e.tick(inner, ticks) })
+	group.Go(func() { e.trim(inner) })
 	err := e.work(ctx, queue, ticks, failed)
 	cancel()
 	group.Wait()

@@ -18,7 +18,9 @@ type metrics struct {
 	results  prometheus.Counter
 	retries  *prometheus.CounterVec // by what failed
 	saved    prometheus.Counter
+	lost     prometheus.Counter
 	position prometheus.Gauge
+	trimmed  prometheus.Gauge
 	bytes    prometheus.Gauge
 }
 
@@ -43,6 +45,8 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 		results:  counter("results_total", "Results published."),
 		retries:  vector("retries_total", "Output that had to be tried again, by what failed.", "what"),
 		saved:    counter("checkpoints_total", "Checkpoints written."),
+		lost:     counter("messages_lost_total", "Messages of REPORTS that went before they were read."),
+		trimmed:  gauge("trimmed_position", "Position in REPORTS up to which messages behind the checkpoint were trimmed since the start."),
 		position: gauge("position", "Position in REPORTS of the newest checkpoint."),
 		bytes:    gauge("checkpoint_bytes", "Size of the newest checkpoint."),
 	}
@@ -56,7 +60,8 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 		return m, nil
 	}
 	for _, c := range []prometheus.Collector{
-		m.reports, m.releases, m.late, m.closed, m.revised, m.results, m.retries, m.saved, m.position, m.bytes,
+		m.reports, m.releases, m.late, m.closed, m.revised, m.results, m.retries, m.saved, m.lost, m.position, m.trimmed,
+		m.bytes,
 	} {
 		if err := to.Register(c); err != nil {
 			return nil, err
@@ -69,10 +74,10 @@ func (m *metrics) refused(c cause, n int) { m.reports.WithLabelValues(c.String()
 
 // released adds what became of a release.
 func (m *metrics) released(refused cause, counted bool) {
-	outcome := "counted"
+	outcome := outcomeCounted
 	switch {
 	case counted && refused == causeDuplicate:
-		outcome = "duplicate"
+		outcome = outcomeDuplicate
 	case !counted:
 		outcome = refused.String()
 	}

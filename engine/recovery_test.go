@@ -86,18 +86,22 @@ func TestRestartChangesNothing(t *testing.T) {
 			w := newWorld(t, 11)
 			w.populate(300)
 			record := w.deploy("k1", 3, []string{"cooling"}, statistics...)
-			w.start(false, nil, record)
+			var trimmed func(*Config)
+			if seed%2 == 1 {
+				trimmed = func(c *Config) { c.ReportsKeep = 1 }
+			}
+			w.start(false, trimmed, record)
 			stops := 0
 			w.script(record, windows, func() {
 				// Whether to stop comes from the script's own course, so that its random numbers stay those of the calm run.
 				stops++
 				if (uint64(stops)*2654435761+seed*40503)>>3%3 == 0 {
 					w.stop()
-					w.start((stops+int(seed))%2 == 0, nil, record)
+					w.start((stops+int(seed))%2 == 0, trimmed, record)
 				}
 			})
 			w.stop()
-			w.start(true, nil, record)
+			w.start(true, trimmed, record)
 			w.caughtUp()
 			w.stop()
 			results, rows := w.outcome()

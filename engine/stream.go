@@ -43,14 +43,6 @@ func (e *Engine) read(ctx context.Context, from uint64, queue chan<- message) er
 	if err != nil {
 		return fmt.Errorf("engine: %s: %w", broker.StreamReports, err)
 	}
-	state := stream.CachedInfo().State
-	if state.LastSeq < from {
-		return fmt.Errorf("engine: %s ends at %d, before the checkpoint's position %d: it is another stream",
-			broker.StreamReports, state.LastSeq, from)
-	}
-	if state.FirstSeq > from+1 && from > 0 {
-		e.config.Log.Warn("engine: messages went before they were read", "position", from, "first", state.FirstSeq)
-	}
 	for ctx.Err() == nil {
 		if err := e.follow(ctx, stream, &from, queue); err != nil && ctx.Err() == nil {
 			e.metrics.retries.WithLabelValues("consumer").Inc()
@@ -106,18 +98,29 @@ func newMessage(msg jetstream.Msg) (message, error) {
 	}
 	token := strings.TrimPrefix(m.subject, broker.PrefixReport)
 	if m.subject == broker.SubjectMark {
-		m.markMs, _ = strconv.ParseInt(msg.Headers().Get(markHeader), 10, 64)
+		m.markMs = markOf(msg.Headers())
 	} else if n, err := strconv.ParseUint(token, 10, 32); err == nil {
 		m.partition = uint32(n)
 	}
 	return m, nil
 }
 
+// markOf reads a mark; 0 for what is none.
+func markOf(header nats.Header) int64 {
+	ms, _ := strconv.ParseInt(header.Get(markHeader), 10, 64)
+	return max(ms, 0)
+}
+
 // mark puts marks into REPORTS, one whenever the clock passes the end of a window and its grace, or when late reports
 // have waited long enough. It ends with ctx.
 func (e *Engine) mark(ctx context.Context) {
+	var marked int64
+	err := e.persist(ctx, "newest mark", func() (err error) { marked, err = e.lastMark(ctx); return err })
+	if err != nil {
+		return
+	}
 	e.mu.Lock()
-	marked := e.markMs
+	marked = max(marked, e.markMs)
 	e.mu.Unlock()
 	for ctx.Err() == nil {
 		due, ok := e.nextMark(marked)

@@ -14,7 +14,7 @@ import (
 )
 
 // configured are the flags that quadrat.yaml may set, under their own names.
-var configured = []string{"data", "http", "grpc", "nats-listen", "nats", "token-file", "response-floor", "speed", "server"}
+var configured = []string{"data", "http", "grpc", "nats-listen", "nats", "token-file", "response-floor", "reports-keep", "checkpoint-every", "speed", "server"}
 
 // defaultConfig may be missing; a file that was named may not.
 const defaultConfig = "quadrat.yaml"

@@ -14,16 +14,18 @@ import (
 
 // serveCmd is `quadrat serve`.
 type serveCmd struct {
-	Data       string  `help:"Folder for everything durable." env:"QUADRAT_DATA" type:"path" placeholder:"DIR" required:""`
-	HTTP       string  `name:"http" help:"Address of the REST API." default:"127.0.0.1:8080" env:"QUADRAT_HTTP" placeholder:"ADDR"`
-	GRPC       string  `name:"grpc" help:"Address of the gRPC API." default:"127.0.0.1:9090" env:"QUADRAT_GRPC" placeholder:"ADDR"`
-	NATSListen string  `name:"nats-listen" help:"Address of the embedded broker; 127.0.0.1:4222 without --nats." env:"QUADRAT_NATS_LISTEN" placeholder:"ADDR"`
-	NATS       string  `name:"nats" help:"URL of an outside broker to use in place of the embedded one." env:"QUADRAT_NATS" placeholder:"URL"`
-	TokenFile  string  `help:"File with the bearer token that callers must show; needed beyond loopback." env:"QUADRAT_TOKEN_FILE" type:"path" placeholder:"FILE"`
-	Floor      float64 `name:"response-floor" help:"Response rate below which results carry a warning, between 0 and 1; 0 for no warnings." default:"0.5" env:"QUADRAT_RESPONSE_FLOOR"`
-	Speed      float64 `help:"Run the server's clock so many times as fast, for test fleets only." default:"1" env:"QUADRAT_SPEED"`
-	LogLevel   string  `help:"What to log: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"QUADRAT_LOG_LEVEL"`
-	Format     string  `help:"How to print the addresses: json or table." enum:"json,table" default:"json"`
+	Data       string        `help:"Folder for everything durable." env:"QUADRAT_DATA" type:"path" placeholder:"DIR" required:""`
+	HTTP       string        `name:"http" help:"Address of the REST API." default:"127.0.0.1:8080" env:"QUADRAT_HTTP" placeholder:"ADDR"`
+	GRPC       string        `name:"grpc" help:"Address of the gRPC API." default:"127.0.0.1:9090" env:"QUADRAT_GRPC" placeholder:"ADDR"`
+	NATSListen string        `name:"nats-listen" help:"Address of the embedded broker; 127.0.0.1:4222 without --nats." env:"QUADRAT_NATS_LISTEN" placeholder:"ADDR"`
+	NATS       string        `name:"nats" help:"URL of an outside broker to use in place of the embedded one." env:"QUADRAT_NATS" placeholder:"URL"`
+	TokenFile  string        `help:"File with the bearer token that callers must show; needed beyond loopback." env:"QUADRAT_TOKEN_FILE" type:"path" placeholder:"FILE"`
+	Floor      float64       `name:"response-floor" help:"Response rate below which results carry a warning, between 0 and 1; 0 for no warnings." default:"0.5" env:"QUADRAT_RESPONSE_FLOOR"`
+	Keep       time.Duration `name:"reports-keep" help:"How long stored messages stay after a checkpoint covers them; 0 for not at all, below 0 until the stream is half full." default:"1h" env:"QUADRAT_REPORTS_KEEP" placeholder:"DURATION"`
+	Checkpoint time.Duration `name:"checkpoint-every" help:"Time between two checkpoints while there is work." default:"5s" env:"QUADRAT_CHECKPOINT_EVERY" placeholder:"DURATION"`
+	Speed      float64       `help:"Run the server's clock so many times as fast, for test fleets only." default:"1" env:"QUADRAT_SPEED"`
+	LogLevel   string        `help:"What to log: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"QUADRAT_LOG_LEVEL"`
+	Format     string        `help:"How to print the addresses: json or table." enum:"json,table" default:"json"`
 }
 
 // Help shows an example.
@@ -81,6 +83,13 @@ func (c *serveCmd) config(t *terminal) (server.Config, error) {
 	if config.ResponseFloor = c.Floor; c.Floor == 0 {
 		config.ResponseFloor = -1 // its 0 stands for the default
 	}
+	if config.ReportsKeep = c.Keep; c.Keep == 0 {
+		config.ReportsKeep = time.Nanosecond // its 0 stands for the default
+	}
+	if c.Checkpoint < time.Millisecond {
+		return server.Config{}, &usageError{"--checkpoint-every: 1ms or more"}
+	}
+	config.CheckpointEvery = c.Checkpoint
 	if c.TokenFile != "" {
 		var err error
 		if config.Token, err = server.ReadToken(c.TokenFile); err != nil {

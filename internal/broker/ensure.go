@@ -12,7 +12,6 @@ const day = 24 * time.Hour
 
 // Limits bounds what the streams keep. A zero field takes its default.
 type Limits struct {
-	ReportsAge   time.Duration // REPORTS; 8 days, a day more than results may still be revised
 	ReportsBytes int64         // REPORTS; 32 GiB. A full stream refuses reports, so that devices keep them
 	ResultsAge   time.Duration // RESULTS; 30 days
 	ResultsBytes int64         // RESULTS; 8 GiB, oldest dropped first
@@ -24,7 +23,6 @@ type Limits struct {
 
 // withDefaults fills the zero fields.
 func (l Limits) withDefaults() Limits {
-	l.ReportsAge = orDuration(l.ReportsAge, 8*day)
 	l.ResultsAge = orDuration(l.ResultsAge, 30*day)
 	l.DeadAge = orDuration(l.DeadAge, 30*day)
 	l.ReportsBytes = orBytes(l.ReportsBytes, 32<<30)
@@ -75,15 +73,14 @@ func Ensure(ctx context.Context, js jetstream.JetStream, limits Limits) error {
 	return nil
 }
 
-// streams gives the configurations. REPORTS discards new messages when it is full: an answered report must never go
-// before the engine has read it.
+// streams gives the configurations. REPORTS discards new messages when it is full and has no age: an answered report must
+// never go before the engine has read it. The engine trims what its checkpoint covers.
 func streams(limits Limits) []jetstream.StreamConfig {
 	reports := jetstream.StreamConfig{
 		Name:               StreamReports,
 		Subjects:           []string{PrefixReport + "*"},
 		Storage:            jetstream.FileStorage,
 		Replicas:           limits.Replicas,
-		MaxAge:             limits.ReportsAge,
 		MaxBytes:           limits.ReportsBytes,
 		Discard:            jetstream.DiscardNew,
 		AllowAtomicPublish: true,

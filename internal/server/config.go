@@ -41,6 +41,11 @@ type Config struct {
 	Entropy io.Reader
 	// Retention is how long results can be revised and deleted kappas are remembered; 0 for seven days.
 	Retention time.Duration
+	// ReportsKeep is how long messages of REPORTS stay after a checkpoint covers them; 0 for an hour, below 0 until the
+	// stream is half full.
+	ReportsKeep time.Duration
+	// CheckpointEvery is the time between two checkpoints while there is work; 0 for five seconds.
+	CheckpointEvery time.Duration
 	// ResponseFloor is the response rate below which results carry a warning; 0 for 0.5, below 0 for no warnings.
 	ResponseFloor float64
 	// Logger takes what the server has to say; nil for silence.
@@ -93,6 +98,9 @@ func (c Config) Validate() error {
 	}
 	if c.Retention < 0 {
 		faults = append(faults, errors.New("retention: must be above zero"))
+	}
+	if c.CheckpointEvery < 0 {
+		faults = append(faults, errors.New("--checkpoint-every: must be above zero"))
 	}
 	if !(c.ResponseFloor <= 1) {
 		faults = append(faults, errors.New("--response-floor: at least 0, and at most 1"))

@@ -179,6 +179,7 @@ func (s *Server) restore(ctx context.Context) error {
 	s.engine, err = engine.New(engine.Config{
 		JetStream: s.broker.JetStream(), Frames: s.devices, Sink: s.store, Folder: filepath.Join(s.config.Data, "engine"),
 		Settle: s.frames.Flush, Clock: s.config.Clock, Retention: s.config.Retention, ResponseFloor: s.config.ResponseFloor,
+		ReportsKeep: s.config.ReportsKeep, CheckpointEvery: s.config.CheckpointEvery,
 		Registerer: s.registry, Log: s.log,
 	})
 	return err
