@@ -55,6 +55,54 @@ func TestTight(t *testing.T) {
 	}
 }
 
+// TestPermanentAnswers holds the bound for a question with permanent answers against devices with real ledgers that move among its
+// categories as chance wants, also when a revision changes the price and thereby all permanent answers: min(windows, k) times the
+// price, which a device that is always found somewhere new spends to the last, and none spends more.
+func TestPermanentAnswers(t *testing.T) {
+	const k, first = 5, 100
+	for seed := range uint64(40) {
+		r := rand.New(rand.NewPCG(seed, 8))
+		terms := valueTerms(1+privacy.Epsilon(r.IntN(2_000_000)), k)
+		a, d, mover := account.New(first, terms), newDevice(t), newDevice(t)
+		revision := byte(0)
+		for w := int64(first); w < first+60; w++ {
+			if seed%2 == 1 && w == first+20 {
+				terms, revision = valueTerms(1+privacy.Epsilon(r.IntN(2_000_000)), k), 1
+				a = a.Revise(w, terms)
+			}
+			d.remember(w, terms, revision, byte(r.IntN(k)))
+			mover.remember(w, terms, revision, byte((w-first)%k))
+			bound := a.Through(w)
+			if seed%2 == 0 && bound != terms.PerReport*privacy.Epsilon(min(w-first+1, k)) {
+				t.Fatalf("window %d: bound %d", w-first, bound)
+			}
+			if d.spent() > bound || mover.spent() > bound || seed%2 == 0 && mover.spent() != bound {
+				t.Fatalf("seed %d, window %d: spent %d and %d, bound %d", seed, w-first, d.spent(), mover.spent(), bound)
+			}
+		}
+		if seed%2 == 0 && (d.book.Values() != k || mover.book.Values() != k) {
+			t.Errorf("seed %d: only %d and %d values", seed, d.book.Values(), mover.book.Values())
+		}
+	}
+}
+
+// valueTerms are those of a question with permanent answers to k categories.
+func valueTerms(price privacy.Epsilon, k int) account.Terms {
+	return account.Terms{PerReport: price, PerPeriod: price * privacy.Epsilon(k), Period: ledger.PeriodMax, Window: hour}
+}
+
+// remember answers about a category, if its ledger lets it; prices of different revisions have different answers.
+func (d *device) remember(w int64, terms account.Terms, revision, category byte) {
+	d.t.Helper()
+	err := d.book.ReserveValue(ledger.Charge{
+		Kappa: "k1", WindowStart: time.UnixMilli(0).Add(time.Duration(w) * terms.Window), Window: terms.Window, Epsilon: terms.PerReport,
+		PlanPerPeriod: terms.PerPeriod, PlanPeriod: terms.Period,
+	}, [ledger.TagBytes]byte{1, revision, category})
+	if err != nil && !errors.Is(err, ledger.PlanSpent) {
+		d.t.Fatal(err)
+	}
+}
+
 // TestBoundsEveryDevice lets devices follow any of the revisions that are out, answer when chance wants, and be charged by the
 // real ledger: none ever spends more than the account says, and the account never falls.
 func TestBoundsEveryDevice(t *testing.T) {
