@@ -73,6 +73,11 @@ func (m *Mechanism) Categories() uint32 { return m.categories }
 // Seeds returns the number of hash functions in the pool, a prime.
 func (m *Mechanism) Seeds() uint32 { return m.pool.prime }
 
+// Root returns the least primitive root of Seeds: the class of a number is the
+// exponent of its power that the number is, modulo Hashes. It is what a reader of
+// stored reports needs to tell which categories they support.
+func (m *Mechanism) Root() uint32 { return m.pool.root }
+
 // Hashes returns the number of hash values.
 func (m *Mechanism) Hashes() uint32 { return m.pool.hashes }
 

@@ -10,6 +10,8 @@ package olh
 type pool struct {
 	prime  uint32
 	hashes uint32
+	// root is the least number whose powers are all of 1…P-1.
+	root uint32
 	// share is (P-1)/g, the numbers in one class.
 	share uint32
 	// class is that of each number but 0.
@@ -24,7 +26,8 @@ func newPool(categories, hashes uint32) *pool {
 	p.share = (p.prime - 1) / hashes
 	p.class = make([]uint16, p.prime)
 	p.members = make([]uint32, p.prime-1)
-	root, number := uint64(rootOf(p.prime)), uint64(1)
+	p.root = rootOf(p.prime)
+	root, number := uint64(p.root), uint64(1)
 	for exponent := range p.prime - 1 {
 		p.class[number] = uint16(exponent % hashes)
 		number = number * root % uint64(p.prime)
