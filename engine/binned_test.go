@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/bits"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,19 +30,48 @@ func binnedPlans(mechanism, scalar string) []*quadratv1.StatisticPlan {
 	return out
 }
 
+// manyPlans is histograms of more categories than a word has bits, and a mean before them. At ε = 4 sets of 200 categories
+// are short enough to be listed, and of 1024 they are not.
+func manyPlans() []*quadratv1.StatisticPlan {
+	out := []*quadratv1.StatisticPlan{meanPlan("hybrid")}
+	for _, s := range []struct {
+		kind, mechanism string
+		categories      uint32
+	}{{"histogram", "subset", 200}, {"wide", "olh", 1024}, {"frequency", "grr", 31 + 60}} {
+		p := meanPlan(s.mechanism)
+		p.Name, p.Kind, p.Categories = s.kind, "histogram", s.categories
+		if s.kind == "frequency" {
+			p.Kind, p.HiMicro = s.kind, 100e6
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// openPlans is manyPlans without noise.
+func openPlans() []*quadratv1.StatisticPlan {
+	out := manyPlans()
+	for _, p := range out {
+		p.Mechanism = "none"
+	}
+	return out
+}
+
 // TestCategories runs statistics of categories beside a mean, with late halves, duplicates and a restart between, and
 // computes each category's share once more from single scores. The edges of a quantile are checked through its interval.
 func TestCategories(t *testing.T) {
-	for mechanism, scalar := range map[string]string{"none": "none", "subset": "hybrid", "memo": ""} {
-		t.Run(mechanism, func(t *testing.T) {
+	for name, statistics := range map[string][]*quadratv1.StatisticPlan{
+		"none": binnedPlans("none", "none"), "subset": binnedPlans("subset", "hybrid"), "memo": binnedPlans("memo", ""),
+		"many": manyPlans(), "many, none": openPlans(),
+	} {
+		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 9)
 			w.populate(900)
-			statistics := binnedPlans(mechanism, scalar)
-			if scalar == "" { // permanent answers, of which a mean has none
-				statistics = []*quadratv1.StatisticPlan{statistics[1], statistics[1], statistics[2]}
+			if name == "memo" { // permanent answers, of which a mean has none
+				statistics = []*quadratv1.StatisticPlan{statistics[1], statistics[2]}
 			}
 			record := w.deploy("k1", 2, []string{"cooling"}, statistics...)
-			if scalar == "" {
+			if name == "memo" {
 				record.Revisions[0].Device.EpsilonValueMicro = testForever
 			}
 			w.start(true, nil, record)
@@ -86,17 +116,19 @@ func (w *world) checkCategories(record *quadratv1.KappaRecord, all []answer) (ch
 		if r.GetBin() == nil {
 			continue
 		}
-		number := uint32(1)
-		if r.GetStatistic() == "frequency" {
-			number = 2
-		}
+		number := uint32(slices.IndexFunc(record.GetRevisions()[0].GetDevice().GetStatistics(),
+			func(s *quadratv1.StatisticPlan) bool { return s.GetName() == r.GetStatistic() }))
 		category := r.GetBin().GetIndex()
 		w.scoring = func(s statistic, value int64) float64 {
-			set, ok := s.bins.support(value)
-			if !ok || bits.OnesCount64(set) != s.bins.how.Size {
+			set, ok := s.bins.read(value)
+			if !ok || s.bins.worded() && bits.OnesCount64(set) != s.bins.how.Size {
 				w.t.Fatalf("the set %b", set)
 			}
-			return (float64(set>>category&1) - s.bins.how.Other()) / (s.bins.how.Include - s.bins.how.Other())
+			hit := 0.0
+			if slices.Contains(s.bins.scratch, category) {
+				hit = 1
+			}
+			return (hit - s.bins.pure.Other) / (s.bins.pure.Truth - s.bins.pure.Other)
 		}
 		units, population := w.unitsOf(record, all, window, number)
 		w.scoring = nil
@@ -175,7 +207,7 @@ func TestGoldenSupports(t *testing.T) {
 		}
 	}
 	other := goldenSupports(t)
-	other.kappas["k1"].plans[0].statistics[0].bins.how.Categories = 7
+	other.kappas["k1"].plans[0].statistics[0].bins.categories = 7
 	kept := &s.kappas[0].windows[0].window
 	if kept.plan = other.kappas["k1"].plans[0]; kept.fits() {
 		t.Error("state of another number of categories was adopted")

@@ -14,11 +14,12 @@ const checkpointMagic = "QDRCKPT"
 
 // The versions of a checkpoint.
 const (
-	checkpointDevices  = 1 // devices are drawn in all windows
-	checkpointClusters = 2 // a window's layout may have clusters
-	checkpointPanels   = 3 // a window may keep single answers
-	checkpointTails    = 4 // a window may keep the third and fourth moments
-	checkpointSupports = 5 // a window may count sets of categories
+	checkpointDevices    = 1 // devices are drawn in all windows
+	checkpointClusters   = 2 // a window's layout may have clusters
+	checkpointPanels     = 3 // a window may keep single answers
+	checkpointTails      = 4 // a window may keep the third and fourth moments
+	checkpointSupports   = 5 // a window may count sets of categories
+	checkpointCategories = 6 // of more than 64
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -68,6 +69,11 @@ func (e *Engine) checkpointVersion() byte {
 			}
 			if w.supports != nil {
 				version = max(version, checkpointSupports)
+			}
+			for i := range w.supports {
+				if len(w.supports[i].Hits) > wordCategories {
+					version = max(version, checkpointCategories)
+				}
 			}
 		}
 	}

@@ -194,7 +194,7 @@ func (w *world) code(s *quadratv1.StatisticPlan) int64 {
 		w.t.Fatal(err)
 	}
 	if b := compiled.bins; b != nil {
-		report, err := b.set.Randomise(uint32(w.rand.IntN(b.how.Categories)), privacy.NewSeeded(w.rand.Uint64()), make([]byte, 0, 8))
+		report, err := b.set.Randomise(uint32(w.rand.IntN(b.categories)), privacy.NewSeeded(w.rand.Uint64()), make([]byte, 0, 8))
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -111,7 +111,7 @@ func (s study) repeat(t *testing.T, b *binning, rooms []uint32, r *rand.Rand) []
 		if err != nil {
 			t.Fatal(err)
 		}
-		set, ok := b.support(int64(report[0]))
+		set, ok := b.read(int64(report[0]))
 		if !ok {
 			t.Fatalf("the report %x isn't one", report)
 		}
@@ -120,9 +120,9 @@ func (s study) repeat(t *testing.T, b *binning, rooms []uint32, r *rand.Rand) []
 	out := make([]survey.Estimate, b.how.Categories)
 	for v := range out {
 		var err error
-		out[v], err = survey.Proportion([]survey.Sample{{
-			Stratum: "(all)", Population: int64(len(rooms)), Panel: int64(s.answers), Responses: int64(s.answers), Domain: support.Bin(b.how, v),
-		}}, 0.95)
+		out[v], err = survey.Share([]survey.Sample{{
+			Stratum: "(all)", Population: int64(len(rooms)), Panel: int64(s.answers), Responses: int64(s.answers), Domain: support.Bin(b.pure, v),
+		}}, b.pure, 0.95)
 		if err != nil {
 			t.Fatal(err)
 		}

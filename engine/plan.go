@@ -73,11 +73,11 @@ type statistic struct {
 	sumNoise float64
 }
 
-// read gives the unbiased score of a value, or the set of categories that it stands for; then the score is 0. ok is false
-// for a value that no device sends.
+// read gives the unbiased score of a value, or what it says of categories; then the score is 0. ok is false for a value that
+// no device sends.
 func (s *statistic) read(value int64) (score float64, set uint64, ok bool) {
 	if s.bins != nil {
-		set, ok = s.bins.support(value)
+		set, ok = s.bins.read(value)
 		return 0, set, ok
 	}
 	score, ok = s.score(value)

@@ -151,7 +151,7 @@ func (w *window) count(r *reports, v *verdict, rows *column.Reports, sequence ui
 		}
 		w.moments[at].Add(score, s.noise)
 		if s.bins != nil {
-			w.supports[at].Add(set, s.bins.how.Categories, s.bins.cumulative())
+			s.bins.count(&w.supports[at], set)
 		}
 		if w.values != nil {
 			w.values[d.rank] = r.value[i]
@@ -166,7 +166,7 @@ func (w *window) count(r *reports, v *verdict, rows *column.Reports, sequence ui
 // answered is what a report said, and where it stands in the stream.
 type answered struct {
 	score    float64
-	set      uint64
+	set      uint64 // of categories, as binning.read says it
 	sequence uint64
 }
 
@@ -188,8 +188,8 @@ func (w *window) store(rows *column.Reports, d *device, statistic int, a answere
 		c := &w.layout.clusters[g.cluster]
 		row.Cluster, row.ClusterPopulation, row.StratumClusters = c.name, c.size, w.layout.stratumClusters[g.stratum]
 	}
-	if b := s.bins; b != nil {
-		row.Answer, row.Categories, row.Size, row.Include = a.set, uint32(b.how.Categories), uint32(b.how.Size), b.how.Include
+	if s.bins != nil {
+		s.bins.store(&row, a.set)
 	}
 	rows.Append(&row)
 }

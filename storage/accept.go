@@ -18,6 +18,9 @@ type reportReader struct {
 	start, end, device, population, revision, sequence func(int) int64
 	pi, score, noise, epsilon, include                 func(int) float64
 	answer, categories, size, clusterSize, clusters    func(int) int64
+	code, seeds, root                                  func(int) int64
+	other                                              func(int) float64
+	coded                                              func(int) bool
 	rows                                               int
 	columns                                            map[string]arrow.Array
 	nulls                                              bool // permitted in the column that is being looked for
@@ -67,10 +70,15 @@ func (r *reportReader) answers() {
 	if r.columns["answer"] == nil {
 		none := func(int) int64 { return 0 }
 		r.answer, r.categories, r.size, r.include = none, none, none, func(int) float64 { return 0 }
-		return
+	} else {
+		r.answer, r.include = orZero(r, "answer", r.whole), orZero(r, "answer_include", r.number)
+		r.categories, r.size = orZero(r, "answer_categories", r.whole), orZero(r, "answer_size", r.whole)
 	}
-	r.answer, r.include = orZero(r, "answer", r.whole), orZero(r, "answer_include", r.number)
-	r.categories, r.size = orZero(r, "answer_categories", r.whole), orZero(r, "answer_size", r.whole)
+	r.seeds, r.root, r.code = r.perhaps("answer_seeds"), r.perhaps("answer_root"), r.perhaps(colCode)
+	r.other, r.coded = func(int) float64 { return 0 }, func(int) bool { return false }
+	if a := r.columns[colCode]; a != nil {
+		r.other, r.coded = orZero(r, "answer_other", r.number), a.IsValid
+	}
 }
 
 // perhaps reads whole numbers that a record may lack; a null is 0.
@@ -189,18 +197,22 @@ func (r *reportReader) read(i int) (row column.Report, err error) {
 		Mechanism: r.mechanism(i), Epsilon: r.epsilon(i), PlanRevision: uint32(r.revision(i)), Sequence: uint64(r.sequence(i)),
 		Answer: uint64(r.answer(i)), Categories: uint32(r.categories(i)), Size: uint32(r.size(i)), Include: r.include(i),
 		ClusterPopulation: r.clusterSize(i), StratumClusters: r.clusters(i),
+		Coded: r.coded(i), Code: uint64(r.code(i)), Other: r.other(i), Seeds: uint32(r.seeds(i)), Root: uint32(r.root(i)),
 	}
 	switch {
 	case r.err != nil:
 		return row, r.err
 	case row.WindowStartMs < 0 || row.WindowEndMs <= row.WindowStartMs:
 		return row, &Error{Code: Malformed, Detail: "a window does not end after its start"}
-	case !finite(row.Score) || !finite(row.NoiseVariance) || !finite(row.Epsilon) || !finite(row.Include):
+	case !finite(row.Score) || !finite(row.NoiseVariance) || !finite(row.Epsilon) || !finite(row.Include) || !finite(row.Other):
 		return row, &Error{Code: Malformed, Detail: "a number is not finite"}
 	case row.ClusterPopulation < 0 || row.StratumClusters < 0 || row.ClusterPopulation > 0 != (row.StratumClusters > 0):
 		return row, &Error{Code: Malformed, Detail: "a cluster's size and the number of clusters don't go together"}
 	case !(row.Pi > 0 && row.Pi <= 1):
 		return row, &Error{Code: Malformed, Detail: "an inclusion probability does not lie in (0, 1]"}
+	}
+	if row.Coded && row.Categories == 0 {
+		return row, &Error{Code: Malformed, Detail: "a report of a category doesn't say how many there are"}
 	}
 	if row.Categories == 0 && (r.columns["score"].IsNull(i) || r.columns["noise_variance"].IsNull(i)) {
 		return row, &Error{Code: Malformed, Detail: "a report has neither a score nor an answer"}

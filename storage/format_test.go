@@ -34,7 +34,17 @@ func goldenStore(t *testing.T, version int) *Store {
 		second.Answer, second.Categories, second.Size, second.Include = 1<<63|1, 64, 2, 0.75
 		second.ClusterPopulation, second.StratumClusters = 1<<41, 1<<39
 	}
-	rec := recordOf(t, []column.Report{report, second})
+	rows := []column.Report{report, second}
+	if version >= 4 {
+		coded := report
+		coded.Score, coded.NoiseVariance, coded.Mechanism = 0, 0, "olh"
+		coded.Coded, coded.Code, coded.Categories, coded.Size = true, 1<<63|1, 1024, 4
+		coded.Include, coded.Other, coded.Seeds, coded.Root = 0.75, 1e-300, 1033, 5
+		zero := coded
+		zero.Code, zero.Seeds, zero.Root, zero.Size, zero.Mechanism = 0, 0, 0, 1, "subset"
+		rows = append(rows, coded, zero)
+	}
+	rec := recordOf(t, rows)
 	defer rec.Release()
 	must(t, s.Reports(rec))
 	third := &quadratv1.Result{
@@ -82,8 +92,8 @@ func TestGoldenFiles(t *testing.T) {
 			}
 		}
 	}
-	if read != 9 {
-		t.Errorf("%d golden files, want 9", read)
+	if read != 10 {
+		t.Errorf("%d golden files, want 10", read)
 	}
 }
 

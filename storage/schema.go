@@ -23,7 +23,9 @@ func (k Kind) version() int {
 	case KindResults:
 		return 4 // 1 had no change_…, 2 no bin_…, 3 no privacy_delta and no privacy_epsilon_to_date
 	case KindReports:
-		return 3 // 1 had no answer…, cluster_population and stratum_clusters, and score and noise_variance were never null; 2 no random
+		// 1 had no answer…, cluster_population and stratum_clusters, and score and noise_variance were never null; 2 no random;
+		// 3 no answer_code, answer_other, answer_seeds and answer_root
+		return 4
 	case KindStrata:
 		return 2 // 1 had no clusters
 	}
@@ -50,6 +52,7 @@ const (
 	colSequence    = "sequence"
 	colRevision    = "revision"
 	colBin         = "bin_index"
+	colCode        = "answer_code"
 	colKappa       = "kappa"
 	colRandom      = "random"
 )

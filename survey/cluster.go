@@ -190,16 +190,16 @@ func (e *Estimate) clusterScore(strata []ClusterSample, confidence float64, repo
 			}
 		}
 	}
-	var kish, noise float64
+	by := scored{scale: scale}
 	for _, s := range kept {
 		for _, c := range s.clusters {
 			w := c.weight / size
 			n := float64(reports(c.Cluster))
-			kish += (1 - s.fraction*c.share()) * w * w * n * n
-			noise += w * w * c.Domain.Noise
+			by.kish += (1 - s.fraction*c.share()) * w * w * n * n
+			by.noise += w * w * c.Domain.Noise
 		}
 	}
-	e.scoreFrom(kish, noise, scale)
+	e.scoreFrom(by)
 	return e.checked()
 }
 

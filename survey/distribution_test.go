@@ -70,7 +70,7 @@ func TestSupportScores(t *testing.T) {
 				var one Support
 				one.Add(set, k, true)
 				for v := range k {
-					m := one.Bin(how, v)
+					m := one.Bin(how.Pure(), v)
 					bin[v] += p * m.Mean
 					binSquare[v] += p * m.Mean * m.Mean
 					binNoise[v] += p * m.Noise
@@ -131,7 +131,7 @@ func TestSupportMerges(t *testing.T) {
 	if one.Count != 500 || !slices.Equal(one.Hits, two.Hits) || !slices.Equal(one.Squares, two.Squares) {
 		t.Fatal("the order of merges changed the state")
 	}
-	got := one.Bin(how, 7)
+	got := one.Bin(how.Pure(), 7)
 	agree(t, "mean", got.Mean, bin.Mean)
 	agree(t, "spread", got.M2, bin.M2)
 	got = one.Below(how, 7)
@@ -191,7 +191,7 @@ func TestDistributionCoverage(t *testing.T) {
 					}
 					return out
 				}
-				one, err := Proportion(strata(func(s *Support) Moments { return s.Bin(how, 12) }), 0.95)
+				one, err := Share(strata(func(s *Support) Moments { return s.Bin(how.Pure(), 12) }), how.Pure(), 0.95)
 				if err != nil {
 					t.Fatal(err)
 				}

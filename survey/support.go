@@ -6,21 +6,45 @@ import (
 	"math/bits"
 )
 
-// SupportMost is the largest number of categories of a [Support]: a report's set is one 64-bit word.
-const SupportMost = 64
+// SupportMost is the largest number of categories of a [Support].
+const SupportMost = 1024
+
+// setMost is how many categories fit the set of a report as one word, which is also the most that a quantile has.
+const setMost = 64
+
+// Pure says how the reports of a categorical question support categories, whichever mechanism made them: the true one with
+// probability Truth, any other with probability Other (pure protocols, Wang et al. 2017).
+type Pure struct {
+	Truth float64 // in (0, 1]
+	Other float64 // in [0, Truth)
+}
+
+// Check reports the law that the description breaks.
+func (p Pure) Check() error {
+	if !(p.Other >= 0 && p.Truth > p.Other && p.Truth <= 1) {
+		return &Error{Code: Invalid, Detail: fmt.Sprintf("the true category is supported with probability %g, another one with %g", p.Truth, p.Other)}
+	}
+	return nil
+}
+
+// Noise is the mean noise variance of a report's score for one category, when a share of the units has it.
+func (p Pure) Noise(share float64) float64 {
+	gap := p.Truth - p.Other
+	return (share*p.Truth*(1-p.Truth) + (1-share)*p.Other*(1-p.Other)) / (gap * gap)
+}
 
 // Subset says how the reports of a categorical question were randomised: each holds Size of Categories categories, the
 // true one with probability Include, and the others are a simple random sample of the rest (subset selection, Ye and
 // Barg 2018; Size 1 is k-ary randomised response, and with Include 1 the truth).
 type Subset struct {
-	Categories int     // 2 to SupportMost
+	Categories int     // 2 to 64
 	Size       int     // 1 to Categories − 1
 	Include    float64 // in (0, 1], above the chance of every other category
 }
 
 // Check reports the first law that the description breaks.
 func (s Subset) Check() error {
-	if s.Categories < 2 || s.Categories > SupportMost || s.Size < 1 || s.Size >= s.Categories ||
+	if s.Categories < 2 || s.Categories > setMost || s.Size < 1 || s.Size >= s.Categories ||
 		!(s.Include <= 1 && s.Include > s.Other()) {
 		return &Error{Code: Invalid, Detail: fmt.Sprintf("%d of %d categories, the true one with probability %g", s.Size, s.Categories, s.Include)}
 	}
@@ -32,11 +56,8 @@ func (s Subset) Other() float64 {
 	return (float64(s.Size) - s.Include) / float64(s.Categories-1)
 }
 
-// BinNoise is the mean noise variance of a report's score for one category, when a share of the units has it.
-func (s Subset) BinNoise(share float64) float64 {
-	p, q := s.Include, s.Other()
-	return (share*p*(1-p) + (1-share)*q*(1-q)) / ((p - q) * (p - q))
-}
+// Pure is what the sets tell of single categories.
+func (s Subset) Pure() Pure { return Pure{Truth: s.Include, Other: s.Other()} }
 
 // BelowNoise is the mean noise variance of a report's score for the first so many categories together, when a share of the
 // units has one of them. It grows with the number of categories.
@@ -50,7 +71,7 @@ func (s Subset) BelowNoise(categories int, share float64) float64 {
 // quantiles, see [Support.Add].
 type Support struct {
 	Count   int64   // reports
-	Hits    []int64 // by category: reports whose set holds it
+	Hits    []int64 // by category: reports that support it, which those with a set that holds it do
 	Squares []int64 // by j from 0 to categories − 2: Σ T², T being how many of the categories 0…j a report's set holds
 }
 
@@ -77,6 +98,18 @@ func (s *Support) Add(set uint64, categories int, cumulative bool) {
 	}
 }
 
+// AddEach counts one report by the categories that it supports, each below the number of categories and once. All reports
+// of one state must have the same categories, and none of them may be cumulative.
+func (s *Support) AddEach(supported []uint32, categories int) {
+	if s.Hits == nil {
+		s.Hits = make([]int64, categories)
+	}
+	s.Count++
+	for _, v := range supported {
+		s.Hits[v]++
+	}
+}
+
 // Merge adds the state of other, disjoint reports of the same question.
 func (s *Support) Merge(o Support) {
 	if o.Count == 0 {
@@ -98,7 +131,7 @@ func (s *Support) Merge(o Support) {
 // the squares fit the hits, by Cauchy and Schwarz and since T is at most its category's number.
 func (s *Support) Valid() bool {
 	if s.Count < 0 || s.Count > math.MaxInt64/(SupportMost*SupportMost) || (s.Count > 0) != (len(s.Hits) > 0) ||
-		len(s.Hits) > SupportMost || len(s.Squares) > 0 && len(s.Squares) != len(s.Hits)-1 {
+		len(s.Hits) > SupportMost || len(s.Squares) > 0 && (len(s.Squares) != len(s.Hits)-1 || len(s.Hits) > setMost) {
 		return false
 	}
 	sum := int64(0)
@@ -117,14 +150,15 @@ func (s *Support) Valid() bool {
 	return true
 }
 
-// Bin gives the moments of the unbiased scores of "the value is category v", (1[v ∈ Y] − q)/(p − q) for a report's set Y
-// (Wang et al. 2017, pure protocols). Noise is unbiased too: given the truth, the score of a report varies by p(1−p)
-// or q(1−q), over (p−q)², and (1−p)(1−q) for a set with v, pq for one without, has just these expectations.
-func (s *Support) Bin(how Subset, v int) Moments {
+// Bin gives the moments of the unbiased scores of "the value is category v", (1[v ∈ Y] − q)/(p − q) for a report that supports
+// the categories Y (Wang et al. 2017, pure protocols). Noise is unbiased too: given the truth, the score of a report varies
+// by p(1−p) or q(1−q), over (p−q)², and (1−p)(1−q) for a report that supports v, pq for one that does not, has just these
+// expectations.
+func (s *Support) Bin(how Pure, v int) Moments {
 	if s.Count == 0 {
 		return Moments{}
 	}
-	p, q, n, c := how.Include, how.Other(), float64(s.Count), float64(s.Hits[v])
+	p, q, n, c := how.Truth, how.Other, float64(s.Count), float64(s.Hits[v])
 	scale := 1 / (p - q)
 	return Moments{
 		Count: s.Count, Mean: scale * (c/n - q), M2: scale * scale * c * (n - c) / n,

@@ -7,8 +7,8 @@ import (
 	"github.com/quadrat-dev/quadrat/privacy/memo"
 )
 
-// setBytes is the longest report of a set of categories: it travels as one number.
-const setBytes = 8
+// quantileMost is the most bins of a quantile, which engines read as sets in one word.
+const quantileMost = 64
 
 // binned tells whether a statistic of this kind is answered with a set of categories.
 func binned(kind string) bool {
@@ -19,7 +19,7 @@ func binned(kind string) bool {
 func (s statistic) withCategories(w *wire.StatisticPlan, price mechanisms.Price) (statistic, error) {
 	s.bounds = privacy.Bounds{Lo: privacy.Micro(w.LoMicro), Hi: privacy.Micro(w.HiMicro)}
 	s.categories, s.wholes = w.Categories, w.Kind == "frequency"
-	if s.bounds.Validate() != nil || s.categories < 2 || s.categories > 8*setBytes {
+	if s.bounds.Validate() != nil || s.categories < 2 || s.categories > mechanisms.ReportCategories || w.Kind == "quantile" && s.categories > quantileMost {
 		return s, wire.ErrPlan
 	}
 	if s.wholes {
@@ -33,8 +33,8 @@ func (s statistic) withCategories(w *wire.StatisticPlan, price mechanisms.Price)
 		}
 		return s, nil
 	}
-	set, err := mechanisms.CategoricalAt(w.Mechanism, price, s.categories)
-	if err != nil || set.Bytes() > setBytes {
+	set, err := mechanisms.InReport(w.Mechanism, price, s.categories)
+	if err != nil {
 		return s, wire.ErrPlan
 	}
 	s.set = set
@@ -50,13 +50,14 @@ func (s *statistic) category(x privacy.Micro) uint32 {
 	return s.bounds.Bin(x, s.categories)
 }
 
-// randomise gives the randomised answer to a summary: a code, or the bytes of a set as a little-endian number.
+// randomise gives the randomised answer to a summary: a code, or the bytes of a report over categories as a
+// little-endian number.
 func (s *statistic) randomise(x privacy.Micro, source privacy.Source) (int64, error) {
 	if s.set == nil {
 		code, err := s.mechanism.Randomise(s.input(x), source)
 		return int64(code), err
 	}
-	var buffer [setBytes]byte
+	var buffer [mechanisms.ReportBytes]byte
 	report, err := s.set.Randomise(s.category(x), source, buffer[:0])
 	if err != nil {
 		return 0, err

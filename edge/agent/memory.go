@@ -6,6 +6,7 @@ import (
 	"github.com/quadrat-dev/quadrat/internal/wire"
 	"github.com/quadrat-dev/quadrat/privacy"
 	"github.com/quadrat-dev/quadrat/privacy/ledger"
+	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
 )
 
 // Memory is what permanent answers need to stay the same: a secret, and a ledger that remembers which categories were charged.
@@ -54,7 +55,7 @@ func (a *Agent) keptAnswer(p *Plan, s *statistic, x privacy.Micro, window int64)
 	if err := a.config.Memory.ReserveValue(charge, s.memo.Tag(secret, s.question, category)); err != nil {
 		return 0, refusal(err), err
 	}
-	var buffer [setBytes]byte
+	var buffer [mechanisms.ReportBytes]byte
 	report, err := s.memo.Answer(secret, s.question, charge.WindowStart.UnixMilli(), category, buffer[:0])
 	if err != nil {
 		return 0, EntropyFailed, err

@@ -28,7 +28,7 @@ func TestReports(t *testing.T) {
 	}
 	record := b.NewRecord()
 	defer record.Release()
-	if b.Len() != 0 || record.NumRows() != 3 || int(record.NumCols()) != column.ReportRandom+1 {
+	if b.Len() != 0 || record.NumRows() != 3 || int(record.NumCols()) != column.ReportAnswerRoot+1 {
 		t.Fatalf("%d rows, %d columns, %d left", record.NumRows(), record.NumCols(), b.Len())
 	}
 	if kappa, ref := column.Ref(record.Schema()); kappa != "indoor" || ref != "k7f3q2" {
@@ -48,6 +48,7 @@ func TestReports(t *testing.T) {
 		"stratum_population": 40.0, "score": 21.5, "noise_variance": 3.0, "mechanism": "hybrid", "epsilon": 4.0,
 		"plan_revision": 2.0, "sequence": 9.0, "answer": nil, "answer_categories": nil, "answer_size": nil, "answer_include": nil,
 		"cluster_population": 2.0, "stratum_clusters": nil, "random": column.ShuffleOf("k7f3q2", 60_000).Of(0xad),
+		"answer_code": nil, "answer_other": nil, "answer_seeds": nil, "answer_root": nil,
 	}
 	for name, value := range want {
 		if got[2][name] != value {

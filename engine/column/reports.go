@@ -25,6 +25,12 @@ type Report struct {
 	Categories uint32  // 0 for other statistics
 	Size       uint32  // categories in the set
 	Include    float64 // probability that the set holds the true category
+	// Code is the report itself, where it is no set in one word: see docs/format/parquet.md. Coded says that it stands in place of
+	// Answer. Of olh Size counts the hash values.
+	Coded       bool
+	Code        uint64
+	Other       float64 // probability that a report supports a category that is not the true one
+	Seeds, Root uint32  // of olh: the prime number of hash functions and its primitive root
 	// Sizes of a cluster sample; both 0 when devices were drawn.
 	ClusterPopulation int64 // devices of the frame in the cluster
 	StratumClusters   int64 // clusters of the frame in the stratum
@@ -42,6 +48,9 @@ type Reports struct {
 	categories, size               *array.Int64Builder
 	clusterSize, clusters          *array.Int64Builder
 	include, random                *array.Float64Builder
+	code                           *array.Uint64Builder
+	other                          *array.Float64Builder
+	seeds, root                    *array.Int64Builder
 	rows                           int
 	ref                            string
 	shuffle                        Shuffle // of the window shuffleMs
@@ -82,6 +91,10 @@ func NewReports(alloc memory.Allocator, kappa, ref string) *Reports {
 		random:  float(ReportRandom),
 		ref:     ref,
 		shuffle: ShuffleOf(ref, 0),
+		code:    b.Field(ReportAnswerCode).(*array.Uint64Builder),
+		other:   float(ReportAnswerOther),
+		seeds:   b.Field(ReportAnswerSeeds).(*array.Int64Builder),
+		root:    b.Field(ReportAnswerRoot).(*array.Int64Builder),
 	}
 }
 
@@ -99,21 +112,7 @@ func (r *Reports) Append(row *Report) {
 	r.weight.Append(1 / row.Pi)
 	r.pi.Append(row.Pi)
 	r.population.Append(row.StratumPopulation)
-	if row.Categories == 0 {
-		r.score.Append(row.Score)
-		r.noise.Append(row.NoiseVariance)
-		r.answer.AppendNull()
-		r.categories.AppendNull()
-		r.size.AppendNull()
-		r.include.AppendNull()
-	} else {
-		r.score.AppendNull()
-		r.noise.AppendNull()
-		r.answer.Append(row.Answer)
-		r.categories.Append(int64(row.Categories))
-		r.size.Append(int64(row.Size))
-		r.include.Append(row.Include)
-	}
+	r.said(row)
 	positiveOrNull(r.clusterSize, row.ClusterPopulation)
 	positiveOrNull(r.clusters, row.StratumClusters)
 	r.mechanism.Append(row.Mechanism)
@@ -125,6 +124,36 @@ func (r *Reports) Append(row *Report) {
 	}
 	r.random.Append(r.shuffle.Of(row.Device))
 	r.rows++
+}
+
+// said appends a score, or what a report says of categories.
+func (r *Reports) said(row *Report) {
+	positiveOrNull(r.categories, int64(row.Categories))
+	positiveOrNull(r.size, int64(row.Size))
+	positiveOrNull(r.seeds, int64(row.Seeds))
+	positiveOrNull(r.root, int64(row.Root))
+	if row.Categories == 0 {
+		r.score.Append(row.Score)
+		r.noise.Append(row.NoiseVariance)
+		r.include.AppendNull()
+	} else {
+		r.score.AppendNull()
+		r.noise.AppendNull()
+		r.include.Append(row.Include)
+	}
+	switch {
+	case row.Categories > 0 && row.Coded:
+		r.answer.AppendNull()
+		r.code.Append(row.Code)
+		r.other.Append(row.Other)
+		return
+	case row.Categories > 0:
+		r.answer.Append(row.Answer)
+	default:
+		r.answer.AppendNull()
+	}
+	r.code.AppendNull()
+	r.other.AppendNull()
 }
 
 // positiveOrNull appends a number, and null in place of 0.

@@ -29,13 +29,17 @@ const (
 	ReportEpsilon                  // epsilon of the report; 0 for none
 	ReportPlanRevision             // revision of the plan
 	ReportSequence                 // position in the stream REPORTS
-	ReportAnswer                   // set of categories, a bit for each; null but for statistics of categories, as the following
-	ReportAnswerCategories         // how many categories there are
-	ReportAnswerSize               // how many categories each set holds
-	ReportAnswerInclude            // probability that a set holds the true category
+	ReportAnswer                   // set of up to 64 categories, a bit for each
+	ReportAnswerCategories         // how many categories there are; null but for statistics of categories, as the following
+	ReportAnswerSize               // how many categories each set holds; of olh how many hash values there are
+	ReportAnswerInclude            // probability that a report supports the true category
 	ReportClusterPopulation        // devices of the frame in the cluster; null but for cluster samples, as the following
 	ReportStratumClusters          // clusters of the frame in the stratum
 	ReportRandom                   // number that orders the reports of a window at random, in [0, 1), see [Shuffle]
+	ReportAnswerCode               // report over categories that is no set in one word; null but for those, as the following
+	ReportAnswerOther              // probability that a report supports a category that is not the true one
+	ReportAnswerSeeds              // hash functions; null but for olh, as the following
+	ReportAnswerRoot               // their primitive root
 )
 
 // ReportFields gives the columns of a report, in order. Nullable columns are those that only one sort of statistic or design has.
@@ -64,6 +68,10 @@ func ReportFields() []arrow.Field {
 		{Name: "cluster_population", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
 		{Name: "stratum_clusters", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
 		{Name: "random", Type: arrow.PrimitiveTypes.Float64},
+		{Name: "answer_code", Type: arrow.PrimitiveTypes.Uint64, Nullable: true},
+		{Name: "answer_other", Type: arrow.PrimitiveTypes.Float64, Nullable: true},
+		{Name: "answer_seeds", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
+		{Name: "answer_root", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
 	}
 }
 

@@ -44,6 +44,9 @@ func categories() []mutant {
 		{"shares: cells of a sum taken as independent", formula, "privacy/frequency/covariance.go", "apart := p.covariance(p.without, p.other, p.other)", "apart := 0 * p.covariance(p.without, p.other, p.other)", shares, "TestAllCellsTogether"},
 		{"shares: the noise's variance forgotten", formula, "privacy/categorical.go", "return rate * (1 - rate) / (r.gap * r.gap)", "return share * (1 - share) * rate / rate", all, "TestScoresAverageToTheTruth"},
 		{"shares: clipped before they are kept", formula, tally, "mean := r.Share(support, n)", "mean := math.Max(0, r.Share(support, n))", shares, "TestScoresAreThoseOfTheReports"},
+		{"report: the worst mechanism that fits", formula, "privacy/mechanisms/report.go", "total.Cmp(least) < 0", "total.Cmp(least) > 0", all, "TestForReportIsTheBestThatTravels"},
+		{"report: one that is too long is cut", law, "privacy/mechanisms/report.go", "m.Bytes() > ReportBytes", "m.Bytes() > 8*ReportBytes", all, "TestForReportRefuses"},
+		{"shares: the noise of a rare category as estimated", formula, "survey/proportion.go", "scored{scale: 1, slope: slope}", "scored{scale: 1, slope: 0 * slope}", "survey", "TestShareIsWilsons"},
 		{"shares: two parts merged as one", formula, tally, "\tt.Reports += o.Reports\n", "", shares, "TestScoresAreThoseOfTheReports"},
 		{"shares: display clipped and rescaled", formula, "privacy/frequency/consistent.go", "consistent[i] = max(0, share-give)", "consistent[i] = max(0, share) - 0*give", shares, "TestConsistentIsTheProjection"},
 	}

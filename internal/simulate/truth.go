@@ -16,6 +16,14 @@ type Truth struct {
 	fleet   *Fleet
 	plan    *wire.DevicePlan
 	members map[string][]int // of each cell, the places in the frame
+	counted counted
+}
+
+// counted is how many members of a cell are in each category, for the results of one statistic, which come together.
+type counted struct {
+	start           time.Time
+	statistic, cell string
+	of              []int
 }
 
 // TruthOf prepares the truths of a kappa that the fleet takes part in; false while no device holds its plan.
@@ -58,18 +66,23 @@ func (t *Truth) InBin(windowStart time.Time, statistic string, cell map[string]s
 	if s == nil || s.Categories == 0 {
 		return 0, false
 	}
-	bounds, count := privacy.Bounds{Lo: privacy.Micro(s.LoMicro), Hi: privacy.Micro(s.HiMicro)}, 0
-	for _, m := range members {
-		x := summarised(s, t.fleet.config.Places[m].Reading(position))
-		of := bounds.Bin(x, s.Categories)
-		if s.Kind == "frequency" {
-			of = bounds.Whole(x)
-		}
-		if of == bin {
-			count++
+	key := t.key(cell)
+	if c := &t.counted; !c.start.Equal(windowStart) || c.statistic != statistic || c.cell != key || c.of == nil {
+		*c = counted{start: windowStart, statistic: statistic, cell: key, of: make([]int, s.Categories)}
+		bounds := privacy.Bounds{Lo: privacy.Micro(s.LoMicro), Hi: privacy.Micro(s.HiMicro)}
+		for _, m := range members {
+			x := summarised(s, t.fleet.config.Places[m].Reading(position))
+			if s.Kind == "frequency" {
+				c.of[bounds.Whole(x)]++
+			} else {
+				c.of[bounds.Bin(x, s.Categories)]++
+			}
 		}
 	}
-	return float64(count) / float64(len(members)), true
+	if int(bin) >= len(t.counted.of) {
+		return 0, false
+	}
+	return float64(t.counted.of[bin]) / float64(len(members)), true
 }
 
 // quantile is the least summary that at least a share of the members do not exceed.
@@ -162,14 +175,8 @@ func score(s *wire.StatisticPlan, reading privacy.Micro) float64 {
 
 // cell lists the places of the frame that have the cell's values.
 func (t *Truth) cell(cell map[string]string) []int {
-	var key strings.Builder
-	for _, name := range t.plan.GroupBy {
-		if v, ok := cell[name]; ok {
-			key.WriteString(v)
-		}
-		key.WriteByte(0)
-	}
-	if members, ok := t.members[key.String()]; ok {
+	key := t.key(cell)
+	if members, ok := t.members[key]; ok {
 		return members
 	}
 	var members []int
@@ -179,8 +186,20 @@ func (t *Truth) cell(cell map[string]string) []int {
 			members = append(members, i)
 		}
 	}
-	t.members[key.String()] = members
+	t.members[key] = members
 	return members
+}
+
+// key is one text of a cell's values.
+func (t *Truth) key(cell map[string]string) string {
+	var key strings.Builder
+	for _, name := range t.plan.GroupBy {
+		if v, ok := cell[name]; ok {
+			key.WriteString(v)
+		}
+		key.WriteByte(0)
+	}
+	return key.String()
 }
 
 func inCell(attributes, cell map[string]string) bool {

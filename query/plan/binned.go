@@ -7,6 +7,7 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"github.com/quadrat-dev/quadrat/privacy"
+	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
 	"github.com/quadrat-dev/quadrat/privacy/subset"
 	"github.com/quadrat-dev/quadrat/query/script"
 	"github.com/quadrat-dev/quadrat/survey"
@@ -31,13 +32,14 @@ func (q *question) binsOf(stat *script.Statistic) (bins int, share float64) {
 // mean's: the distribution function's error over the density there.
 func (q *question) binned(a *asked, epsilonMicro uint64) (answer, error) {
 	if a.share == 0 {
-		how, name, err := q.setOf(epsilonMicro, a.bins)
+		how, name, bytes, err := q.reportOf(epsilonMicro, a.bins)
 		if err != nil {
 			return answer{}, err
 		}
 		even := 1 / float64(a.bins)
 		return answer{
-			mechanism: name, spread: math.Sqrt(even * (1 - even)), noise: how.BinNoise(even), middle: even, known: true, bins: a.bins,
+			mechanism: name, spread: math.Sqrt(even * (1 - even)), noise: how.Noise(even), middle: even, known: true, bins: a.bins,
+			bytes: bytes,
 		}, nil
 	}
 	span := (q.bounds.Hi - q.bounds.Lo).Float64()
@@ -45,16 +47,16 @@ func (q *question) binned(a *asked, epsilonMicro uint64) (answer, error) {
 	z := distuv.UnitNormal.Quantile(a.share)
 	slope := deviation / distuv.UnitNormal.Prob(z)
 	for bins := quantileBinsLeast; ; bins *= 2 {
-		how, name, err := q.setOf(epsilonMicro, bins)
+		how, name, bytes, err := setOf(epsilonMicro, bins)
 		if err != nil {
 			return answer{}, err
 		}
 		below := min(bins-1, max(1, int(math.Round(float64(bins)*(0.5+z/spreadPerSpan)))))
 		noise := how.BelowNoise(below, a.share)
-		if bins == script.CategoriesMost || fine(bins, noise+a.share*(1-a.share)) {
+		if bins == quantileBinsMost || fine(bins, noise+a.share*(1-a.share)) {
 			return answer{
 				mechanism: name, spread: math.Sqrt(a.share*(1-a.share)) * slope, noise: noise * slope * slope,
-				middle: q.bounds.Lo.Float64() + span/2 + z*deviation, known: true, bins: bins,
+				middle: q.bounds.Lo.Float64() + span/2 + z*deviation, known: true, bins: bins, bytes: bytes,
 			}, nil
 		}
 	}
@@ -71,8 +73,11 @@ func (d *design) binnedText(i int) string {
 		(d.q.bounds.Hi-d.q.bounds.Lo).Float64()/float64(a.bins), (d.q.bounds.Hi-d.q.bounds.Lo).Float64()/spreadPerSpan)
 }
 
-// quantileBinsLeast is the least number of bins of a quantile; it doubles up to script.CategoriesMost.
-const quantileBinsLeast = 8
+// quantileBinsLeast is the least number of bins of a quantile; it doubles up to the most.
+const (
+	quantileBinsLeast = 8
+	quantileBinsMost  = 64
+)
 
 // fine tells whether so many bins are fine enough for a quantile. More bins make more noise (a report's set tells less of
 // each), fewer make the straight line within a bin wrong: by h²/8 times the density's slope, at most 0.242/s² for a normal
@@ -83,18 +88,34 @@ func fine(bins int, variance float64) bool {
 	return h*h/8*0.242 <= 0.1*math.Sqrt(variance/1000)
 }
 
-// setOf is the mechanism of least error for so many categories, and its name.
-func setOf(epsilonMicro uint64, categories int) (survey.Subset, string, error) {
+// reportOf is the mechanism of least error for so many categories whose reports travel, its name, and the bytes of a report.
+func reportOf(epsilonMicro uint64, categories int) (how survey.Pure, name string, bytes int, err error) {
 	if epsilonMicro == 0 {
-		return survey.Subset{Categories: categories, Size: 1, Include: 1}, none, nil
+		return survey.Pure{Truth: 1}, none, 2, nil
 	}
 	e, err := privacy.EpsilonOf(epsilonMicro)
 	if err != nil {
-		return survey.Subset{}, "", err
+		return survey.Pure{}, "", 0, err
+	}
+	m, err := mechanisms.ForReport(e, uint32(categories))
+	if err != nil {
+		return survey.Pure{}, "", 0, err
+	}
+	return survey.Pure{Truth: m.Rates().Truth, Other: m.Rates().Other}, m.Name(), m.Bytes(), nil
+}
+
+// setOf is subset selection for the bins of a quantile, its name, and the bytes of a report.
+func setOf(epsilonMicro uint64, categories int) (how survey.Subset, name string, bytes int, err error) {
+	if epsilonMicro == 0 {
+		return survey.Subset{Categories: categories, Size: 1, Include: 1}, none, 1, nil
+	}
+	e, err := privacy.EpsilonOf(epsilonMicro)
+	if err != nil {
+		return survey.Subset{}, "", 0, err
 	}
 	m, err := subset.New(e, uint32(categories))
 	if err != nil {
-		return survey.Subset{}, "", err
+		return survey.Subset{}, "", 0, err
 	}
-	return survey.Subset{Categories: categories, Size: int(m.Size()), Include: m.Rates().Truth}, subset.Name, nil
+	return survey.Subset{Categories: categories, Size: int(m.Size()), Include: m.Rates().Truth}, subset.Name, m.Bytes(), nil
 }

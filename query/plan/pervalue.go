@@ -27,18 +27,18 @@ func (q *question) keep(p *script.Privacy, value privacy.Epsilon) error {
 // kept tells whether devices keep permanent answers.
 func (q *question) kept() bool { return q.value > 0 }
 
-// setOf is the mechanism of a statistic of so many categories, as a set, and its name. Two rounds of k-ary randomised response are
-// one with other probabilities: a report names the true category with p*, each other one with (1-p*)/(k-1).
-func (q *question) setOf(epsilonMicro uint64, categories int) (survey.Subset, string, error) {
+// reportOf is the mechanism of a statistic of so many categories, its name, and the bytes of a report. Two rounds of k-ary randomised
+// response are one with other probabilities: a report names the true category with p*, each other one with (1-p*)/(k-1).
+func (q *question) reportOf(epsilonMicro uint64, categories int) (how survey.Pure, name string, bytes int, err error) {
 	if !q.kept() {
-		return setOf(epsilonMicro, categories)
+		return reportOf(epsilonMicro, categories)
 	}
 	price := mechanisms.Price{Report: privacy.Epsilon(epsilonMicro), Value: privacy.Epsilon(q.value)}
-	m, err := mechanisms.CategoricalAt(memo.Name, price, uint32(categories))
+	m, err := mechanisms.InReport(memo.Name, price, uint32(categories))
 	if err != nil {
-		return survey.Subset{}, "", fmt.Errorf("plan: %w", err)
+		return survey.Pure{}, "", 0, fmt.Errorf("plan: %w", err)
 	}
-	return survey.Subset{Categories: categories, Size: 1, Include: m.Rates().Truth}, memo.Name, nil
+	return survey.Pure{Truth: m.Rates().Truth, Other: m.Rates().Other}, memo.Name, m.Bytes(), nil
 }
 
 // ever is the most that one device ever spends: for every category of every statistic.

@@ -86,6 +86,7 @@ type answer struct {
 	law       privacy.Powers
 	bins      int     // of a histogram, a frequency or a quantile
 	sumNoise  float64 // noise variance of a gateway's sum, with gateways
+	bytes     int     // of a report over them
 }
 
 var errUnbound = errors.New("plan: the script is not bound")

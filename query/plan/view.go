@@ -249,14 +249,14 @@ func (d *design) reportBytes(device *quadratv1.DevicePlan) int {
 	}
 	if d.q.local() {
 		value = 0
-		for _, s := range device.GetStatistics() {
+		for i, s := range device.GetStatistics() {
 			if d.q.kept() {
 				value = max(value, int64(s.GetCategories())-1) // the number of one category
 				continue
 			}
 			if s.GetCategories() > 0 {
-				value = math.MaxInt64 // a set of 64 categories
-				break
+				value = max(value, math.MaxInt64>>(63-min(63, 8*d.answers[i].bytes)))
+				continue
 			}
 			m, err := mechanisms.ByName(s.GetMechanism(), privacy.Epsilon(d.epsilon))
 			if err == nil {

@@ -87,8 +87,8 @@ func checkStatistic(stat *Statistic) *Error {
 	case stat.Kind == wordQuantile && (n.Value <= 0 || n.Value >= 1):
 		return errorAt(n.Pos, "write 0.9 for the value below which 90 percent lie",
 			"expected a share between 0 and 1, found %s", decimal(n.Value))
-	case stat.Kind == wordHistogram && (n.Value != math.Trunc(n.Value) || n.Value < 2 || n.Value > 1000):
-		return errorAt(n.Pos, "", "expected a whole number of bins from 2 to 1000, found %s", decimal(n.Value))
+	case stat.Kind == wordHistogram && (n.Value != math.Trunc(n.Value) || n.Value < 2 || n.Value > CategoriesMost):
+		return errorAt(n.Pos, "", "expected a whole number of bins from 2 to 1024, found %s", decimal(n.Value))
 	case stat.Comparison != "" || stat.Kind == wordQuantile:
 		return checkMicro(n)
 	}

@@ -19,19 +19,13 @@ func Unsupported(s *Script) error {
 	return nil
 }
 
-// CategoriesMost is the most categories of a histogram or a frequency: a report's set is one number of 64 bits.
-const CategoriesMost = 64
+// CategoriesMost is the most categories of a histogram or a frequency.
+const CategoriesMost = 1024
 
 func unsupportedStatistic(s *Script, stat *Statistic) error {
-	switch stat.Kind {
-	case wordHistogram:
-		if stat.Number.Bound && stat.Number.Value > CategoriesMost {
-			return unsupportedAt(stat.Number.Pos, "a histogram of "+decimal(stat.Number.Value)+" bins", "up to 64 bins can")
-		}
-	case wordFrequency:
-		if p := s.Privacy; p != nil && p.Lo != nil && p.Lo.Bound && p.Hi.Bound && p.Hi.Value-p.Lo.Value >= CategoriesMost {
-			return unsupportedAt(p.Lo.Pos, "a frequency of "+decimal(p.Hi.Value-p.Lo.Value+1)+" categories", "up to 64 can")
-		}
+	p := s.Privacy
+	if stat.Kind == wordFrequency && p != nil && p.Lo != nil && p.Lo.Bound && p.Hi.Bound && p.Hi.Value-p.Lo.Value >= CategoriesMost {
+		return unsupportedAt(p.Lo.Pos, "a frequency of "+decimal(p.Hi.Value-p.Lo.Value+1)+" categories", "up to 1024 can")
 	}
 	return nil
 }

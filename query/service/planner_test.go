@@ -121,8 +121,9 @@ func TestFleetPlannerRefuses(t *testing.T) {
 		t.Errorf("an impossible margin: %v", err)
 	}
 	var unsupported *script.UnsupportedError
-	draft.Script = strings.Replace(everyone, "mean(temperature)", "histogram(temperature, 100)", 1)
+	draft.Script = strings.Replace(everyone, "mean(temperature)", "frequency(temperature)", 1)
+	draft.Script = strings.Replace(draft.Script, "AND 40", "AND 4000", 1)
 	if _, err := p.Plan(t.Context(), draft); !errors.As(err, &unsupported) {
-		t.Errorf("a histogram of a hundred bins: %v", err)
+		t.Errorf("a frequency of four thousand: %v", err)
 	}
 }

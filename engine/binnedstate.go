@@ -1,0 +1,78 @@
+package engine
+
+import "github.com/quadrat-dev/quadrat/survey"
+
+// supports appends the sets' state of a window, in the order of its moments, which hold the counts.
+func (w *encoder) supports(each *window) {
+	for i := range each.supports {
+		s := &each.supports[i]
+		if each.moments[i].Count == 0 {
+			continue
+		}
+		w.uint(uint64(len(s.Hits)))
+		for _, n := range s.Hits {
+			w.int(n)
+		}
+		w.uint(uint64(len(s.Squares)))
+		for _, n := range s.Squares {
+			w.int(n)
+		}
+	}
+}
+
+// supports reads what the encoder's supports wrote.
+func (r *decoder) supports(w *window) {
+	w.supports = make([]survey.Support, len(w.moments))
+	for i := range w.supports {
+		n := w.moments[i].Count
+		if n == 0 {
+			continue
+		}
+		s := survey.Support{}
+		for range r.count() {
+			s.Hits = append(s.Hits, r.int())
+		}
+		if len(s.Hits) > wordCategories && r.version < checkpointCategories {
+			r.fail()
+			return
+		}
+		for range r.count() {
+			s.Squares = append(s.Squares, r.int())
+		}
+		if len(s.Hits) > 0 || len(s.Squares) > 0 { // a statistic without categories has none
+			s.Count = n
+		}
+		if !s.Valid() {
+			r.fail()
+			return
+		}
+		w.supports[i] = s
+	}
+}
+
+// fitsSupports tells whether the sets' state has the shape that the plan asks for.
+func (w *window) fitsSupports() bool {
+	if !w.plan.binned() {
+		return w.supports == nil
+	}
+	if len(w.supports) != len(w.moments) {
+		return false
+	}
+	groups := len(w.layout.groups)
+	for i := range w.supports {
+		if w.moments[i].Count == 0 {
+			continue
+		}
+		hits, squares := 0, 0
+		if b := w.plan.statistics[i/groups].bins; b != nil {
+			hits = b.categories
+			if b.cumulative() {
+				squares = hits - 1
+			}
+		}
+		if len(w.supports[i].Hits) != hits || len(w.supports[i].Squares) != squares {
+			return false
+		}
+	}
+	return true
+}
