@@ -15,7 +15,7 @@ import (
 
 const (
 	catalogName    = "catalog.jsonl"
-	catalogVersion = 2 // 1 had no format and no generation of segments
+	catalogVersion = 2 // 1 had no format and no generation of segments, and nothing was gone
 )
 
 // Segment is one Parquet file that counts.
@@ -54,13 +54,15 @@ type catalogHead struct {
 	Version  int    `json:"version"`
 	Position uint64 `json:"position"`
 	Segments int    `json:"segments"`
+	Gone     int    `json:"gone,omitempty"`
 	Checksum uint32 `json:"checksum"` // CRC-32C of "<position> <segments>\n" and all that follows the first line
 }
 
-// catalog is what the store has committed: a position of the stream and the segments up to it.
+// catalog is what the store has committed: a position of the stream, the segments up to it, and what there was once.
 type catalog struct {
 	position uint64
 	segments []Segment
+	gone     []Gone // what retention has removed
 }
 
 // sum is the checksum of a catalog whose first line says h and is followed by body.
@@ -69,7 +71,7 @@ func (h *catalogHead) sum(body []byte) uint32 {
 	return crc32.Update(crc32.Checksum(fmt.Appendf(nil, "%d %d\n", h.Position, h.Segments), table), table, body)
 }
 
-// encode is a line of JSON for the head and one for each segment.
+// encode is a line of JSON for the head, one for each segment, and one for each Gone.
 func (c *catalog) encode() ([]byte, error) {
 	var body bytes.Buffer
 	e := json.NewEncoder(&body)
@@ -78,7 +80,12 @@ func (c *catalog) encode() ([]byte, error) {
 			return nil, fmt.Errorf("catalog: %w", err)
 		}
 	}
-	h := catalogHead{Version: catalogVersion, Position: c.position, Segments: len(c.segments)}
+	for i := range c.gone {
+		if err := e.Encode(&c.gone[i]); err != nil {
+			return nil, fmt.Errorf("catalog: %w", err)
+		}
+	}
+	h := catalogHead{Version: catalogVersion, Position: c.position, Segments: len(c.segments), Gone: len(c.gone)}
 	h.Checksum = h.sum(body.Bytes())
 	head, err := json.Marshal(h)
 	if err != nil {
@@ -104,14 +111,22 @@ func decodeCatalog(b []byte) (*catalog, error) {
 	c := &catalog{position: head.Position}
 	lines := bufio.NewScanner(bytes.NewReader(body))
 	for lines.Scan() {
+		if len(c.segments) == head.Segments {
+			var g Gone
+			if json.Unmarshal(lines.Bytes(), &g) != nil || !g.lawful() {
+				return nil, damaged("says of rows that are gone what can't be")
+			}
+			c.gone = append(c.gone, g)
+			continue
+		}
 		var s Segment
 		if json.Unmarshal(lines.Bytes(), &s) != nil || !s.lawful() {
 			return nil, damaged("names a segment that can't be")
 		}
 		c.segments = append(c.segments, s)
 	}
-	if lines.Err() != nil || len(c.segments) != head.Segments {
-		return nil, damaged("has another number of segments than it says")
+	if lines.Err() != nil || len(c.segments) != head.Segments || len(c.gone) != head.Gone {
+		return nil, damaged("has another number of lines than it says")
 	}
 	return c, nil
 }

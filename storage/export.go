@@ -49,6 +49,9 @@ type Summary struct {
 	Rows  int64 `json:"rows"`
 	Files int   `json:"files"`
 	Bytes int64 `json:"bytes"`
+	// GoneBefore is the UTC date before which retention has removed rows that were asked for; empty when it has not. Whoever
+	// has the rows fills it in.
+	GoneBefore string `json:"gone_before,omitempty"`
 }
 
 // WriteFolder writes records as <what>/kappa=<ref>/date=<date>/part-<n>.<format> below a folder. It streams: memory is

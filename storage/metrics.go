@@ -10,6 +10,7 @@ import (
 type metrics struct {
 	segments, bytes, rows *prometheus.GaugeVec // by kind
 	merged, written       *prometheus.CounterVec
+	goneRows, goneBytes   *prometheus.CounterVec
 	failures              prometheus.Counter
 }
 
@@ -22,11 +23,13 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "quadrat_storage_" + name, Help: help}, byKind)
 	}
 	m := &metrics{
-		segments: gauge("segments", "Parquet files that count."),
-		bytes:    gauge("bytes", "Their length."),
-		rows:     gauge("rows", "Their rows."),
-		merged:   counter("segments_compacted_total", "Segments that became part of a larger one."),
-		written:  counter("bytes_compacted_total", "Length of the segments that compaction wrote."),
+		segments:  gauge("segments", "Parquet files that count."),
+		bytes:     gauge("bytes", "Their length."),
+		rows:      gauge("rows", "Their rows."),
+		merged:    counter("segments_compacted_total", "Segments that became part of a larger one."),
+		written:   counter("bytes_compacted_total", "Length of the segments that compaction wrote."),
+		goneRows:  counter("rows_expired_total", "Rows that retention removed."),
+		goneBytes: counter("bytes_expired_total", "Length of the files that retention removed."),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "quadrat_storage_upkeep_failures_total", Help: "Rounds of upkeep that could not do all that was due.",
 		}),
@@ -35,7 +38,7 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 		return m, nil
 	}
 	var faults []error
-	for _, c := range []prometheus.Collector{m.segments, m.bytes, m.rows, m.merged, m.written, m.failures} {
+	for _, c := range []prometheus.Collector{m.segments, m.bytes, m.rows, m.merged, m.written, m.goneRows, m.goneBytes, m.failures} {
 		faults = append(faults, to.Register(c))
 	}
 	return m, errors.Join(faults...)
@@ -60,4 +63,10 @@ func (m *metrics) hold(segments []Segment) {
 func (m *metrics) compacted(segments int, into *Segment) {
 	m.merged.WithLabelValues(string(into.Kind)).Add(float64(segments))
 	m.written.WithLabelValues(string(into.Kind)).Add(float64(into.Bytes))
+}
+
+// expired counts a segment that retention removed.
+func (m *metrics) expired(seg *Segment) {
+	m.goneRows.WithLabelValues(string(seg.Kind)).Add(float64(seg.Rows))
+	m.goneBytes.WithLabelValues(string(seg.Kind)).Add(float64(seg.Bytes))
 }

@@ -16,7 +16,7 @@ type doomed struct {
 	epoch uint64
 }
 
-// read is the committed segments, oldest commit first, whose files stay until done is called. Call done once; the caller
+// read is the committed segments that retention keeps, oldest commit first, whose files stay until done is called. Call done once; the caller
 // owns the slice.
 func (s *Store) read() (segments []Segment, done func()) {
 	s.mu.Lock()
@@ -27,7 +27,7 @@ func (s *Store) read() (segments []Segment, done func()) {
 	}
 	began := r.epoch
 	r.open[began]++
-	return slices.Clone(s.catalog.segments), func() {
+	return s.catalog.visible(), func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if r.open[began]--; r.open[began] == 0 {

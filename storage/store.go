@@ -30,6 +30,7 @@ type Config struct {
 	BytesTarget int64                 // most bytes of the segments that compaction makes one file of [128 MiB]
 	RowsMerging int                   // rows that compaction may hold in memory, beside a row group of the new file [262144]
 	Late        time.Duration         // how long after its end a date may still get rows [8 days]
+	Retain      Retention             // what goes after a time [for ever]
 	FS          FS                    // [Disk]
 	Clock       clock.Clock           // of dates: what is past, what is too old [the machine's]
 	Pace        clock.Clock           // of upkeep: retries and rounds [the machine's]
@@ -84,6 +85,7 @@ type Store struct {
 	permanent uint64 // no Restore goes before it
 	restored  bool   // the engine has said where it begins
 	readers   readers
+	tooMuch   bool              // what retention must keep is more than it allows
 	staged    []Segment         // written and synced, waiting for the commit that names them
 	pending   map[place]*bucket // not yet written
 	rows      int               // rows in pending
@@ -97,6 +99,9 @@ func Open(dir string, cfg Config) (*Store, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
+	}
+	if err := cfg.Retain.Validate(); err != nil {
+		return nil, err
 	}
 	m, err := newMetrics(cfg.Registerer)
 	if err != nil {
@@ -125,11 +130,11 @@ func (s *Store) Position() uint64 {
 	return s.catalog.position
 }
 
-// Segments is the committed segments, oldest commit first. The caller owns the slice.
+// Segments is the committed segments that retention keeps, oldest commit first. The caller owns the slice.
 func (s *Store) Segments() []Segment {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.catalog.segments)
+	return s.catalog.visible()
 }
 
 // Reports takes a record of one kappa's counted reports, of the schema column.ReportSchema; it copies what it keeps. It
@@ -283,7 +288,8 @@ func (s *Store) Commit(sequence uint64) error {
 	if len(s.staged) == 0 && sequence == s.catalog.position {
 		return nil
 	}
-	next := catalog{position: sequence, segments: slices.Concat(s.catalog.segments, s.staged)}
+	next := s.catalog
+	next.position, next.segments = sequence, slices.Concat(s.catalog.segments, s.staged)
 	if err := next.save(s.cfg.FS, s.dir); err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ const (
 	upkeepRetry = 10 * time.Second // after a round that failed
 )
 
-// Run keeps the store in good order until ctx ends: it compacts segments. It never fails: what can't be done now is logged
+// Run keeps the store in good order until ctx ends: it removes what retention doesn't keep and compacts the rest. It never fails: what can't be done now is logged
 // and counted, and tried again. Readers and commits go on meanwhile.
 func (s *Store) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
@@ -68,10 +68,13 @@ func (s *Store) Upkeep(ctx context.Context) error {
 	if !restored {
 		return nil
 	}
-	if err := s.compactAll(ctx); err != nil {
-		return fmt.Errorf("storage: %w", err)
+	var faults []error
+	for _, work := range []func(context.Context) error{s.retain, s.compactAll} {
+		if err := work(ctx); err != nil {
+			faults = append(faults, fmt.Errorf("storage: %w", err))
+		}
 	}
-	return nil
+	return errors.Join(faults...)
 }
 
 // compactAll compacts until nothing is worth it. What fails is left for the next round.
@@ -80,7 +83,7 @@ func (s *Store) compactAll(ctx context.Context) error {
 	failed := map[part]bool{}
 	for more := true; more; {
 		s.mu.Lock()
-		segments, permanent := s.catalog.segments, s.permanent
+		segments, permanent := s.catalog.visible(), s.permanent
 		s.mu.Unlock()
 		more = false
 		for _, c := range s.plan(segments, permanent, s.cfg.Clock.Now()) {

@@ -62,6 +62,9 @@ func (c *exportCmd) Run(ctx context.Context, t *terminal) error {
 		return json.NewEncoder(t.out).Encode(map[string]storage.Summary{"summary": summary})
 	}
 	_, err = fmt.Fprintf(t.out, "%d rows in %d files, %d bytes\n", summary.Rows, summary.Files, summary.Bytes)
+	if err == nil && summary.GoneBefore != "" {
+		_, err = fmt.Fprintf(t.out, "rows of windows before %s are gone by the server's retention\n", summary.GoneBefore)
+	}
 	return err
 }
 
@@ -74,9 +77,12 @@ func (c *exportCmd) write(from io.Reader) (storage.Summary, error) {
 	}
 	defer in.Release()
 	kappa, ref := column.Ref(in.Schema())
-	return storage.WriteFolder(storage.Export{
+	summary, err := storage.WriteFolder(storage.Export{
 		Dir: c.Out, What: storage.Kind(c.What), Format: storage.Format(c.Format), Kappa: kappa, Ref: ref, Force: c.Force,
 	}, records(in, whole))
+	meta := in.Schema().Metadata()
+	summary.GoneBefore, _ = meta.GetValue(column.MetaGoneBefore)
+	return summary, err
 }
 
 func records(in *ipc.Reader, whole *truthful) storage.Records {

@@ -14,6 +14,8 @@ import (
 
 // serveCmd is `quadrat serve`.
 type serveCmd struct {
+	storeFlags `embed:""`
+
 	Data       string        `help:"Folder for everything durable." env:"QUADRAT_DATA" type:"path" placeholder:"DIR" required:""`
 	HTTP       string        `name:"http" help:"Address of the REST API." default:"127.0.0.1:8080" env:"QUADRAT_HTTP" placeholder:"ADDR"`
 	GRPC       string        `name:"grpc" help:"Address of the gRPC API." default:"127.0.0.1:9090" env:"QUADRAT_GRPC" placeholder:"ADDR"`
@@ -38,6 +40,8 @@ func (*serveCmd) Help() string {
 When it is ready it prints one line of JSON with its addresses on standard output; it logs on standard error. Port 0
 takes a free one. Flags go before QUADRAT_* in the environment, and those before quadrat.yaml.
 A broker of --nats must sync every write (sync_interval: always), or what was answered to devices can be lost with it.
+What --retain-reports, --retain-results and --retain-bytes don't keep goes by whole UTC dates, the oldest first, and with
+--retain-bytes reports before results; today's rows always stay. An export says what is gone.
 --speed is for fleets of simulated devices whose clocks run as fast. Such a clock begins at the machine's time whenever
 the server starts, so give each run a folder of its own.`
 }
@@ -69,6 +73,7 @@ func (c *serveCmd) config(t *terminal) (server.Config, error) {
 	}
 	config := server.Config{
 		Data: c.Data, HTTP: c.HTTP, GRPC: c.GRPC, NATSListen: c.NATSListen, NATS: c.NATS,
+		Retain: c.retention(),
 		Logger: slog.New(slog.NewTextHandler(t.errs, &slog.HandlerOptions{Level: level})),
 	}
 	if !(c.Speed > 0) || c.Speed > 1e6 {

@@ -8,6 +8,10 @@ const (
 	MetaRef   = "ref"   // its reference
 )
 
+// MetaGoneBefore is the key of the metadata of an export of which retention has removed a part: the UTC date, YYYY-MM-DD, before
+// which its windows are missing.
+const MetaGoneBefore = "gone_before"
+
 // timestampMs is a moment in milliseconds from the UTC epoch.
 var timestampMs = &arrow.TimestampType{Unit: arrow.Millisecond, TimeZone: "UTC"}
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -57,7 +58,7 @@ func (a archive) Export(ctx context.Context, w io.Writer, what string, span serv
 	if what == string(storage.KindResults) {
 		kind, records = storage.KindResults, a.store.ScanResults(ctx, span.Ref, span.Since, span.Until, false)
 	}
-	schema := named(storage.Schema(kind, a.name(span.Ref), span.Ref), a.name(span.Ref), span.Ref)
+	schema := a.named(kind, span)
 	out := ipc.NewWriter(w, ipc.WithSchema(schema), ipc.WithZstd())
 	for record, err := range records {
 		if err == nil {
@@ -73,10 +74,16 @@ func (a archive) Export(ctx context.Context, w io.Writer, what string, span serv
 	return nil
 }
 
-// named is a schema whose metadata tells the kappa, also where its columns do.
-func named(schema *arrow.Schema, kappa, ref string) *arrow.Schema {
-	meta := arrow.NewMetadata([]string{column.MetaKappa, column.MetaRef}, []string{kappa, ref})
-	return arrow.NewSchema(schema.Fields(), &meta)
+// named is the schema of an export, whose metadata tells the kappa, also where its columns do, and what retention has removed of
+// the span.
+func (a archive) named(kind storage.Kind, span service.Span) *arrow.Schema {
+	kappa := a.name(span.Ref)
+	keys, values := []string{column.MetaKappa, column.MetaRef}, []string{kappa, span.Ref}
+	if gone, ok := a.store.Gone(kind, span.Ref); ok && (span.Since.IsZero() || span.Since.UTC().Format(time.DateOnly) < gone.Before) {
+		keys, values = append(keys, column.MetaGoneBefore), append(values, gone.Before)
+	}
+	meta := arrow.NewMetadata(keys, values)
+	return arrow.NewSchema(storage.Schema(kind, kappa, span.Ref).Fields(), &meta)
 }
 
 // writeRecord writes a record under the stream's own metadata.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quadrat-dev/quadrat/internal/clock"
+	"github.com/quadrat-dev/quadrat/storage"
 )
 
 // The addresses that a server binds unless it is told otherwise.
@@ -46,6 +47,8 @@ type Config struct {
 	ReportsKeep time.Duration
 	// CheckpointEvery is the time between two checkpoints while there is work; 0 for five seconds.
 	CheckpointEvery time.Duration
+	// Retain is how long stored rows stay; its zero value for ever. It is not about Retention, in which results are revised.
+	Retain storage.Retention
 	// ResponseFloor is the response rate below which results carry a warning; 0 for 0.5, below 0 for no warnings.
 	ResponseFloor float64
 	// Logger takes what the server has to say; nil for silence.
@@ -101,6 +104,9 @@ func (c Config) Validate() error {
 	}
 	if c.CheckpointEvery < 0 {
 		faults = append(faults, errors.New("--checkpoint-every: must be above zero"))
+	}
+	if err := c.Retain.Validate(); err != nil {
+		faults = append(faults, err)
 	}
 	if !(c.ResponseFloor <= 1) {
 		faults = append(faults, errors.New("--response-floor: at least 0, and at most 1"))

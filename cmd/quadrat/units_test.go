@@ -1,0 +1,34 @@
+package main
+
+import (
+	"testing"
+	"time"
+)
+
+func TestPeriod(t *testing.T) {
+	for text, want := range map[string]time.Duration{"30d": 720 * time.Hour, "12h": 12 * time.Hour, "0": 0, "1h30m": 90 * time.Minute} {
+		var p period
+		if err := p.UnmarshalText([]byte(text)); err != nil || time.Duration(p) != want {
+			t.Errorf("%s: %v, %v", text, time.Duration(p), err)
+		}
+	}
+	for _, text := range []string{"", "d", "-1d", "-3h", "30", "forever", "1.5d"} {
+		if err := new(period).UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q was taken", text)
+		}
+	}
+}
+
+func TestSize(t *testing.T) {
+	for text, want := range map[string]size{"50GiB": 50 << 30, "1.5KiB": 1536, "7": 7, "0": 0, "2TiB": 2 << 40} {
+		var s size
+		if err := s.UnmarshalText([]byte(text)); err != nil || s != want {
+			t.Errorf("%s: %d, %v", text, s, err)
+		}
+	}
+	for _, text := range []string{"", "GiB", "-1", "5GB", "NaN", "9999999999TiB"} {
+		if err := new(size).UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q was taken", text)
+		}
+	}
+}
