@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -27,7 +28,7 @@ type Readings interface {
 
 // Policy is the most that the device gives, fixed by its owner.
 type Policy struct {
-	Models []string      // Local, None or both
+	Models []string      // Local, None or both; Gateway for a unit behind a gateway
 	Limits ledger.Limits // over all kappas
 }
 
@@ -35,7 +36,7 @@ type Policy struct {
 // and must not be changed afterwards; the Source and the Readings of an agent are used by it alone while it is called.
 type Config struct {
 	Device       string
-	Gateway      string // identity of the gateway that speaks for it, or empty
+	Gateway      string // identity of the gateway that speaks for it, or empty; plans see it as the attribute gateway
 	Software     string
 	Session      uint32 // random number of this run; 0 for none
 	Attributes   map[string]string
@@ -48,16 +49,17 @@ type Config struct {
 	Library      *Library // nil for one of its own
 }
 
-// ErrConfig says that an agent lacks a ledger, a source, readings, a model or sound limits.
-var ErrConfig = errors.New("agent: ledger, source, readings, models or limits missing or out of range")
+// ErrConfig says that an agent lacks a ledger, a source, readings, a model or sound limits, or names an attribute gateway.
+var ErrConfig = errors.New("agent: ledger, source, readings, models or limits missing or out of range, or an attribute gateway")
 
 // Agent is one device. It is not safe for concurrent use.
 type Agent struct {
-	config  Config
-	version uint64 // of the plan set held; 0 for none
-	kappas  []held
-	counts  [outcomes]uint32
-	invalid uint32 // plans that broke their law
+	config     Config
+	attributes map[string]string // those of the configuration, and gateway for a device behind one
+	version    uint64            // of the plan set held; 0 for none
+	kappas     []held
+	counts     [outcomes]uint32
+	invalid    uint32 // plans that broke their law
 }
 
 // New makes an agent that holds no plan yet.
@@ -73,7 +75,21 @@ func New(c Config) (*Agent, error) {
 	if c.Library == nil {
 		c.Library = &Library{}
 	}
-	return &Agent{config: c}, nil
+	if _, taken := c.Attributes[GatewayAttribute]; taken {
+		return nil, ErrConfig
+	}
+	return &Agent{config: c, attributes: seen(&c)}, nil
+}
+
+// seen is what plans see of a device. The registry adds the same attribute to its row.
+func seen(c *Config) map[string]string {
+	if c.Gateway == "" {
+		return c.Attributes
+	}
+	m := make(map[string]string, len(c.Attributes)+1)
+	maps.Copy(m, c.Attributes)
+	m[GatewayAttribute] = c.Gateway
+	return m
 }
 
 // Device returns the identity.

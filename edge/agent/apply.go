@@ -158,7 +158,7 @@ func (a *Agent) stand(r *revision) {
 	p := r.plan
 	r.standing = OutOfFrame
 	c, ok := a.capability(p.wire.Capability)
-	if !ok || !p.wire.Where.Match(a.config.Attributes) {
+	if !ok || !p.wire.Where.Match(a.attributes) {
 		return
 	}
 	for i := range p.statistics {
@@ -166,18 +166,18 @@ func (a *Agent) stand(r *revision) {
 			return
 		}
 	}
-	if r.stratum, ok = p.stratum(a.config.Attributes); !ok {
+	if r.stratum, ok = p.stratum(a.attributes); !ok {
 		return
 	}
 	rotation := p.rotations[r.stratum]
-	r.point = p.number(r.stratum, a.config.Device, a.config.Attributes)
+	r.point = p.number(r.stratum, a.config.Device, a.attributes)
 	place, _, ok := rotation.Place(r.point)
 	r.place = place
 	limits := a.config.Policy.Limits
 	switch {
 	case !ok:
 		r.standing = Rests
-	case !slices.Contains(a.config.Policy.Models, p.wire.Model), p.price.Charge() == 0 && !c.Open:
+	case !a.takes(p.wire.Model), p.price.Charge() == 0 && !c.Open:
 		r.standing = ForbidsModel
 	case p.price.Charge() > min(limits.PerPeriod, limits.Lifetime):
 		r.standing = ForbidsEpsilon
@@ -186,6 +186,15 @@ func (a *Agent) stand(r *revision) {
 	default:
 		r.standing = Takes
 	}
+}
+
+// takes says whether the policy takes part in a model. A device that no gateway speaks for answers a question for gateways as
+// one of the model local, which promises more.
+func (a *Agent) takes(model string) bool {
+	if model == Gateway && a.config.Gateway == "" {
+		model = Local
+	}
+	return slices.Contains(a.config.Policy.Models, model)
 }
 
 func (a *Agent) find(ref string) *held {

@@ -53,7 +53,7 @@ func (a *Agent) keptAnswer(p *Plan, s *statistic, x privacy.Micro, window int64)
 	}
 	category, charge := s.category(x), p.charge(window)
 	if err := a.config.Memory.ReserveValue(charge, s.memo.Tag(secret, s.question, category)); err != nil {
-		return 0, refusal(err), err
+		return 0, Refusal(err), err
 	}
 	var buffer [mechanisms.ReportBytes]byte
 	report, err := s.memo.Answer(secret, s.question, charge.WindowStart.UnixMilli(), category, buffer[:0])

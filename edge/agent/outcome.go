@@ -39,6 +39,8 @@ const (
 	RefusedClock
 	// RefusedSecret: there is no secret under which categories have permanent answers: the device keeps none, or it was lost.
 	RefusedSecret
+	// RefusedSize: the release could be longer than a request may be.
+	RefusedSize
 	// LedgerFailed: the charge couldn't be made durable.
 	LedgerFailed
 	// EntropyFailed: there is no randomness to trust. The charge is lost.
@@ -50,6 +52,7 @@ const (
 var names = [outcomes]string{
 	"reported", "not_due", "unknown", "paused", "no_readings", "repeated", "refused_model", "refused_epsilon",
 	"refused_period", "refused_plan", "refused_lifetime", "refused_charged", "refused_clock", "refused_secret",
+	"refused_size",
 	"ledger_failed", "entropy_failed",
 }
 
@@ -64,8 +67,8 @@ func (o Outcome) String() string {
 // Refused says that the device was due and had something to say, but its policy or its ledger forbade it.
 func (o Outcome) Refused() bool { return o >= RefusedModel && o <= EntropyFailed }
 
-// refusal turns what a ledger said into an outcome.
-func refusal(err error) Outcome {
+// Refusal turns what a ledger said into an outcome.
+func Refusal(err error) Outcome {
 	switch {
 	case errors.Is(err, ledger.PeriodSpent), errors.Is(err, ledger.Crowded):
 		return RefusedPeriod

@@ -14,9 +14,13 @@ import (
 
 // The trust models that a device can take part in.
 const (
-	Local = "local" // the device randomises
-	None  = "none"  // it doesn't; only for open capabilities
+	Local   = "local"   // the device randomises
+	Gateway = "gateway" // the gateway adds noise to sums over the units behind it; who is behind none randomises
+	None    = "none"    // nobody does; only for open capabilities
 )
+
+// GatewayAttribute is the attribute that plans see of a device behind a gateway. Nobody announces it.
+const GatewayAttribute = "gateway"
 
 // Plan is a plan made ready: its law checked, its mechanisms built. It is immutable and may be shared by any number of
 // agents.
@@ -45,6 +49,9 @@ func NewPlan(w *wire.DevicePlan) (*Plan, error) {
 			return nil, err
 		}
 		p.statistics = append(p.statistics, s)
+		if w.Model == Gateway && !p.summable(&w.Statistics[i], &s) {
+			return nil, wire.ErrPlan
+		}
 	}
 	p.strata = make(map[string]int32)
 	for i := range w.Strata {
@@ -69,7 +76,7 @@ func (p *Plan) setPrice() error {
 			return wire.ErrPlan
 		}
 		return nil
-	case Local:
+	case Local, Gateway:
 		report, err := privacy.EpsilonOf(w.EpsilonMicro)
 		if err != nil {
 			return wire.ErrPlan

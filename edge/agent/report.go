@@ -15,25 +15,12 @@ func (a *Agent) Report(b []byte, ref string, window int64) (request []byte, outc
 }
 
 func (a *Agent) report(b []byte, ref string, window int64) ([]byte, Outcome, error) {
-	h := a.find(ref)
-	if h == nil {
-		return b, Unknown, nil
+	h, r, index, outcome := a.asked(ref, window)
+	if outcome == Reported && r.plan.wire.Model == Gateway && a.config.Gateway != "" {
+		outcome = RefusedModel // its gateway answers, with a release
 	}
-	r := h.inForce(window)
-	index, due := r.arc(window)
-	switch {
-	case !due:
-		return b, NotDue, nil
-	case r.plan.wire.Paused:
-		return b, Paused, nil
-	case r.standing == ForbidsModel:
-		return b, RefusedModel, nil
-	case r.standing == ForbidsEpsilon:
-		return b, RefusedEpsilon, nil
-	case r.standing == KeepsNothing:
-		return b, RefusedSecret, nil
-	case window*int64(r.plan.wire.WindowMs) < h.reported:
-		return b, Repeated, nil
+	if outcome != Reported {
+		return b, outcome, nil
 	}
 	value, outcome, err := a.answer(r.plan, index, window)
 	if outcome != Reported {
@@ -44,6 +31,31 @@ func (a *Agent) report(b []byte, ref string, window int64) ([]byte, Outcome, err
 		Device: a.config.Device, Kappa: ref, Revision: r.number, Window: window, Statistic: index, Value: value,
 	}
 	return out.AppendRequest(b), Reported, nil
+}
+
+// asked looks up what a window asks of the device; Reported stands for: as far as plan and policy go, there is to be a report.
+func (a *Agent) asked(ref string, window int64) (h *held, r *revision, index uint32, o Outcome) {
+	h = a.find(ref)
+	if h == nil {
+		return nil, nil, 0, Unknown
+	}
+	r = h.inForce(window)
+	index, due := r.arc(window)
+	switch {
+	case !due:
+		o = NotDue
+	case r.plan.wire.Paused:
+		o = Paused
+	case r.standing == ForbidsModel:
+		o = RefusedModel
+	case r.standing == ForbidsEpsilon:
+		o = RefusedEpsilon
+	case r.standing == KeepsNothing:
+		o = RefusedSecret
+	case window*int64(r.plan.wire.WindowMs) < h.reported:
+		o = Repeated
+	}
+	return h, r, index, o
 }
 
 // answer summarises, charges and randomises, in this order.
@@ -61,7 +73,7 @@ func (a *Agent) answer(p *Plan, index uint32, window int64) (int64, Outcome, err
 		return a.keptAnswer(p, s, x, window)
 	}
 	if err := a.config.Ledger.Reserve(p.charge(window)); err != nil {
-		return 0, refusal(err), err
+		return 0, Refusal(err), err
 	}
 	value, err := s.randomise(x, a.config.Source)
 	if err != nil {
