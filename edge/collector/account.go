@@ -3,6 +3,7 @@ package collector
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"sort"
 	"strconv"
 	"strings"
@@ -20,7 +21,8 @@ import (
 // Account is what a device has given and may still give, for its owner. Epsilons and rhos are decimal numbers as text.
 type Account struct {
 	Device           string     `json:"device"`
-	Unit             string     `json:"unit"`
+	Unit             string     `json:"unit"`             // "device", or "unit" behind a gateway
+	Units            []string   `json:"units,omitempty"`  // of a gateway
 	Bound            bool       `json:"bound_to_machine"` // a copy of the ledger is refused on another machine
 	Witnessed        bool       `json:"witnessed"`        // a restored copy is refused on this one
 	Opened           time.Time  `json:"opened"`
@@ -82,6 +84,12 @@ func ReadAccount(p Parts, now time.Time) (Account, error) {
 		SpentInLifetime: spent.Epsilon.String(), RhoInLifetime: rho(spent.Rho), Reports: spent.Reports,
 		Values: l.Book.Values(), SecretLost: l.SecretLost, Kappas: []Spending{},
 	}
+	if p.Config.Role == RoleGateway {
+		a.Unit = "unit"
+		for _, u := range p.Config.Units {
+			a.Units = append(a.Units, u.Name)
+		}
+	}
 	if limits.Lifetime != privacy.MaxBudget {
 		a.Lifetime, a.LeftInLifetime = limits.Lifetime.String(), left.Lifetime.String()
 	}
@@ -131,20 +139,29 @@ func (a *Account) planned(p *Parts, left law.Left) error {
 	if err != nil {
 		return nil //nolint:nilerr // the device will ask for them again
 	}
-	judge, err := agent.New(agent.Config{
-		Device: p.Config.Device, Attributes: p.Config.Attributes, Capabilities: p.Config.Capabilities,
-		Policy: p.Config.Policy, Ledger: nothing{}, Memory: nothing{}, Source: privacy.NewSecure(nil), Readings: nothing{},
-	})
-	if err != nil {
-		return err
+	stands := make(map[string]agent.Standing) // the best that anybody has, by kappa
+	for _, c := range p.Config.Identities() {
+		c.Ledger, c.Memory, c.Source, c.Readings = nothing{}, nothing{}, privacy.NewSecure(nil), nothing{}
+		judge, err := agent.New(c)
+		if err != nil {
+			return err
+		}
+		if _, err := judge.ApplyReply(&reply); err != nil {
+			return err
+		}
+		a.judged(judge, maps.Clone(stands), stands, left)
 	}
-	if _, err := judge.ApplyReply(&reply); err != nil {
-		return err
-	}
+	return nil
+}
+
+// judged adds what one identity makes of the plans. Of the units behind a gateway one that takes part tells more than another.
+func (a *Account) judged(judge *agent.Agent, earlier, stands map[string]agent.Standing, left law.Left) {
 	for h := range judge.Plans() {
-		if h.Standing == agent.OutOfFrame {
+		before, known := earlier[h.Plan.Ref]
+		if h.Standing == agent.OutOfFrame || known && before == agent.Takes {
 			continue
 		}
+		stands[h.Plan.Ref] = h.Standing
 		s := a.of(h.Plan.Ref)
 		s.Name, s.Asks, s.Standing = h.Plan.Name, asks(h.Plan), h.Standing.String()
 		s.PerReport, s.PerPeriod = privacy.Epsilon(h.Plan.EpsilonMicro).String(), privacy.Epsilon(h.Plan.EpsilonPeriodMicro).String()
@@ -156,7 +173,6 @@ func (a *Account) planned(p *Parts, left law.Left) error {
 			s.Standing = a.standing(h, left)
 		}
 	}
-	return nil
 }
 
 // standing says how a device stands that takes part as far as its allowance goes.

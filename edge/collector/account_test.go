@@ -99,7 +99,7 @@ func TestLogSaysWhyItIsSilent(t *testing.T) {
 	w.open()
 	reply := w.reply()
 	reply.Plans, reply.Live, reply.PlanSetVersion = append(slices.Clone(reply.Plans), greedy), append(reply.Live, "greedy"), 3
-	if _, err := w.device.ApplyReply(&reply); err != nil {
+	if _, err := w.device.ApplyReply(0, &reply); err != nil {
 		t.Fatal(err)
 	}
 	for w.minutes < 3 {
@@ -111,7 +111,7 @@ func TestLogSaysWhyItIsSilent(t *testing.T) {
 	if n := strings.Count(text, "kappa=greedy"); n != 1 || !strings.Contains(text, "why=refused_epsilon report_costs=4 policy_allows=3") {
 		t.Errorf("%d times in\n%s", n, text)
 	}
-	if h := w.device.Hello(); h.Counters["refused_epsilon"] != 3 {
+	if h := w.device.Hello(0); h.Counters["refused_epsilon"] != 3 {
 		t.Errorf("the hello says %v", h.Counters)
 	}
 	for h := range w.broker.reports {

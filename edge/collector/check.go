@@ -43,13 +43,15 @@ type Checks struct {
 func Check(ctx context.Context, c Checks) []Finding {
 	var out []Finding
 	for i := range c.Config.Sensors {
-		out = append(out, c.sensor(ctx, &c.Config.Sensors[i]))
+		if c.Config.Sensors[i].Network == nil {
+			out = append(out, c.sensor(ctx, &c.Config.Sensors[i]))
+		}
 	}
 	return append(out, c.policy(), c.ledger(), c.server(ctx))
 }
 
 func (c *Checks) sensor(ctx context.Context, s *Sensor) Finding {
-	f := Finding{Subject: "sensor " + s.Capability + " " + s.Reading}
+	f := Finding{Subject: strings.TrimSpace("sensor " + s.Capability + " " + s.Reading + " " + s.Unit)}
 	source, err := s.Spec.Open(c.Root)
 	var value privacy.Micro
 	if err == nil {
@@ -83,6 +85,10 @@ func (c *Checks) policy() Finding {
 	text := fmt.Sprintf("a server may ask for %s, trust models %s, at most epsilon %s in any %s, %s",
 		strings.Join(may, ", "), strings.Join(p.Models, " and "), p.Limits.PerPeriod, words(p.Limits.Period), lifetime)
 	if slices.Contains(p.Models, agent.None) {
+		return Finding{"policy", true, text, ""}
+	}
+	if n := len(c.Config.Units); n > 0 {
+		text += fmt.Sprintf(", for each of %d units; nothing but sums with noise leaves the gateway", n)
 		return Finding{"policy", true, text, ""}
 	}
 	return Finding{"policy", true, text + "; nothing leaves the device without noise", ""}

@@ -3,6 +3,7 @@ package collector
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -15,11 +16,9 @@ import (
 	"github.com/quadrat-dev/quadrat/edge/disk"
 	"github.com/quadrat-dev/quadrat/edge/ledger"
 	"github.com/quadrat-dev/quadrat/edge/spool"
-	"github.com/quadrat-dev/quadrat/edge/summary"
 	"github.com/quadrat-dev/quadrat/edge/uplink"
 	"github.com/quadrat-dev/quadrat/internal/clock"
 	"github.com/quadrat-dev/quadrat/internal/wire"
-	"github.com/quadrat-dev/quadrat/privacy"
 	law "github.com/quadrat-dev/quadrat/privacy/ledger"
 )
 
@@ -34,20 +33,21 @@ type Parts struct {
 	Random   io.Reader // crypto/rand.Reader; for noise and the ledger's identity
 	Log      *slog.Logger
 	Uplink   uplink.Config // patience only; address, device, clock and log are filled in
+	// Voice makes who answers; nil for the device itself.
+	Voice func(Given) (Voice, error)
 	// LedgerRecords is how many charges are appended before the ledger is compacted; 0 for its own default.
 	LedgerRecords int
 }
 
-// Collector is a running device. It implements uplink.Device and agent.Readings.
+// Collector is a running device, or a gateway. It implements uplink.Device.
 type Collector struct {
 	parts  Parts
 	ledger *ledger.File
 	spool  *spool.Spool
 	uplink *uplink.Uplink
 
-	mu      sync.Mutex // guards agent, buffer, cursors and told
-	agent   *agent.Agent
-	buffer  *summary.Buffer
+	mu      sync.Mutex // guards voice, cursors and told
+	voice   Voice
 	cursors map[string]int64 // by reference: end of the last window that was looked at, in milliseconds
 	told    map[silence]bool // what was logged since a kappa's last report
 
@@ -60,11 +60,16 @@ type silence struct {
 	why agent.Outcome
 }
 
+// ErrGateway says that a gateway has no voice: nobody in this build can speak for its units.
+var ErrGateway = errors.New("role: gateway needs a board with 64 bits, since the library that adds its noise does; run quadrat-edge there")
+
 // Open opens ledger and spool and joins the parts. It fails when the ledger can't be trusted: then nothing is reported.
 func Open(p Parts) (*Collector, error) {
 	c := &Collector{
-		parts: p, buffer: summary.NewBuffer(), cursors: make(map[string]int64), told: make(map[silence]bool),
-		news: make(chan struct{}, 1),
+		parts: p, cursors: make(map[string]int64), told: make(map[silence]bool), news: make(chan struct{}, 1),
+	}
+	if p.Config.Role == RoleGateway && p.Voice == nil {
+		return nil, ErrGateway
 	}
 	var err error
 	c.ledger, err = ledger.Open(p.ledger(), p.Clock.Now())
@@ -77,10 +82,13 @@ func Open(p Parts) (*Collector, error) {
 		session, err = draw(p.Random)
 	}
 	if err == nil {
-		c.agent, err = agent.New(agent.Config{
-			Device: p.Config.Device, Software: p.Software, Session: session, Attributes: p.Config.Attributes,
-			Capabilities: p.Config.Capabilities, Policy: p.Config.Policy,
-			Ledger: c.ledger, Memory: c.ledger, Source: privacy.NewSecure(p.Random), Readings: c,
+		begin := p.Voice
+		if begin == nil {
+			begin = newDevice
+		}
+		c.voice, err = begin(Given{
+			Config: &c.parts.Config, Software: p.Software, Session: session, Ledger: c.ledger, Memory: c.ledger,
+			Random: p.Random,
 		})
 	}
 	if err != nil {
@@ -133,6 +141,9 @@ func (c *Collector) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	for i := range c.parts.Config.Sensors {
 		s := &c.parts.Config.Sensors[i]
+		if s.Network != nil {
+			continue
+		}
 		source, err := s.Spec.Open(c.parts.Root)
 		if err != nil {
 			return err
@@ -166,11 +177,21 @@ func (c *Collector) close() error {
 	return first
 }
 
-// Hello announces the device with all its counters.
-func (c *Collector) Hello() wire.Hello {
+// Add takes in a reading that came over the network.
+func (c *Collector) Add(r Reading) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	h := c.agent.Hello(c.parts.Clock.Now())
+	c.voice.Add(r)
+}
+
+// Speakers is how many identities are announced.
+func (c *Collector) Speakers() int { return c.voice.Speakers() }
+
+// Hello announces one of them with all its counters, and those of the process.
+func (c *Collector) Hello(speaker int) wire.Hello {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h := c.voice.Hello(speaker, c.parts.Clock.Now())
 	t := c.spool.Totals()
 	waiting, _ := c.spool.Pending()
 	for name, n := range map[string]uint64{
@@ -184,12 +205,12 @@ func (c *Collector) Hello() wire.Hello {
 }
 
 // ApplyReply takes in plans.
-func (c *Collector) ApplyReply(r *wire.HelloReply) (again bool, err error) {
+func (c *Collector) ApplyReply(speaker int, r *wire.HelloReply) (again bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	before := c.agent.Version()
-	again, err = c.agent.ApplyReply(r)
-	if c.agent.Version() != before || len(r.Plans) > 0 {
+	before := c.voice.Version()
+	again, err = c.voice.ApplyReply(speaker, r, c.parts.Clock.Now())
+	if c.voice.Version() != before || len(r.Plans) > 0 {
 		c.keepPlans()
 	}
 	c.replan()
@@ -200,19 +221,19 @@ func (c *Collector) ApplyReply(r *wire.HelloReply) (again bool, err error) {
 func (c *Collector) ApplyBroadcast(b *wire.PlanBroadcast) (gap bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	gap = c.agent.ApplyBroadcast(b)
+	gap = c.voice.ApplyBroadcast(b)
 	c.keepPlans()
 	c.replan()
 	return gap
 }
 
-// replan makes the buffer listen to what the plans ask for; the caller holds the lock. A new plan begins with the window
+// replan makes the voice listen to what the plans ask for; the caller holds the lock. A new plan begins with the window
 // in which it came.
 func (c *Collector) replan() {
 	now := c.parts.Clock.Now().UnixMilli()
-	c.buffer.Want(now, c.agent.Wanted())
+	c.voice.Listen(now)
 	live := make(map[string]int64)
-	for h := range c.agent.Plans() {
+	for h := range c.voice.Plans() {
 		at, known := c.cursors[h.Plan.Ref]
 		if !known {
 			length := int64(h.Plan.WindowMs)
@@ -235,20 +256,15 @@ func milliseconds(n uint64) time.Duration {
 	return time.Duration(min(n, uint64(law.PeriodMax.Milliseconds()))) * time.Millisecond
 }
 
-// Summary gives the agent what the buffer holds; the agent is only called under the lock.
-func (c *Collector) Summary(s summary.Series, window int64) summary.Summary {
-	return c.buffer.Summary(s, window)
-}
-
 // Status tells how the line is and how many reports wait.
 func (c *Collector) Status() (uplink.Status, int) {
 	waiting, _ := c.spool.Pending()
 	return c.uplink.Status(), waiting
 }
 
-// Counters returns the agent's counters.
+// Counters returns the voice's counters.
 func (c *Collector) Counters() map[string]uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.agent.Counters()
+	return c.voice.Counters()
 }

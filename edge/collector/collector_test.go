@@ -110,7 +110,7 @@ func (b *bench) planned() {
 	eventually(b.t, "the plan arrives", func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		return b.agent.Version() == 1
+		return b.voice.Version() == 1
 	})
 }
 
@@ -130,8 +130,8 @@ func (b *bench) window(length time.Duration) {
 	eventually(b.t, "a reading", func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		for _, s := range b.agent.Wanted() {
-			summary := b.buffer.Summary(s, index)
+		for _, s := range b.voice.(*device).Wanted() {
+			summary := b.voice.(*device).buffer.Summary(s, index)
 			if summary.Count() > 0 {
 				return true
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,11 +22,14 @@ import (
 
 // Config is edge.yaml, checked and with its defaults filled in.
 type Config struct {
+	Role        string // RoleCollector or RoleGateway
 	Server      string
 	Credentials string // file of NATS credentials, or empty
 	CA          string // file of a certificate authority, or empty
 	Device      string
 	Attributes  map[string]string
+	Units       []Unit // of a gateway
+	Listen      Listen // of a gateway; empty when no sensor sends its readings
 	Data        string // folder of ledger and spool
 	Witness     string // folder of the ledger's second anchor, or empty
 	SpoolBytes  int64
@@ -39,10 +43,12 @@ type Config struct {
 
 // Sensor is one reading of a capability.
 type Sensor struct {
+	Unit       string // behind a gateway
 	Capability string
 	Reading    string
 	Interval   time.Duration
-	Spec       sensor.Spec
+	Spec       sensor.Spec    // of one that sends its readings: the scale alone
+	Network    *NetworkSensor // of one that sends its readings
 }
 
 // Fault is a place in edge.yaml and what is wrong there.
@@ -62,6 +68,9 @@ func (f Faults) Error() string {
 
 // The layout of edge.yaml.
 type document struct {
+	Role        string            `yaml:"role"`
+	Units       []unitDocument    `yaml:"units"`
+	Listen      listenDocument    `yaml:"listen"`
 	Server      string            `yaml:"server"`
 	Credentials string            `yaml:"credentials"`
 	CA          string            `yaml:"ca"`
@@ -103,6 +112,9 @@ type sensorDocument struct {
 	Timestamp  string   `yaml:"timestamp"`
 	AtEnd      string   `yaml:"at_end"`
 	Scale      string   `yaml:"scale"`
+	Unit       string   `yaml:"unit"`
+	Name       string   `yaml:"name"`
+	TokenFile  string   `yaml:"token_file"`
 }
 
 const (
@@ -145,7 +157,8 @@ func yamlFaults(err error) Faults {
 // plain takes Go's words out of what the YAML parser says.
 var plain = strings.NewReplacer(
 	" in type collector.document", "", " in type collector.sensorDocument", "",
-	"[]collector.sensorDocument", "a list of sensors", "[]string", "a list", "map[string]string", "names with values",
+	" in type collector.unitDocument", "", " in type collector.listenDocument", "",
+	"[]collector.sensorDocument", "a list of sensors", "[]collector.unitDocument", "a list of units", "[]string", "a list", "map[string]string", "names with values",
 	"cannot unmarshal", "can't read",
 )
 
@@ -177,12 +190,15 @@ func (r *reader) config(d *document) Config {
 	if c.Witness != "" && c.Witness == c.Data {
 		r.fault("witness", "must be another folder than data, one that a backup of data doesn't restore")
 	}
-	if len(d.Attributes) > attributesMost {
-		r.fault("attributes", "has %d entries, at most %d are allowed", len(d.Attributes), attributesMost)
-	}
+	r.attributes("attributes", d.Attributes, attributesMost)
 	r.spool(d, &c)
+	r.role(d, &c)
+	r.listen(d, &c)
 	r.sensors(d, &c)
+	r.ways(&c)
+	r.tokens(&c)
 	r.policy(d, &c)
+	r.give(d, &c)
 	return c
 }
 
@@ -238,13 +254,16 @@ func (r *reader) sensors(d *document, c *Config) {
 		if out.Reading == "" {
 			out.Reading = s.Capability[strings.LastIndexByte(s.Capability, '.')+1:]
 		}
+		r.place(at, s, c, &out)
 		name := out.Capability + "\x00" + out.Reading
-		if seen[name] {
+		if seen[name] && c.Role != RoleGateway {
 			r.fault(at, "is the second sensor for %s of %s", out.Reading, out.Capability)
 		}
 		seen[name] = true
 		for _, f := range out.Spec.Faults() {
-			r.fault(at+"."+f.Field, "%s", f.Text)
+			if out.Network == nil || f.Field == "scale" {
+				r.fault(at+"."+f.Field, "%s", f.Text)
+			}
 		}
 		c.Sensors = append(c.Sensors, out)
 	}
@@ -256,20 +275,11 @@ func (r *reader) policy(d *document, c *Config) {
 	if len(d.Policy.Capabilities) == 0 {
 		r.fault("policy.capabilities", "is missing; list the capabilities that may be asked for")
 	}
-	for i, name := range d.Policy.Capabilities {
-		capability := wire.Capability{Name: name}
-		for _, s := range c.Sensors {
-			if s.Capability == name {
-				capability.Readings = append(capability.Readings, s.Reading)
-			}
-		}
-		for _, open := range d.Policy.Open {
-			capability.Open = capability.Open || open == name
-		}
+	c.Capabilities = capabilitiesOf(d.Policy.Capabilities, d.Policy.Open, c.Sensors, "")
+	for i, capability := range c.Capabilities {
 		if len(capability.Readings) == 0 {
-			r.fault(fmt.Sprintf("policy.capabilities[%d]", i), "no sensor has the capability %s", name)
+			r.fault(fmt.Sprintf("policy.capabilities[%d]", i), "no sensor has the capability %s", capability.Name)
 		}
-		c.Capabilities = append(c.Capabilities, capability)
 	}
 	for i, open := range d.Policy.Open {
 		known := false
@@ -287,13 +297,14 @@ func (r *reader) policy(d *document, c *Config) {
 }
 
 func (r *reader) models(d *document, c *Config) {
+	allowed := modelsOf(c.Role)
 	c.Policy.Models = d.Policy.Models
 	if len(c.Policy.Models) == 0 {
-		c.Policy.Models = []string{agent.Local}
+		c.Policy.Models = allowed[:1]
 	}
 	for i, m := range c.Policy.Models {
-		if m != agent.Local && m != agent.None {
-			r.fault(fmt.Sprintf("policy.models[%d]", i), "must be local or none")
+		if !slices.Contains(allowed, m) {
+			r.fault(fmt.Sprintf("policy.models[%d]", i), "must be %s", either(allowed))
 		}
 	}
 }

@@ -21,8 +21,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // keepPlans writes the plans that are held; the caller holds the lock.
 func (c *Collector) keepPlans() {
-	reply := wire.HelloReply{PlanSetVersion: c.agent.Version()}
-	for h := range c.agent.Plans() {
+	reply := wire.HelloReply{PlanSetVersion: c.voice.Version()}
+	for h := range c.voice.Plans() {
 		reply.Plans = append(reply.Plans, h.Plan)
 		if n := len(reply.Live); n == 0 || reply.Live[n-1] != h.Plan.Ref {
 			reply.Live = append(reply.Live, h.Plan.Ref)
@@ -61,7 +61,7 @@ func (c *Collector) recallPlans() {
 		c.parts.Log.Warn("plans not read", "error", err)
 		return
 	}
-	if _, err := c.ApplyReply(&reply); err != nil {
+	if _, err := c.ApplyReply(Recalled, &reply); err != nil {
 		c.parts.Log.Warn("plans not taken", "error", err)
 	}
 }

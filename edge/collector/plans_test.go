@@ -54,7 +54,7 @@ func TestDamagedPlansAreForgotten(t *testing.T) {
 	f.stop()
 	b = run(t, f.url(), dir, "epsilon: 1000, per: 1h, lifetime: none", now)
 	b.mu.Lock()
-	if b.agent.Version() != 0 {
+	if b.voice.Version() != 0 {
 		t.Error("damaged plans were taken in")
 	}
 	b.mu.Unlock()

@@ -14,10 +14,7 @@ import (
 func (a Account) Print(w io.Writer) error {
 	out := &printer{w: w}
 	period := words(a.period)
-	out.line("Device %s, ledger since %s.", a.Device, a.Opened.Format(time.DateOnly))
-	out.line("")
-	out.line("Epsilon measures what somebody could learn about this device from its reports: 0 is nothing, and each 1 can change")
-	out.line("the odds of a guess by a factor of up to 2.7.")
+	a.printSubject(out)
 	out.line("")
 	out.line("Your limit:   epsilon %s in any %s", a.EpsilonPerPeriod, period)
 	out.line("Spent of it:  %s  %s  left now: %s", bar(a.spent, a.most), a.SpentInPeriod, a.LeftInPeriod)
@@ -38,7 +35,7 @@ func (a Account) Print(w io.Writer) error {
 	} else {
 		out.line("For ever:     %s of %s in %d %s, left: %s", a.SpentInLifetime, a.Lifetime, a.Reports, reports, a.LeftInLifetime)
 	}
-	out.line("For experts:  rho %s in the fullest %s around now, %s for ever; delta 0; the unit is this device", a.RhoInPeriod, period, a.RhoInLifetime)
+	out.line("For experts:  rho %s in the fullest %s around now, %s for ever; delta 0; the unit is %s", a.RhoInPeriod, period, a.RhoInLifetime, a.unit())
 	if a.Values > 0 {
 		out.line("Permanent:    %d %s. Each was made up once, by chance, and is what all reports about one category rest on,", a.Values, answers(a.Values))
 		out.line("              however many there are: it cost its epsilon once and costs nothing more. When a category changed may show.")
@@ -46,15 +43,61 @@ func (a Account) Print(w io.Writer) error {
 	if a.SecretLost {
 		out.line("Lost:         ledger.secret, which the permanent answers are made from. What asks for them gets no answer any more.")
 	}
-	out.line("When a limit is reached the device stays silent. No server can raise a limit.")
+	out.line("When a limit is reached the %s stays silent. No server can raise a limit.", a.process())
 	if a.SilentUntil != nil {
 		out.line("")
-		out.line("The clock is behind the newest report: it was set back. The device is silent until %s UTC.", stamp(a.SilentUntil))
+		out.line("The clock is behind the newest report: it was set back. The %s is silent until %s UTC.", a.process(), stamp(a.SilentUntil))
 	}
 	if out.err != nil {
 		return out.err
 	}
 	return a.printKappas(w)
+}
+
+// printSubject says whose ledger it is and what its numbers measure.
+func (a *Account) printSubject(out *printer) {
+	since := a.Opened.Format(time.DateOnly)
+	switch len(a.Units) {
+	case 0:
+		out.line("Device %s, ledger since %s.", a.Device, since)
+		out.line("")
+		out.line("Epsilon measures what somebody could learn about this device from its reports: 0 is nothing, and each 1 can change")
+	case 1:
+		out.line("Gateway %s, one ledger for the household since %s.", a.Device, since)
+		out.line("")
+		out.line("Epsilon measures what somebody could learn about the household from what the gateway released: 0 is nothing, and each 1 can change")
+	default:
+		out.line("Gateway %s, one ledger since %s for its %d units: %s.", a.Device, since, len(a.Units), few(a.Units))
+		out.line("")
+		out.line("Epsilon measures what somebody could learn about any one unit from what the gateway released: 0 is nothing, and each 1 can change")
+	}
+	out.line("the odds of a guess by a factor of up to 2.7.")
+}
+
+// few names some of many.
+func few(names []string) string {
+	const most = 5
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return strings.Join(names[:most], ", ") + ", …"
+}
+
+func (a *Account) process() string {
+	if len(a.Units) > 0 {
+		return "gateway"
+	}
+	return "device"
+}
+
+func (a *Account) unit() string {
+	switch len(a.Units) {
+	case 0:
+		return "this device"
+	case 1:
+		return "this household"
+	}
+	return "one of the units"
 }
 
 func (a *Account) printKappas(w io.Writer) error {

@@ -96,7 +96,7 @@ func (w *tortured) open() {
 		return
 	}
 	reply := w.reply()
-	if _, err := w.device.ApplyReply(&reply); err != nil {
+	if _, err := w.device.ApplyReply(0, &reply); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -132,7 +132,9 @@ func (w *tortured) minute() {
 	now := w.clock.Now()
 	w.clock.Set(now.Add(30 * time.Second))
 	if w.device != nil {
-		w.device.buffer.Add("sense.temperature", "temperature", w.clock.Now().UnixMilli(), w.reads(now.Unix()/60))
+		w.device.Add(Reading{
+			Capability: "sense.temperature", Reading: "temperature", AtMs: w.clock.Now().UnixMilli(), Value: w.reads(now.Unix() / 60),
+		})
 	}
 	w.clock.Set(now.Add(time.Minute))
 	if w.device == nil {

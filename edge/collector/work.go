@@ -23,9 +23,7 @@ func (c *Collector) sense(ctx context.Context, s *Sensor, source sensor.Sensor) 
 		value, err := source.Read(ctx, now)
 		switch {
 		case err == nil:
-			c.mu.Lock()
-			c.buffer.Add(s.Capability, s.Reading, now.UnixMilli(), value)
-			c.mu.Unlock()
+			c.Add(Reading{Unit: s.Unit, Capability: s.Capability, Reading: s.Reading, AtMs: now.UnixMilli(), Value: value})
 			well = true
 		case errors.Is(err, sensor.ErrEnd):
 			log.Info("the replay has ended")
@@ -92,12 +90,12 @@ func (c *Collector) next() (best task, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.parts.Clock.Now().UnixMilli()
-	for h := range c.agent.Plans() {
+	for h := range c.voice.Plans() {
 		p := h.Plan
 		length := int64(p.WindowMs)
 		current := max(now, 0) / length
 		after := max(c.cursors[p.Ref]/length-1, current-lookBack)
-		window, due := c.agent.NextDue(p.Ref, after)
+		window, due := c.voice.NextDue(p.Ref, after)
 		if !due {
 			continue
 		}
@@ -125,7 +123,7 @@ func (c *Collector) delay(p *wire.DevicePlan) int64 {
 func (c *Collector) make(t task) {
 	c.mu.Lock()
 	c.cursors[t.ref] = t.end
-	request, outcome, err := c.agent.Report(make([]byte, 0, wire.RequestMost), t.ref, t.window)
+	request, outcome, err := c.voice.Report(make([]byte, 0, wire.RequestMost), t.ref, t.window)
 	c.log(t.ref, outcome, err)
 	c.mu.Unlock()
 	if outcome != agent.Reported {
@@ -165,7 +163,7 @@ func (c *Collector) log(ref string, outcome agent.Outcome, err error) {
 // price says what a report of a kappa costs, or a category, and what the owner allows.
 func (c *Collector) price(ref string) (args []any) {
 	limits := c.parts.Config.Policy.Limits
-	for h := range c.agent.Plans() {
+	for h := range c.voice.Plans() {
 		if h.Plan.Ref == ref {
 			costs := "report_costs"
 			if h.Plan.EpsilonValueMicro > 0 {

@@ -23,7 +23,7 @@ func (u *Uplink) announce(ctx context.Context, conn *nats.Conn) {
 		if !u.up.Load() {
 			continue
 		}
-		again, err := u.sayHello(ctx, conn)
+		again, err := u.round(ctx, conn)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -60,29 +60,47 @@ func (u *Uplink) wait(ctx context.Context, d time.Duration) bool {
 	return ctx.Err() == nil
 }
 
-func (u *Uplink) sayHello(ctx context.Context, conn *nats.Conn) (again bool, err error) {
+// round says hello for every speaker, one after another, so that the plans that the first one's answer brings are known when the next
+// one speaks. A speaker that the server refuses keeps the others from nothing; a server that doesn't answer ends the round.
+func (u *Uplink) round(ctx context.Context, conn *nats.Conn) (again bool, err error) {
+	var refused error
+	for speaker := range u.device.Speakers() {
+		more, refusal, err := u.sayHello(ctx, conn, speaker)
+		if err != nil {
+			return false, err
+		}
+		if refused == nil {
+			refused = refusal
+		}
+		again = again || more
+	}
+	return again, refused
+}
+
+// sayHello announces one speaker; refusal is what the device made of the answer.
+func (u *Uplink) sayHello(ctx context.Context, conn *nats.Conn, speaker int) (again bool, refusal, err error) {
 	ctx, cancel := context.WithTimeout(ctx, u.config.RequestTimeout)
 	defer cancel()
-	h := u.device.Hello()
+	h := u.device.Hello(speaker)
 	before := u.config.Clock.Now()
 	m, err := conn.RequestWithContext(ctx, wire.HelloSubject(u.config.Device), h.Append(nil))
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
 	after := u.config.Clock.Now()
 	reply, err := wire.DecodeHelloReply(m.Data)
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
 	u.compare(before.Add(after.Sub(before)/2), time.UnixMilli(reply.ServerTimeMs))
 	if reply.Error != "" {
-		u.config.Log.Warn("refused by the server", "reason", reply.Error[:min(len(reply.Error), reasonMost)])
+		u.config.Log.Warn("refused by the server", "device", h.Device, "reason", reply.Error[:min(len(reply.Error), reasonMost)])
 	}
-	again, err = u.device.ApplyReply(&reply)
-	if err == nil {
+	again, refusal = u.device.ApplyReply(speaker, &reply)
+	if refusal == nil {
 		u.hellos.Add(1)
 	}
-	return again, err
+	return again, refusal, nil
 }
 
 // compare notes how far the device's clock is from the server's. It moves neither.

@@ -16,10 +16,12 @@ import (
 
 // Device is who speaks. Its methods are called from several goroutines.
 type Device interface {
-	// Hello is what to announce now.
-	Hello() wire.Hello
-	// ApplyReply takes in the answer; again asks for another hello soon.
-	ApplyReply(r *wire.HelloReply) (again bool, err error)
+	// Speakers is how many identities there are to announce: one, or those of the units behind a gateway. It never changes.
+	Speakers() int
+	// Hello is what to announce of one of them now.
+	Hello(speaker int) wire.Hello
+	// ApplyReply takes in the answer to a speaker's hello; again asks for another round soon.
+	ApplyReply(speaker int, r *wire.HelloReply) (again bool, err error)
 	// ApplyBroadcast takes in a new plan; gap asks for a hello.
 	ApplyBroadcast(b *wire.PlanBroadcast) (gap bool)
 }

@@ -31,13 +31,25 @@ type device struct {
 	replies    int
 	gap, again bool
 	err        error
+	units      []string
 }
 
-func (d *device) Hello() wire.Hello { return wire.Hello{Device: "pi-7", ClockMs: begin.UnixMilli()} }
+func (d *device) Speakers() int { return max(len(d.units), 1) }
 
-func (d *device) ApplyReply(*wire.HelloReply) (bool, error) {
+func (d *device) Hello(speaker int) wire.Hello {
+	h := wire.Hello{Device: "pi-7", ClockMs: begin.UnixMilli()}
+	if len(d.units) > 0 {
+		h.Device, h.Gateway = d.units[speaker], "pi-7"
+	}
+	return h
+}
+
+func (d *device) ApplyReply(_ int, r *wire.HelloReply) (bool, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if r.Error != "" {
+		return false, errors.New("refused")
+	}
 	d.replies++
 	again := d.again
 	d.again = false
@@ -102,6 +114,32 @@ func registry(t *testing.T, conn *nats.Conn) {
 	t.Helper()
 	subscribe(t, conn, "quadrat.hello.pi-7", func(m *nats.Msg) {
 		_ = m.Respond((&wire.HelloReply{ServerTimeMs: begin.UnixMilli() - 3000}).Append(nil))
+	})
+}
+
+// A gateway says hello for each unit on its own subject; one that is refused keeps the others from nothing.
+func TestEveryUnitSaysHello(t *testing.T) {
+	conn := start(t)
+	var mu sync.Mutex // guards heard
+	heard := map[string]int{}
+	subscribe(t, conn, "quadrat.hello.pi-7", func(m *nats.Msg) {
+		h, err := wire.DecodeHello(m.Data)
+		reply := wire.HelloReply{ServerTimeMs: begin.UnixMilli()}
+		if err != nil || h.Device == "pi-7-b" {
+			reply.Error = "no"
+		}
+		mu.Lock()
+		heard[h.Device]++
+		mu.Unlock()
+		_ = m.Respond(reply.Append(nil))
+	})
+	s := open(t)
+	d := &device{units: []string{"pi-7-a", "pi-7-b", "pi-7-c"}}
+	run(t, uplink.Config{URL: conn.ConnectedUrl(), Clock: clock.NewManual(begin)}, d, s)
+	eventually(t, "all have spoken, and the refused one again", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return heard["pi-7-a"] > 0 && heard["pi-7-b"] > 1 && heard["pi-7-c"] > 0
 	})
 }
 
