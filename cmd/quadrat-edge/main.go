@@ -1,5 +1,6 @@
 // Command quadrat-edge is the collector for Linux boards: it reads sensors, and answers a server's questions with
-// randomised reports within the limits that its owner set in edge.yaml.
+// randomised reports within the limits that its owner set in edge.yaml. As a gateway it hears the sensors of a household or a
+// building and answers with noisy sums over the units behind it.
 //
 //	quadrat-edge run --config edge.yaml
 package main

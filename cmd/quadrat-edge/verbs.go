@@ -88,7 +88,7 @@ func (v *verb) json(value any) int {
 }
 
 const runHelp = `quadrat-edge run collects and reports until it is stopped. Without a server it goes on collecting, and sends what it
-has to say when the server is back.
+has to say when the server is back. With role: gateway it hears the sensors of the local network and releases sums over units.
 
 Example:
   quadrat-edge run --config /etc/quadrat/edge.yaml`
@@ -99,16 +99,21 @@ func (v *verb) run(ctx context.Context, args []string) int {
 		return code
 	}
 	log := slog.New(slog.NewTextHandler(v.stderr, nil))
-	d, err := collector.Open(parts(c, log))
+	d, err := open(parts(c, log))
 	if err != nil {
 		return v.explain(err)
 	}
-	log.Info("collecting", "device", c.Device, "software", software())
+	log.Info("collecting", "role", c.Role, "device", c.Device, "software", software())
 	if err := d.Run(ctx); err != nil {
 		return v.fail(exitFailed, err)
 	}
 	log.Info("stopped")
 	return exitOK
+}
+
+// runner is a process that runs until it is stopped.
+type runner interface {
+	Run(ctx context.Context) error
 }
 
 // parts joins a configuration with this machine.
@@ -146,7 +151,8 @@ func software() string {
 }
 
 const checkHelp = `quadrat-edge check reads the configuration, every sensor once, the ledger, and tries the server. It changes nothing and
-sends nothing. Readings are shown only with --show-readings, on this screen.
+sends nothing. Readings are shown only with --show-readings, on this screen. Of a running gateway it asks which sensors were heard,
+never what they sent.
 
 Example:
   quadrat-edge check --config edge.yaml --show-readings`
@@ -158,7 +164,7 @@ func (v *verb) check(ctx context.Context, args []string) int {
 	if done {
 		return code
 	}
-	findings := collector.Check(ctx, collector.Checks{
+	findings := tryOut(ctx, collector.Checks{
 		Config: c, Data: disk.OS(c.Data), Witness: witness(c), Root: os.DirFS("/"), Clock: clock.Real{}, ShowReadings: *show,
 	})
 	code = exitOK
@@ -188,7 +194,7 @@ func (v *verb) check(ctx context.Context, args []string) int {
 	return code
 }
 
-const ledgerHelp = `quadrat-edge ledger shows what this device has given away about itself, for which kappa, what it may still give, and when
+const ledgerHelp = `quadrat-edge ledger shows what this device, or each unit behind this gateway, has given away about itself, for which kappa, what it may still give, and when
 its allowance renews. It may run beside the collector. It fails when the ledger is missing, damaged, or that of another
 device or board, and says what to do about it; until then the device is silent.
 

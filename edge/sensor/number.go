@@ -102,3 +102,16 @@ func digits(text string) int {
 	}
 	return i
 }
+
+// Parser reads the numbers of a sensor that sends them as text.
+type Parser struct{ scale *big.Rat }
+
+// Parser returns the parser of a spec, of which it needs the scale alone.
+func (s Spec) Parser() (Parser, error) {
+	scale, err := s.scale()
+	return Parser{scale: scale}, err
+}
+
+// Read turns a decimal into millionths of its unit, exactly but for the last rounding. ErrNumber says that it is none, or doesn't
+// fit.
+func (p Parser) Read(text string) (privacy.Micro, error) { return scaled(text, p.scale) }
