@@ -59,6 +59,33 @@ func TestOwnerReadsTheAccount(t *testing.T) {
 	}
 }
 
+// Permanent answers are told in the same words: what a category costs, how many were given, and what comes of a limit or a lost
+// secret.
+func TestOwnerReadsOfPermanentAnswers(t *testing.T) {
+	w := tortureValues(t, 1)
+	for w.minutes < 3 {
+		w.minute()
+	}
+	a, text := told(t, w)
+	for _, want := range []string{
+		"2 once for each category, at most 16 ever", "Permanent:    1 answer.", "cost its epsilon once and costs nothing more", "When a category changed may show",
+		"in 2 reports and permanent answers", "answers what it has answered before; silent about anything new",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in\n%s", want, text)
+		}
+	}
+	if a.Values != 1 || a.SecretLost || a.Kappas[0].PerValue != "2" || a.Kappas[0].Period != "ever" {
+		t.Errorf("%+v", a)
+	}
+	if err := w.disk.Remove(ledger.SecretName); err != nil {
+		t.Fatal(err)
+	}
+	if a, text = told(t, w); !a.SecretLost || !strings.Contains(text, "Lost:         ledger.secret") || !strings.Contains(text, "silent: ledger.secret is lost") {
+		t.Error(text)
+	}
+}
+
 // A kappa that is long gone is told of, though not by name.
 func TestAccountTellsOfTheForgotten(t *testing.T) {
 	a := Account{Kappas: []Spending{}}
@@ -77,7 +104,7 @@ func TestEveryFaultIsExplained(t *testing.T) {
 	texts := []string{}
 	for _, fault := range []error{
 		fs.ErrNotExist, disk.ErrLocked, ledger.FaultDevice, ledger.FaultMachine, ledger.FaultRolledBack, ledger.FaultAnchor,
-		ledger.FaultMissing, law.FaultRecord, law.FaultChain,
+		ledger.FaultMissing, ledger.FaultSecret, law.FaultRecord, law.FaultChain,
 	} {
 		text := Explain(fmt.Errorf("ledger: %w", fault))
 		if len(text) < 40 || slices.Contains(texts, text) {
