@@ -3,6 +3,7 @@ package engine
 import (
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/quadrat-dev/quadrat/engine/column"
 	"github.com/quadrat-dev/quadrat/privacy"
 	"github.com/quadrat-dev/quadrat/privacy/central"
 	"github.com/quadrat-dev/quadrat/survey"
@@ -95,6 +96,9 @@ func (e *Engine) countRelease(r *release, m *message, out *output) {
 		var w *window
 		if w, refused, counted = e.admit(k, r.window, r.revision, out); counted {
 			refused, counted = w.countRelease(r)
+			if counted && refused != causeDuplicate {
+				w.storeRelease(k.rows, r, m.sequence)
+			}
 		}
 		if counted && refused != causeDuplicate {
 			e.accept(k, w, 1, m, out)
@@ -134,6 +138,18 @@ func (w *window) countRelease(r *release) (refused cause, ok bool) {
 		w.moments[f.groupRank[g]].Merge(s.sum(int64(r.units[i]), r.part(i)))
 	}
 	return 0, true
+}
+
+// storeRelease appends a row for each part to the rows for the sink: the mean of its units, with the noise that the sum has.
+func (w *window) storeRelease(rows *column.Reports, r *release, sequence uint64) {
+	s := &w.plan.statistics[r.statistic]
+	for i, key := range r.device {
+		units := float64(r.units[i])
+		m := s.sum(int64(r.units[i]), r.part(i))
+		row := w.row(&w.frame.devices[w.frame.find(key)], int(r.statistic), sequence)
+		row.Score, row.NoiseVariance, row.Mechanism, row.Units = m.Mean, m.Noise/(units*units), central.Name, uint32(r.units[i])
+		rows.Append(&row)
+	}
 }
 
 // hears tells whether the device of a rank was heard.

@@ -2,9 +2,11 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -367,7 +369,7 @@ func TestPlansForGatewaysAreChecked(t *testing.T) {
 // process again and again, and finds the results and checkpoints of an undisturbed run.
 func TestReleasesAcrossRestarts(t *testing.T) {
 	const windows = 4
-	run := func(disturb bool) []string {
+	run := func(disturb bool) ([]string, map[string]int) {
 		w := newWorld(t, 31)
 		h := newHouseholds(t, 31, w.registry, 80, 40, 2, meanPlan("hybrid"), bitPlan("count", "warner"))
 		w.start(false, nil, h.record)
@@ -420,12 +422,26 @@ func TestReleasesAcrossRestarts(t *testing.T) {
 		}
 		w.caughtUp()
 		w.stop()
-		results, _ := w.outcome()
-		return results
+		for _, r := range w.sink.rows {
+			if n := float64(r.Units); n > 0 && (r.Statistic == "count(temperature > 26)") != (math.Abs(r.NoiseVariance*n*n-0.5) < 0.1) { // 2/ε²
+				t.Errorf("a row of %d units has the noise %v in %s", r.Units, r.NoiseVariance, r.Statistic)
+			}
+		}
+		return w.outcome()
 	}
-	calm := run(false)
-	if got := run(true); !slices.Equal(got, calm) {
-		t.Errorf("results differ from those of an undisturbed run: %d, %d", len(got), len(calm))
+	calm, calmRows := run(false)
+	got, rows := run(true)
+	if !slices.Equal(got, calm) || !maps.Equal(rows, calmRows) {
+		t.Errorf("results or rows differ from those of an undisturbed run: %d, %d; %d, %d", len(got), len(calm), len(rows), len(calmRows))
+	}
+	sums := 0
+	for text := range calmRows {
+		if !strings.Contains(text, " 0}") {
+			sums++
+		}
+	}
+	if sums == 0 {
+		t.Error("no sum is among the rows")
 	}
 	valued := 0
 	for _, text := range calm {

@@ -28,6 +28,7 @@ type row struct {
 	NoiseVariance     float64 `json:"noise_variance"`
 	StratumPopulation int64   `json:"stratum_population"`
 	Sequence          uint64  `json:"sequence"`
+	Units             int64   `json:"units"`
 }
 
 // memorySink keeps what it is given; what was not committed goes at Restore, as on a disk.

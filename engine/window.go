@@ -172,6 +172,17 @@ type answered struct {
 
 // store appends one report to the rows for the sink.
 func (w *window) store(rows *column.Reports, d *device, statistic int, a answered) {
+	s := &w.plan.statistics[statistic]
+	row := w.row(d, statistic, a.sequence)
+	row.Score, row.NoiseVariance, row.Mechanism = a.score, s.noise, s.mechanism
+	if s.bins != nil {
+		s.bins.store(&row, a.set)
+	}
+	rows.Append(&row)
+}
+
+// row is what the row of a device says of frame and design.
+func (w *window) row(d *device, statistic int, sequence uint64) column.Report {
 	start, end := w.plan.span(w.index)
 	g, s := w.layout.groups[d.group], &w.plan.statistics[statistic]
 	text := "{}"
@@ -181,15 +192,12 @@ func (w *window) store(rows *column.Reports, d *device, statistic int, a answere
 	row := column.Report{
 		WindowStartMs: start, WindowEndMs: end, Device: d.key, Statistic: s.name,
 		Stratum: w.layout.strata[g.stratum], Cell: text, Pi: w.pi[statistic*len(w.layout.strata)+g.stratum],
-		StratumPopulation: w.layout.stratumSize[g.stratum], Score: a.score, NoiseVariance: s.noise, Mechanism: s.mechanism,
-		Epsilon: w.plan.epsilon, PlanRevision: w.plan.revision, Sequence: a.sequence,
+		StratumPopulation: w.layout.stratumSize[g.stratum],
+		Epsilon:           w.plan.epsilon, PlanRevision: w.plan.revision, Sequence: sequence,
 	}
 	if w.plan.clusteredBy != "" {
 		c := &w.layout.clusters[g.cluster]
 		row.Cluster, row.ClusterPopulation, row.StratumClusters = c.name, c.size, w.layout.stratumClusters[g.stratum]
 	}
-	if s.bins != nil {
-		s.bins.store(&row, a.set)
-	}
-	rows.Append(&row)
+	return row
 }

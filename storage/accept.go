@@ -21,6 +21,7 @@ type reportReader struct {
 	code, seeds, root                                  func(int) int64
 	other                                              func(int) float64
 	coded                                              func(int) bool
+	units                                              func(int) int64
 	rows                                               int
 	columns                                            map[string]arrow.Array
 	nulls                                              bool // permitted in the column that is being looked for
@@ -44,6 +45,7 @@ func newReportReader(rec arrow.Record) (*reportReader, error) {
 	r.score, r.noise = orZero(r, "score", r.number), orZero(r, "noise_variance", r.number)
 	r.answers()
 	r.clusterSize, r.clusters = r.perhaps(colClusterSize), r.perhaps(colInStratum)
+	r.units = r.perhaps(colUnits)
 	return r, r.err
 }
 
@@ -198,6 +200,7 @@ func (r *reportReader) read(i int) (row column.Report, err error) {
 		Answer: uint64(r.answer(i)), Categories: uint32(r.categories(i)), Size: uint32(r.size(i)), Include: r.include(i),
 		ClusterPopulation: r.clusterSize(i), StratumClusters: r.clusters(i),
 		Coded: r.coded(i), Code: uint64(r.code(i)), Other: r.other(i), Seeds: uint32(r.seeds(i)), Root: uint32(r.root(i)),
+		Units: uint32(r.units(i)),
 	}
 	switch {
 	case r.err != nil:
@@ -206,6 +209,8 @@ func (r *reportReader) read(i int) (row column.Report, err error) {
 		return row, &Error{Code: Malformed, Detail: "a window does not end after its start"}
 	case !finite(row.Score) || !finite(row.NoiseVariance) || !finite(row.Epsilon) || !finite(row.Include) || !finite(row.Other):
 		return row, &Error{Code: Malformed, Detail: "a number is not finite"}
+	case r.units(i) < 0 || r.units(i) > math.MaxUint32:
+		return row, &Error{Code: Malformed, Detail: "a number of units is out of range"}
 	case row.ClusterPopulation < 0 || row.StratumClusters < 0 || row.ClusterPopulation > 0 != (row.StratumClusters > 0):
 		return row, &Error{Code: Malformed, Detail: "a cluster's size and the number of clusters don't go together"}
 	case !(row.Pi > 0 && row.Pi <= 1):

@@ -44,6 +44,11 @@ func goldenStore(t *testing.T, version int) *Store {
 		zero.Code, zero.Seeds, zero.Root, zero.Size, zero.Mechanism = 0, 0, 0, 1, "subset"
 		rows = append(rows, coded, zero)
 	}
+	if version >= 5 {
+		sum := report
+		sum.Mechanism, sum.Units = "laplace", 1<<32-1
+		rows = append(rows, sum)
+	}
 	rec := recordOf(t, rows)
 	defer rec.Release()
 	must(t, s.Reports(rec))
@@ -83,7 +88,7 @@ func goldenScan(s *Store, k Kind) Records {
 // a new version with golden files of its own. QUADRAT_GOLDEN=1 writes those that are missing.
 func TestGoldenFiles(t *testing.T) {
 	read := 0
-	for version := 1; version <= KindResults.version(); version++ {
+	for version := 1; version <= max(KindResults.version(), KindReports.version()); version++ {
 		s := goldenStore(t, version)
 		for _, seg := range s.Segments() {
 			if version <= seg.Kind.version() {
@@ -92,8 +97,8 @@ func TestGoldenFiles(t *testing.T) {
 			}
 		}
 	}
-	if read != 10 {
-		t.Errorf("%d golden files, want 10", read)
+	if read != 11 {
+		t.Errorf("%d golden files, want 11", read)
 	}
 }
 

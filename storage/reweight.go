@@ -76,6 +76,15 @@ type stratumColumns struct {
 
 	clusters                *array.String // of reports, as the following; nil when a record lacks them
 	clusterSizes, inStratum *array.Int64
+	units                   *array.Int64
+}
+
+// stands is how many units a row stands for.
+func (c *stratumColumns) stands(i int) int64 {
+	if c.units == nil || c.units.IsNull(i) {
+		return 1
+	}
+	return c.units.Value(i)
 }
 
 // sized says whether a report is of a cluster sample whose clusters' sizes were stored.
@@ -94,6 +103,7 @@ func stratumColumnsOf(rec arrow.Record) (c stratumColumns, err error) {
 	c.clusters, _ = get(colCluster).(*array.String)
 	c.clusterSizes, _ = get(colClusterSize).(*array.Int64)
 	c.inStratum, _ = get(colInStratum).(*array.Int64)
+	c.units, _ = get(colUnits).(*array.Int64)
 	if slices.Contains(ok[:], false) {
 		return c, &Error{Code: Malformed, Detail: "the records lack the columns of strata"}
 	}
@@ -124,10 +134,10 @@ func (w *Weights) CountReports(rec arrow.Record) error {
 			t = w.tally(q, name)
 		}
 		t.population = c.populations.Value(i)
-		t.responses++
+		t.responses += c.stands(i)
 		if c.sized(i) {
 			t.clusters = c.inStratum.Value(i)
-			t.heard(c.clusters.Value(i))
+			t.heard(c.clusters.Value(i), c.stands(i))
 		}
 	}
 	return nil
@@ -233,7 +243,7 @@ func (s *Store) ScanWeighted(ctx context.Context, ref string, since, until time.
 		defer done()
 		w := NewWeights(LeastResponses)
 		names := []string{colWindowStart, colStatistic, colStratum, colPopulation}
-		counted := append(slices.Clone(names), colCluster, colClusterSize, colInStratum)
+		counted := append(slices.Clone(names), colCluster, colClusterSize, colInStratum, colUnits)
 		for rec, err := range s.scan(ctx, segments, KindReports, ref, windows, counted) {
 			if err == nil {
 				err = w.CountReports(rec)

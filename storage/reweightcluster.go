@@ -12,15 +12,15 @@ import (
 	"github.com/quadrat-dev/quadrat/survey"
 )
 
-// heard counts a report of a cluster.
-func (t *tally) heard(cluster string) {
+// heard counts what a cluster said for so many of its units.
+func (t *tally) heard(cluster string, units int64) {
 	if t.reports == nil {
 		t.reports = map[string]int64{}
 	}
 	if _, known := t.reports[cluster]; !known {
 		cluster = strings.Clone(cluster)
 	}
-	t.reports[cluster]++
+	t.reports[cluster] += units
 }
 
 // of gives how many reports the cluster of a report has. Each device without a cluster is one.

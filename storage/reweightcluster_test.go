@@ -33,6 +33,7 @@ func clusteredStore(t *testing.T) (*Store, []survey.ClusterSample) {
 				size, name = 1, attr.Missing
 			}
 			c := survey.Cluster{Size: size}
+			pooled := name != attr.Missing && i%3 == 2 // a gateway, which tells a sum
 			silent := i > 3 && i < 6 || h == 2 && i > 0 || h == 3
 			for j := range size {
 				if silent || j > 0 && rng.IntN(3) == 0 {
@@ -41,10 +42,23 @@ func clusteredStore(t *testing.T) (*Store, []survey.ClusterSample) {
 				score := 20 + rng.NormFloat64()
 				c.Responses++
 				c.Domain.Add(score, 0.5)
+				if pooled {
+					continue
+				}
 				rows = append(rows, column.Report{
 					WindowStartMs: baseMs, WindowEndMs: baseMs + 60_000, Device: rng.Uint64(), Statistic: "mean(x)", Stratum: sample.Stratum,
 					Cluster: name, Cell: "{}", Pi: float64(due) / float64(due+5), StratumPopulation: sample.Population, Score: score,
 					NoiseVariance: 0.5, Mechanism: "hybrid", Epsilon: 1, PlanRevision: 1, Sequence: 1, ClusterPopulation: size, StratumClusters: due + 5,
+				})
+			}
+			if pooled && c.Responses > 0 {
+				c.Pooled, c.Domain = true, survey.Sum(c.Responses, c.Domain.Mean*float64(c.Responses), 9)
+				n := float64(c.Responses)
+				rows = append(rows, column.Report{
+					WindowStartMs: baseMs, WindowEndMs: baseMs + 60_000, Device: rng.Uint64(), Statistic: "mean(x)", Stratum: sample.Stratum,
+					Cluster: name, Cell: "{}", Pi: float64(due) / float64(due+5), StratumPopulation: sample.Population, Score: c.Domain.Mean,
+					NoiseVariance: 9 / n / n, Mechanism: "laplace", Epsilon: 1, PlanRevision: 1, Sequence: 1, ClusterPopulation: size, StratumClusters: due + 5,
+					Units: uint32(c.Responses),
 				})
 			}
 			sample.Due = append(sample.Due, c)
@@ -80,7 +94,11 @@ func TestClusterWeightsAreTheEstimates(t *testing.T) {
 		for i := range int(rec.NumRows()) {
 			text := func(at int) string { return rec.Column(at).(*array.String).Value(i) }
 			weight := rec.Column(column.ReportWeight).(*array.Float64).Value(i)
-			total += weight * rec.Column(column.ReportScore).(*array.Float64).Value(i)
+			units := 1.0
+			if n := rec.Column(column.ReportUnits).(*array.Int64); !n.IsNull(i) {
+				units = float64(n.Value(i))
+			}
+			total += weight * units * rec.Column(column.ReportScore).(*array.Float64).Value(i)
 			stratum, cluster := text(column.ReportStratum), text(column.ReportCluster)
 			if cluster == attr.Missing {
 				cluster = text(column.ReportDevice)

@@ -24,8 +24,8 @@ func (k Kind) version() int {
 		return 4 // 1 had no change_…, 2 no bin_…, 3 no privacy_delta and no privacy_epsilon_to_date
 	case KindReports:
 		// 1 had no answer…, cluster_population and stratum_clusters, and score and noise_variance were never null; 2 no random;
-		// 3 no answer_code, answer_other, answer_seeds and answer_root
-		return 4
+		// 3 no answer_code, answer_other, answer_seeds and answer_root; 4 no units
+		return 5
 	case KindStrata:
 		return 2 // 1 had no clusters
 	}
@@ -55,6 +55,7 @@ const (
 	colCode        = "answer_code"
 	colKappa       = "kappa"
 	colRandom      = "random"
+	colUnits       = "units"
 )
 
 // Keys of the metadata of every Parquet file.

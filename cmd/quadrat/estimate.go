@@ -137,9 +137,12 @@ func (t *terminal) printEstimates(results []estimate.Result, by []string) error 
 				fmt.Fprintln(w, strings.Join(append(cells, "-", "-", "-", "-", "-"), "\t"))
 				continue
 			}
-			digits := decimals(*r.StdError)
+			digits, effect := decimals(*r.StdError), "-"
+			if r.DesignEffect != nil {
+				effect = strconv.FormatFloat(*r.DesignEffect, 'f', 3, 64)
+			}
 			cells = append(cells, fixed(*r.Value, digits)+" ± "+fixed(*r.StdError, digits), fixed(*r.CILow, digits), fixed(*r.CIHigh, digits),
-				strconv.FormatFloat(*r.DegreesOfFreedom, 'f', -1, 64), strconv.FormatFloat(*r.DesignEffect, 'f', 3, 64))
+				strconv.FormatFloat(*r.DegreesOfFreedom, 'f', -1, 64), effect)
 			fmt.Fprintln(w, strings.Join(cells, "\t"))
 		}
 		for _, r := range results {

@@ -34,6 +34,8 @@ type Report struct {
 	// Sizes of a cluster sample; both 0 when devices were drawn.
 	ClusterPopulation int64 // devices of the frame in the cluster
 	StratumClusters   int64 // clusters of the frame in the stratum
+	// Units that the row stands for, as a gateway's sum: Score is then their mean and NoiseVariance that of the mean. 0 for a report.
+	Units uint32
 }
 
 // Reports builds records of one kappa's reports. It is for one goroutine at a time.
@@ -51,6 +53,7 @@ type Reports struct {
 	code                           *array.Uint64Builder
 	other                          *array.Float64Builder
 	seeds, root                    *array.Int64Builder
+	units                          *array.Int64Builder
 	rows                           int
 	ref                            string
 	shuffle                        Shuffle // of the window shuffleMs
@@ -89,6 +92,7 @@ func NewReports(alloc memory.Allocator, kappa, ref string) *Reports {
 		clusters:    b.Field(ReportStratumClusters).(*array.Int64Builder),
 
 		random:  float(ReportRandom),
+		units:   b.Field(ReportUnits).(*array.Int64Builder),
 		ref:     ref,
 		shuffle: ShuffleOf(ref, 0),
 		code:    b.Field(ReportAnswerCode).(*array.Uint64Builder),
@@ -115,6 +119,7 @@ func (r *Reports) Append(row *Report) {
 	r.said(row)
 	positiveOrNull(r.clusterSize, row.ClusterPopulation)
 	positiveOrNull(r.clusters, row.StratumClusters)
+	positiveOrNull(r.units, int64(row.Units))
 	r.mechanism.Append(row.Mechanism)
 	r.cost.Append(row.Epsilon)
 	r.revision.Append(int64(row.PlanRevision))

@@ -44,6 +44,7 @@ const (
 	ReportAnswerOther              // probability that a report supports a category that is not the true one
 	ReportAnswerSeeds              // hash functions; null but for olh, as the following
 	ReportAnswerRoot               // their primitive root
+	ReportUnits                    // units that the row stands for, as a gateway's sum; null for a report, which stands for its device
 )
 
 // ReportFields gives the columns of a report, in order. Nullable columns are those that only one sort of statistic or design has.
@@ -76,6 +77,7 @@ func ReportFields() []arrow.Field {
 		{Name: "answer_other", Type: arrow.PrimitiveTypes.Float64, Nullable: true},
 		{Name: "answer_seeds", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
 		{Name: "answer_root", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
+		{Name: "units", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
 	}
 }
 

@@ -46,6 +46,9 @@ func (c Config) prepared() (p *plan, w tabular.Want, reports []string, err error
 	if p.clustered {
 		w.Labels = append(w.Labels, clusterColumn, deviceColumn)
 		w.Numbers = append(w.Numbers, populationColumn)
+		if slices.Contains(names, unitsColumn) {
+			w.Numbers = append(w.Numbers, unitsColumn)
+		}
 	}
 	p.want(&w)
 	for i := range p.statistics {
@@ -62,6 +65,9 @@ func (c Config) prepared() (p *plan, w tabular.Want, reports []string, err error
 func (p *plan) whole(w tabular.Want, reports []string) ([]Result, error) {
 	t, err := tabular.Read(p.Data, w)
 	if err != nil {
+		return nil, err
+	}
+	if t, err = p.spread(t); err != nil {
 		return nil, err
 	}
 	r := &runner{plan: p, table: t, reports: reports}
@@ -272,7 +278,10 @@ func (r *runner) answer(s *statistic, names map[string]string, e inference.Estim
 	switch code := design.CodeOf(err); {
 	case err == nil:
 		result.Value, result.StdError, result.CILow, result.CIHigh = &e.Value, &e.StdError, &e.Low, &e.High
-		result.DegreesOfFreedom, result.DesignEffect = &e.DegreesOfFreedom, &e.DesignEffect
+		result.DegreesOfFreedom = &e.DegreesOfFreedom
+		if !r.summed { // a sum doesn't tell how its units differ
+			result.DesignEffect = &e.DesignEffect
+		}
 		if r.NoiseVariance != "" {
 			result.VarianceSampling, result.VariancePrivacy = &e.VarianceSampling, &e.VariancePrivacy
 		}

@@ -23,6 +23,7 @@ type Table struct {
 	coded   map[string]*coded // of a block
 	labels  map[string]*Labels
 	parts   []part
+	origin  []int32 // of a table of repeated rows, the row that each was
 }
 
 // part is one file's place in the table.
@@ -64,6 +65,9 @@ func (t *Table) Has(name string) bool { return slices.Contains(t.Names, name) }
 
 // At is an Error that speaks of a row of the table (counted from 1).
 func (t *Table) At(column string, row int, cause string) *Error {
+	if t.origin != nil && row > 0 {
+		row = int(t.origin[row-1]) + 1
+	}
 	e := &Error{Column: column, Row: row, Cause: cause}
 	for _, p := range t.parts {
 		if row > p.start && len(t.parts) > 1 {
