@@ -1,9 +1,10 @@
 // Package shuffle computes what a shuffler adds to local privacy: the ε and δ of a batch of reports against somebody who sees the
 // reports in random order and nothing else of them.
 //
-// Nothing in Quadrat is such a shuffler: its intake knows the identity of every device that sends and its engine a pseudonym of
-// each report, so no plan and no result claims these numbers. They are for a batch that is published without device, time and
-// order by a party which saw those and is trusted to keep them; against that party itself the local ε holds and no better.
+// Quadrat itself is no such shuffler: its intake knows the identity of every device that sends and its engine a pseudonym of
+// each report. The numbers are for a batch that is published without device, time and order by a party which saw those and is
+// trusted to keep them; against that party itself, and everybody before it, the local ε holds and no better. Plans and results tell
+// them only where the operator declares such a [Party].
 //
 // The bounds are those of Feldman, McMillan and Talwar, "Hiding Among the Clones" (FOCS 2021). The stronger ones of their
 // paper of 2023 are not used: by its erratum they hold for some mechanisms only.
@@ -67,12 +68,24 @@ func (s Setting) Epsilon() (float64, error) {
 	if err := s.Validate(); err != nil {
 		return 0, err
 	}
-	clones := clonesOf(s)
+	clones := clonesOf(s.Reports-1, math.Exp(-s.Local.Float64()))
+	return s.least(func(e float64) float64 { return s.divergence(clones, e) }), nil
+}
+
+// Bit is a bound for Warner's randomised response, whatever bits the others have. Each of them answers with a fair coin with
+// probability 2/(e^ε₀+1) and with its own bit otherwise. Somebody who is told which of them threw a coin, and the bits of the rest,
+// knows as much as somebody who sees only a number of fair coins added to the one answer in question; that number doesn't depend
+// on any bit. It is the argument of the paper's section 3 with more clones, since an answer has two values only.
+func (s Setting) Bit() (float64, error) {
+	if err := s.Validate(); err != nil {
+		return 0, err
+	}
+	clones := clonesOf(s.Reports-1, 2/(1+math.Exp(s.Local.Float64())))
 	return s.least(func(e float64) float64 { return s.divergence(clones, e) }), nil
 }
 
 // Warner is the ε of Warner's randomised response when all others have the same bit: the exact privacy of that batch in both
-// directions. No valid bound for batches of any bits lies below it.
+// directions. It bounds no other batch, for some tell a little more: it is what a valid bound can't lie below. Bit is one.
 func (s Setting) Warner() (float64, error) {
 	if err := s.Validate(); err != nil {
 		return 0, err
@@ -110,10 +123,9 @@ type group struct {
 // groupsAbout is about how many groups there are.
 const groupsAbout = 1000
 
-// clonesOf groups the number of clones, binomial of n−1 reports with e^−ε₀, from the likeliest outward. What is left out on either side
+// clonesOf groups the number of clones, binomial of n reports with p, from the likeliest outward. What is left out on either side
 // is less than 1e-30 of the likeliest for each number, far below any δ of use.
-func clonesOf(s Setting) []group {
-	n, p := s.Reports-1, math.Exp(-s.Local.Float64())
+func clonesOf(n int, p float64) []group {
 	mode := min(n, int(float64(n+1)*p))
 	up := walk(n-mode, func(i int) float64 { k := float64(mode + i); return (float64(n) - k) / (k + 1) * p / (1 - p) })
 	down := walk(mode, func(i int) float64 { k := float64(mode - i); return k / (float64(n) - k + 1) * (1 - p) / p })

@@ -139,6 +139,33 @@ func TestBoundsEveryBatch(t *testing.T) {
 	}
 }
 
+// TestBitBoundsEveryBatch does the same for the bound of Warner's answers, which lies between the numerical bound and the batch in
+// which all others are alike. That one is not always the worst: its exact figure is no bound.
+func TestBitBoundsEveryBatch(t *testing.T) {
+	worse := false
+	for _, s := range append(settings(), shuffle.Setting{Reports: 5, Local: 1e6, Delta: 0.111}) {
+		_, bound, alike := figures(t, s)
+		bit, err := s.Bit()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !(alike <= bit*1.001 && bit <= bound*1.001) {
+			t.Errorf("%+v: all alike %g, bit %g, numerical %g are out of order", s, alike, bit, bound)
+		}
+		keep := 1 / (1 + math.Exp(-s.Local.Float64()))
+		for others := range s.Reports {
+			one, zero := counts(others+1, s.Reports-1-others, keep), counts(others, s.Reports-others, keep)
+			if got := max(above(one, zero, bit), above(zero, one, bit)); got > s.Delta*(1+1e-6) {
+				t.Errorf("%+v, %d ones: δ at %g is %g", s, others, bit, got)
+			}
+			worse = worse || max(above(one, zero, alike), above(zero, one, alike)) > s.Delta*1.001
+		}
+	}
+	if !worse {
+		t.Error("no batch tells more than that in which all others are alike, and the bound could be smaller")
+	}
+}
+
 // TestNumericalBoundIsTheReduction recomputes the dominating pair cell by cell: the bound covers it and is at most a hundredth above.
 func TestNumericalBoundIsTheReduction(t *testing.T) {
 	for _, s := range settings() {
@@ -194,7 +221,7 @@ func TestRefusals(t *testing.T) {
 	} {
 		s := good
 		change(&s)
-		for _, f := range []func() (float64, error){s.ClosedForm, s.Epsilon, s.Warner} {
+		for _, f := range []func() (float64, error){s.ClosedForm, s.Epsilon, s.Warner, s.Bit} {
 			if _, err := f(); !errors.Is(err, shuffle.ErrSetting) {
 				t.Errorf("case %d: %v", i, err)
 			}
