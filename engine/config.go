@@ -14,6 +14,7 @@ import (
 	"github.com/quadrat-dev/quadrat/engine/column"
 	"github.com/quadrat-dev/quadrat/fleet"
 	"github.com/quadrat-dev/quadrat/internal/clock"
+	"github.com/quadrat-dev/quadrat/privacy/shuffle"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
@@ -63,6 +64,8 @@ type Config struct {
 	ReviseAfter time.Duration
 	// ResponseFloor is the response rate below which a result carries a warning; below 0 for no warnings. Default: 0.5.
 	ResponseFloor float64
+	// Shuffler is the party that the operator declares to publish shuffled batches; nobody by default.
+	Shuffler shuffle.Party
 	// ChangeAnswers is how many single answers of closed windows of a FIXED kappa are kept, so that late reports revise the
 	// change to the window after theirs; those that the next windows are compared with always are. Default: 262,144.
 	ChangeAnswers int
@@ -132,6 +135,7 @@ func (c Config) Validate() error {
 		"a negative duration":      min(c.Retention, c.Tolerance, c.ReviseAfter, c.CheckpointEvery) < 0,
 		"a negative bound":         min(c.CheckpointReports, c.QueueMessages, c.RecordRows, c.ChangeAnswers) < 0,
 		"a response floor above 1": !(c.ResponseFloor <= 1),
+		"a shuffler without a name or a small delta": c.Shuffler.Validate() != nil,
 	} {
 		if broken {
 			faults = append(faults, errors.New("engine config: "+fault))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/quadrat-dev/quadrat/engine/column"
 	"github.com/quadrat-dev/quadrat/internal/broker"
+	"github.com/quadrat-dev/quadrat/privacy/shuffle"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
@@ -23,6 +24,7 @@ type Engine struct {
 	asked   chan chan struct{}
 	durable chan uint64 // position of the newest checkpoint on disk, for trim
 	health  health
+	figures *shuffle.Figures
 	out     output // of Run's goroutine only
 
 	mu       sync.Mutex // guards what follows
@@ -59,7 +61,8 @@ func New(config Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine: metrics: %w", err)
 	}
-	return &Engine{config: config, metrics: m, kick: make(chan struct{}, 1), asked: make(chan chan struct{}), durable: make(chan uint64, 1), kappas: map[string]*kappa{}}, nil
+	return &Engine{config: config, metrics: m, kick: make(chan struct{}, 1), asked: make(chan chan struct{}), durable: make(chan uint64, 1), kappas: map[string]*kappa{},
+		figures: shuffle.NewFigures(config.Shuffler)}, nil
 }
 
 // Apply takes a kappa, or new revisions of one. A record that says deleted removes it. Records of all live kappas must be
@@ -76,6 +79,7 @@ func (e *Engine) Apply(record *quadratv1.KappaRecord) error {
 	if k, known := e.kappas[ref]; known {
 		err = k.revise(record)
 	} else if k, err = newKappa(record); err == nil {
+		k.figures = e.figures
 		e.kappas[ref] = k
 		at, _ := slices.BinarySearch(e.order, ref)
 		e.order = slices.Insert(e.order, at, ref)

@@ -34,6 +34,7 @@ func (k *kappa) estimate(w *window, responseFloor float64) []*quadratv1.Result {
 			domain := d - 1
 			if w.plan.statistics[s].bins != nil {
 				bins := w.estimateBins(s, domain, responseFloor)
+				k.shuffled(w, s, domain, bins)
 				if domain == allCells {
 					w.warnPermanent(s, bins[0])
 				}
@@ -41,6 +42,7 @@ func (k *kappa) estimate(w *window, responseFloor float64) []*quadratv1.Result {
 				continue
 			}
 			r := w.frameOf(s, domain)
+			k.shuffled(w, s, domain, []*quadratv1.Result{r})
 			estimate, notes, err := w.solve(s, domain)
 			w.fill(r, s, estimate, notes, err, responseFloor)
 			name := series{statistic: r.GetStatistic(), cell: "{}"}

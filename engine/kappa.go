@@ -9,6 +9,7 @@ import (
 
 	"github.com/quadrat-dev/quadrat/engine/column"
 	"github.com/quadrat-dev/quadrat/internal/todate"
+	"github.com/quadrat-dev/quadrat/privacy/shuffle"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 	"github.com/quadrat-dev/quadrat/survey"
 )
@@ -23,9 +24,10 @@ type kappa struct {
 	running   map[series]*survey.Running
 	newest    *frame // compiled last, for plan
 	compiled  *plan
-	kept      int             // single answers that closed windows keep, see keep
-	keptFrom  int64           // the first of those windows
-	rows      *column.Reports // waiting for the sink; nil when there are none
+	kept      int              // single answers that closed windows keep, see keep
+	keptFrom  int64            // the first of those windows
+	rows      *column.Reports  // waiting for the sink; nil when there are none
+	figures   *shuffle.Figures // of the declared shuffler; nil for none
 }
 
 // series names a running mean: a statistic in a cell, "{}" for the one over all.

@@ -25,30 +25,31 @@ const scoresMost = 1 << 18
 
 // plan is one revision of a kappa's plan, ready to be applied. It never changes.
 type plan struct {
-	ref, name   string
-	revision    uint32
-	from        int64 // first window
-	windowMs    int64
-	graceMs     int64
-	paused      bool
-	changes     bool // results of a FIXED panel tell the change, see tellsChange
-	keeps       bool // its single answers are kept for that; clusters' totals are there anyway
-	repeats     bool // the same devices answer again before others have had their turn
-	salt        panel.Salt
-	query       fleet.Query
-	by          []string       // attributes of the strata
-	clusteredBy string         // attribute of the clusters; empty when devices are drawn
-	gateways    bool           // gateways speak for the units of their clusters
-	members     map[string]int // joined values of by → stratum
-	strata      []string
-	rotations   []panel.Rotation
-	lapWindows  int64
-	statistics  []statistic
-	groupBy     []string
-	confidence  float64
-	epsilon     float64
-	privacy     *quadratv1.Privacy
-	spent       account.Account // what any one device can have spent
+	ref, name    string
+	revision     uint32
+	from         int64 // first window
+	windowMs     int64
+	graceMs      int64
+	paused       bool
+	changes      bool // results of a FIXED panel tell the change, see tellsChange
+	keeps        bool // its single answers are kept for that; clusters' totals are there anyway
+	repeats      bool // the same devices answer again before others have had their turn
+	salt         panel.Salt
+	query        fleet.Query
+	by           []string       // attributes of the strata
+	clusteredBy  string         // attribute of the clusters; empty when devices are drawn
+	gateways     bool           // gateways speak for the units of their clusters
+	members      map[string]int // joined values of by → stratum
+	strata       []string
+	rotations    []panel.Rotation
+	lapWindows   int64
+	statistics   []statistic
+	groupBy      []string
+	confidence   float64
+	epsilon      float64
+	epsilonMicro privacy.Epsilon
+	privacy      *quadratv1.Privacy
+	spent        account.Account // what any one device can have spent
 }
 
 // statistic is what one statistic's codes mean.
@@ -120,7 +121,7 @@ func newPlan(r *quadratv1.PlanRevision) (*plan, error) {
 		windowMs: int64(d.GetWindowMs()), graceMs: int64(d.GetGraceMs()), paused: d.GetPaused(),
 		repeats: r.GetPlan().GetRotation() == "fixed", salt: panel.Salt(d.GetSalt()), by: d.GetStratifiedBy(),
 		clusteredBy: d.GetClusteredBy(), lapWindows: int64(d.GetLapWindows()), groupBy: d.GetGroupBy(), confidence: d.GetConfidence(),
-		epsilon: privacy.Micro(d.GetEpsilonMicro()).Float64(), members: map[string]int{},
+		epsilon: privacy.Micro(d.GetEpsilonMicro()).Float64(), epsilonMicro: privacy.Epsilon(d.GetEpsilonMicro()), members: map[string]int{},
 	}
 	p.privacy = privacyOf(d, r.GetPlan().GetPrivacy())
 	p.gateways = d.GetModel() == fleet.ModelGateway

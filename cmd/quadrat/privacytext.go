@@ -36,6 +36,17 @@ func printPrivacy(w io.Writer, p *quadratv1.Privacy, since string) {
 	if p.EpsilonToDate != nil {
 		fmt.Fprintf(w, "  one %s to date\tepsilon %g at most, %s\n", p.GetUnit(), p.GetEpsilonToDate(), since)
 	}
+	printShuffle(w, p.GetShuffle())
+}
+
+// printShuffle says what a declared shuffler adds, and on what that rests.
+func printShuffle(w io.Writer, s *quadratv1.Shuffle) {
+	if s == nil {
+		return
+	}
+	fmt.Fprintf(w, "  one report in a shuffled batch\tepsilon %g, delta %g, among %d reports or more (%s)\n",
+		math.Ceil(s.GetEpsilon()*1e3)/1e3, s.GetDelta(), s.GetReports(), s.GetBound())
+	fmt.Fprintf(w, "  that assumes\t%s\n", s.GetAssumes())
 }
 
 // printPerValue says what permanent answers take.

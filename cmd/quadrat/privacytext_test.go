@@ -31,6 +31,12 @@ func TestPrivacyText(t *testing.T) {
 				"not covered\twhen the category changed", "epsilon 4 at most, so far",
 			},
 		},
+		{
+			&quadratv1.Privacy{Model: "local", EpsilonPerReport: 1, Shuffle: &quadratv1.Shuffle{
+				Assumes: "an office shuffles", Reports: 1000, Epsilon: 0.18249, Delta: 1e-6, Bound: "fmt21-numeric",
+			}},
+			[]string{"in a shuffled batch\tepsilon 0.183, delta 1e-06, among 1000 reports", "assumes\tan office shuffles"},
+		},
 		{&quadratv1.Privacy{Model: "local", EpsilonPerReport: 4}, []string{"epsilon 4: "}}, // a result of before delta was told
 	} {
 		var text strings.Builder

@@ -10,6 +10,7 @@ import (
 
 	"github.com/quadrat-dev/quadrat/internal/clock"
 	"github.com/quadrat-dev/quadrat/internal/server"
+	"github.com/quadrat-dev/quadrat/privacy/shuffle"
 )
 
 // serveCmd is `quadrat serve`.
@@ -25,6 +26,8 @@ type serveCmd struct {
 	Floor      float64       `name:"response-floor" help:"Response rate below which results carry a warning, between 0 and 1; 0 for no warnings." default:"0.5" env:"QUADRAT_RESPONSE_FLOOR"`
 	Keep       time.Duration `name:"reports-keep" help:"How long stored messages stay after a checkpoint covers them; 0 for not at all, below 0 until the stream is half full." default:"1h" env:"QUADRAT_REPORTS_KEEP" placeholder:"DURATION"`
 	Checkpoint time.Duration `name:"checkpoint-every" help:"Time between two checkpoints while there is work." default:"5s" env:"QUADRAT_CHECKPOINT_EVERY" placeholder:"DURATION"`
+	Shuffler   string        `help:"Declare that this independent party publishes shuffled batches of reports; plans and results then tell what those tell their readers." env:"QUADRAT_SHUFFLER" placeholder:"NAME"`
+	Delta      float64       `name:"shuffler-delta" help:"Delta of what is told of shuffled batches, above 0 and at most 0.001." default:"1e-6" env:"QUADRAT_SHUFFLER_DELTA"`
 	Speed      float64       `help:"Run the server's clock so many times as fast, for test fleets only." default:"1" env:"QUADRAT_SPEED"`
 	LogLevel   string        `help:"What to log: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"QUADRAT_LOG_LEVEL"`
 	Format     string        `help:"How to print the addresses: json or table." enum:"json,table" default:"json"`
@@ -39,6 +42,7 @@ func (*serveCmd) Help() string {
 
 When it is ready it prints one line of JSON with its addresses on standard output; it logs on standard error. Port 0
 takes a free one. Flags go before QUADRAT_* in the environment, and those before quadrat.yaml.
+--shuffler is a declaration and checks nothing: it is for an operator who has a contract with such a party.
 A broker of --nats must sync every write (sync_interval: always), or what was answered to devices can be lost with it.
 What --retain-reports, --retain-results and --retain-bytes don't keep goes by whole UTC dates, the oldest first, and with
 --retain-bytes reports before results; today's rows always stay. An export says what is gone.
@@ -95,6 +99,9 @@ func (c *serveCmd) config(t *terminal) (server.Config, error) {
 		return server.Config{}, &usageError{"--checkpoint-every: 1ms or more"}
 	}
 	config.CheckpointEvery = c.Checkpoint
+	if c.Shuffler != "" {
+		config.Shuffler = shuffle.Party{Name: c.Shuffler, Delta: c.Delta}
+	}
 	if c.TokenFile != "" {
 		var err error
 		if config.Token, err = server.ReadToken(c.TokenFile); err != nil {

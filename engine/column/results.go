@@ -107,6 +107,31 @@ func (a *appender) privacy(p *quadratv1.Privacy) {
 	}
 	a.optional(p.Delta)
 	a.optional(p.EpsilonToDate)
+	a.above0(p.GetEpsilonPerValue())
+	a.shuffle(p.GetShuffle())
+}
+
+// above0 takes 0 for what a result lacks.
+func (a *appender) above0(x float64) {
+	if x > 0 {
+		a.float(x)
+		return
+	}
+	a.field().AppendNull()
+}
+
+func (a *appender) shuffle(s *quadratv1.Shuffle) {
+	if s == nil {
+		for range 5 {
+			a.field().AppendNull()
+		}
+		return
+	}
+	a.text(s.GetAssumes())
+	a.whole(s.GetReports())
+	a.float(s.GetEpsilon())
+	a.float(s.GetDelta())
+	a.text(s.GetBound())
 }
 
 func (a *appender) change(c *quadratv1.Change) {

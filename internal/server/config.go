@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quadrat-dev/quadrat/internal/clock"
+	"github.com/quadrat-dev/quadrat/privacy/shuffle"
 	"github.com/quadrat-dev/quadrat/storage"
 )
 
@@ -51,6 +52,9 @@ type Config struct {
 	Retain storage.Retention
 	// ResponseFloor is the response rate below which results carry a warning; 0 for 0.5, below 0 for no warnings.
 	ResponseFloor float64
+	// Shuffler is an independent party that the operator declares to publish shuffled batches, at whose delta plans and results tell
+	// what those tell; nobody by default.
+	Shuffler shuffle.Party
 	// Logger takes what the server has to say; nil for silence.
 	Logger *slog.Logger
 }
@@ -110,6 +114,9 @@ func (c Config) Validate() error {
 	}
 	if !(c.ResponseFloor <= 1) {
 		faults = append(faults, errors.New("--response-floor: at least 0, and at most 1"))
+	}
+	if c.Shuffler.Validate() != nil {
+		faults = append(faults, errors.New("--shuffler and --shuffler-delta: a name of at most 200 bytes on one line, and above 0, at most 0.001"))
 	}
 	if c.Token == "" {
 		faults = append(faults, openBind("--http", c.HTTP), openBind("--grpc", c.GRPC))

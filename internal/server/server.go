@@ -180,6 +180,7 @@ func (s *Server) restore(ctx context.Context) error {
 		JetStream: s.broker.JetStream(), Frames: s.devices, Sink: s.store, Folder: filepath.Join(s.config.Data, "engine"),
 		Settle: s.frames.Flush, Clock: s.config.Clock, Retention: s.config.Retention, ResponseFloor: s.config.ResponseFloor,
 		ReportsKeep: s.config.ReportsKeep, CheckpointEvery: s.config.CheckpointEvery,
+		Shuffler:   s.config.Shuffler,
 		Registerer: s.registry, Log: s.log,
 	})
 	return err
@@ -209,8 +210,8 @@ func (s *Server) plan(ctx context.Context) error {
 		Broadcast: s.broker.Conn(), Results: s.broker.JetStream(), Archive: s.archive(), Clock: s.config.Clock,
 		Entropy: s.config.Entropy, Logger: s.log, Registry: s.registry, Token: s.config.Token, Retention: s.config.Retention,
 		RecordBytesMax: int(min(s.broker.Conn().MaxPayload()-recordRoom, recordMost)),
-		Dead:           dead{letters},
-		Fault:          func() error { return s.engine.Status().Fault },
+		Dead:           dead{letters}, Shuffler: s.config.Shuffler,
+		Fault: func() error { return s.engine.Status().Fault },
 	})
 	if err != nil {
 		return err

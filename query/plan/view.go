@@ -40,6 +40,7 @@ func (d *design) view(device *quadratv1.DevicePlan, opt Options) *quadratv1.Plan
 		Confidence:          d.q.confidence, GroupBy: device.GetGroupBy(),
 	}
 	panels := d.panels()
+	out.SmallestBatch = d.smallestBatch(panels)
 	for h, st := range d.strata {
 		out.Strata = append(out.Strata, &quadratv1.StratumView{
 			Name: st.name, Population: uint32(st.size), Panel: st.devices(panels[h]), Collapsed: st.parts,
@@ -116,8 +117,29 @@ func (d *design) observer() []string {
 	return append(out,
 		"The size of a report tells nothing more: its length follows from the randomised answer in it, not from the reading.",
 		"Stored reports carry a pseudonym of the device: the reports of one device can be told to be of one device.",
-		"No amplification is claimed: sampling and rotation don't hide who answers, so epsilon is that of the device's own noise.",
+		"No amplification is claimed against who sees who answers: sampling and rotation hide nobody from the broker and the engine, so "+
+			"epsilon is that of the device's own noise.",
 	)
+}
+
+// smallestBatch is how many reports are expected of the smallest combination of stratum and cell for a statistic in a window.
+func (d *design) smallestBatch(panels []float64) float64 {
+	least := math.Inf(1)
+	for h, n := range d.each(panels) {
+		s := &d.strata[h]
+		if len(d.cells) == 0 && s.size > 0 {
+			least = min(least, n*float64(s.size)/float64(s.units))
+		}
+		for c := range d.cells {
+			if in := s.inCell(c); in > 0 {
+				least = min(least, n*float64(in)/float64(s.units))
+			}
+		}
+	}
+	if math.IsInf(least, 1) {
+		return 0
+	}
+	return least
 }
 
 func (d *design) statisticView(i int, panels []float64) *quadratv1.StatisticView {

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -31,6 +32,28 @@ func TestNoMarginWithoutAnInterval(t *testing.T) {
 		got := strings.ReplaceAll(string(text), " ", "")
 		if strings.Contains(got, `"margin"`) != (want != "") || !strings.Contains(got, want) {
 			t.Errorf("%s: %s, want %q in it", privacy, got, want)
+		}
+	}
+}
+
+// TestSmallestBatch counts the smallest combination of stratum and cell by hand: 300 and 100 devices of one region with and without
+// cooling, 200 of another with.
+func TestSmallestBatch(t *testing.T) {
+	frame := fleet("asia", "air", 300, "asia", "none", 100, "europe", "air", 200)
+	for text, want := range map[string]float64{
+		"mean(x) FROM sense.t SAMPLE ALL":                                                            60, // by turns, ten windows a lap
+		"mean(x) FROM sense.t GROUP BY cooling_type SAMPLE ALL":                                      10,
+		"mean(x) FROM sense.t SAMPLE 60 DEVICES STRATIFIED BY region":                                20,
+		"mean(x) FROM sense.t GROUP BY cooling_type SAMPLE 60 DEVICES STRATIFIED BY region":          10,
+		"mean(x), mean(y) FROM sense.t GROUP BY cooling_type SAMPLE 60 DEVICES STRATIFIED BY region": 5,
+	} {
+		text = "SELECT " + text + " WINDOW 1m PRIVACY LOCAL EPSILON 4 PER 10m BETWEEN 0 AND 1"
+		rev, err := plan.Build(prepared(t, text, nil), frame, plan.Options{Ref: "k", Revision: 1})
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if got := rev.GetPlan().GetSmallestBatch(); math.Abs(got-want) > 0.15*want {
+			t.Errorf("%s: %g, want %g", text, got, want)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/quadrat-dev/quadrat/internal/attr"
 	"github.com/quadrat-dev/quadrat/internal/clock"
+	"github.com/quadrat-dev/quadrat/privacy/shuffle"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
@@ -100,6 +101,8 @@ type Config struct {
 	Registry *prometheus.Registry // metrics; nil for one of its own
 	Token    string               // bearer token; empty for none
 
+	Shuffler shuffle.Party // who the operator declares to publish shuffled batches; nobody by default
+
 	Retention      time.Duration // how long plans of past windows and deleted kappas are kept; 0 for 7 days
 	KappasMax      int           // live kappas; 0 for 256
 	ResultsMax     int           // results in memory for each kappa; 0 for 20,000
@@ -157,5 +160,6 @@ func (c Config) Validate() error {
 	need(c.Retention >= 0 && c.Heartbeat >= 0, "durations must not be negative")
 	need(c.KappasMax >= 0 && c.ResultsMax >= 0 && c.WatchMax >= 0 && c.BodyBytesMax >= 0 && c.RecordBytesMax >= 0,
 		"bounds must not be negative")
+	need(c.Shuffler.Validate() == nil, "a shuffler needs a name and a small delta")
 	return errors.Join(faults...)
 }

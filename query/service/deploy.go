@@ -331,5 +331,6 @@ func (s *Service) Explain(ctx context.Context, r *quadratv1.ExplainRequest) (*qu
 		return nil, err
 	}
 	revision.Plan.Revision = 0
+	s.shuffled(revision.GetPlan())
 	return &quadratv1.ExplainResponse{Plan: revision.GetPlan()}, nil
 }

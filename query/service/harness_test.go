@@ -41,6 +41,7 @@ type planner struct {
 	refuses    bool   // every plan is infeasible
 	statistic  *quadratv1.StatisticPlan
 	supposed   float64 // its standard deviation in every plan
+	batch      float64 // reports of the smallest batch in every plan
 	drafts     []service.Draft
 }
 
@@ -73,7 +74,8 @@ func (p *planner) Plan(_ context.Context, d service.Draft) (*quadratv1.PlanRevis
 	if e := d.Params["e"]; e > 0 {
 		revision.Device.EpsilonMicro, revision.Device.EpsilonPeriodMicro = uint64(e*1e6), uint64(e*1e6)
 		revision.Device.PeriodMs = 60 * windowMs
-		revision.Plan.Privacy = &quadratv1.Privacy{Model: "local", EpsilonPerReport: e, EpsilonPerPeriod: e}
+		revision.Plan.Privacy = &quadratv1.Privacy{Model: "local", EpsilonPerReport: e, EpsilonPerPeriod: e, Mechanism: "warner"}
+		revision.Plan.SmallestBatch = p.batch
 	}
 	if p.statistic != nil {
 		revision.Device.Statistics = []*quadratv1.StatisticPlan{p.statistic}

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quadrat-dev/quadrat/internal/todate"
+	"github.com/quadrat-dev/quadrat/privacy"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
@@ -32,7 +33,27 @@ func (s *Service) planNow(record *quadratv1.KappaRecord) *quadratv1.Plan {
 		spent := todate.Of(record, device.GetRevision()).Through(windowAt(device, s.cfg.Clock.Now()))
 		plan.Privacy.EpsilonToDate = new(spent.Float64())
 	}
+	s.shuffled(plan)
 	return plan
+}
+
+// shuffled tells what the smallest batch of the declared shuffler is expected to tell of one report. It is never part of what is
+// stored: a plan without the declaration has none.
+func (s *Service) shuffled(plan *quadratv1.Plan) {
+	p := plan.GetPrivacy()
+	if p.GetModel() != "local" || p.GetEpsilonPerValue() > 0 {
+		return
+	}
+	local, err := privacy.NewEpsilon(p.GetEpsilonPerReport())
+	if err != nil {
+		return
+	}
+	if figure, ok := s.figures.Of(p.GetMechanism(), local, int(plan.GetSmallestBatch())); ok {
+		p.Shuffle = &quadratv1.Shuffle{
+			Assumes: s.figures.Party().Assumes(), Reports: uint32(figure.Reports),
+			Epsilon: figure.Epsilon, Delta: figure.Delta, Bound: figure.Bound,
+		}
+	}
 }
 
 // windowAt is the index of the window that holds a moment.

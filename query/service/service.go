@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quadrat-dev/quadrat/privacy/shuffle"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
@@ -24,6 +25,7 @@ type Service struct {
 	store   store
 	results *index
 	metrics *metrics
+	figures *shuffle.Figures // of the declared shuffler
 	openAPI []byte
 	methods map[string][]string // of each path of openAPI
 	caught  atomic.Bool         // the stored results have been read
@@ -64,7 +66,7 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, methods: methods, store: store{kv: cfg.Plans}, results: newIndex(cfg.ResultsMax, cfg.WatchMax), openAPI: document,
-		live: map[string]*deployed{}, gone: map[string]*quadratv1.KappaRecord{},
+		figures: shuffle.NewFigures(cfg.Shuffler), live: map[string]*deployed{}, gone: map[string]*quadratv1.KappaRecord{},
 	}
 	records, version, err := s.store.load(ctx, cfg.Logger)
 	if err != nil {

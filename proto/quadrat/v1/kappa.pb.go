@@ -1124,7 +1124,10 @@ type Plan struct {
 	// The same question with the budget of a period spent the other way; absent without a budget, and where both ways are one.
 	Alternative *Alternative `protobuf:"bytes,20,opt,name=alternative,proto3" json:"alternative,omitempty"`
 	// What who watches the broker or the engine learns besides the randomised answers, in sentences.
-	Observer      []string `protobuf:"bytes,21,rep,name=observer,proto3" json:"observer,omitempty"`
+	Observer []string `protobuf:"bytes,21,rep,name=observer,proto3" json:"observer,omitempty"`
+	// Reports that are expected of the smallest combination of stratum and cell for a statistic in one window, if all devices answer that
+	// are due.
+	SmallestBatch float64 `protobuf:"fixed64,22,opt,name=smallest_batch,json=smallestBatch,proto3" json:"smallest_batch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1304,6 +1307,13 @@ func (x *Plan) GetObserver() []string {
 		return x.Observer
 	}
 	return nil
+}
+
+func (x *Plan) GetSmallestBatch() float64 {
+	if x != nil {
+		return x.SmallestBatch
+	}
+	return 0
 }
 
 // Alternative is what a question would give if the same devices spent the same budget the other way: by splitting, where every
@@ -1733,8 +1743,11 @@ type Privacy struct {
 	// With PER VALUE: epsilon of all reports about one category together, spent once for each category that a device is ever found in.
 	// It is about which category that is; when a device's category changed may show. 0 where every report is charged.
 	EpsilonPerValue float64 `protobuf:"fixed64,9,opt,name=epsilon_per_value,json=epsilonPerValue,proto3" json:"epsilon_per_value,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// What readers of shuffled batches learn at most of one report; only where the operator declares a shuffler, the model is local, every
+	// report is charged, and the bound is less than epsilon_per_report.
+	Shuffle       *Shuffle `protobuf:"bytes,10,opt,name=shuffle,proto3" json:"shuffle,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Privacy) Reset() {
@@ -1830,6 +1843,97 @@ func (x *Privacy) GetEpsilonPerValue() float64 {
 	return 0
 }
 
+func (x *Privacy) GetShuffle() *Shuffle {
+	if x != nil {
+		return x.Shuffle
+	}
+	return nil
+}
+
+// Shuffle is the privacy of one report against readers of a batch that a declared party publishes without device, time and order.
+type Shuffle struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who is supposed to shuffle, whom the figure holds against, and whom not.
+	Assumes string `protobuf:"bytes,1,opt,name=assumes,proto3" json:"assumes,omitempty"`
+	// Reports in the smallest batch: those of one window, statistic, stratum and cell. In a plan as many as are expected if all devices
+	// answer that are due; in a result as many as there are.
+	Reports uint32 `protobuf:"varint,2,opt,name=reports,proto3" json:"reports,omitempty"`
+	// Epsilon against those readers.
+	Epsilon float64 `protobuf:"fixed64,3,opt,name=epsilon,proto3" json:"epsilon,omitempty"`
+	// The probability with which it may not hold.
+	Delta float64 `protobuf:"fixed64,4,opt,name=delta,proto3" json:"delta,omitempty"`
+	// "fmt21-numeric": the numerical bound of Feldman, McMillan and Talwar 2021, for any mechanism; "fmt21-bit": the same argument for
+	// Warner's randomised response.
+	Bound         string `protobuf:"bytes,5,opt,name=bound,proto3" json:"bound,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Shuffle) Reset() {
+	*x = Shuffle{}
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Shuffle) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Shuffle) ProtoMessage() {}
+
+func (x *Shuffle) ProtoReflect() protoreflect.Message {
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Shuffle.ProtoReflect.Descriptor instead.
+func (*Shuffle) Descriptor() ([]byte, []int) {
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Shuffle) GetAssumes() string {
+	if x != nil {
+		return x.Assumes
+	}
+	return ""
+}
+
+func (x *Shuffle) GetReports() uint32 {
+	if x != nil {
+		return x.Reports
+	}
+	return 0
+}
+
+func (x *Shuffle) GetEpsilon() float64 {
+	if x != nil {
+		return x.Epsilon
+	}
+	return 0
+}
+
+func (x *Shuffle) GetDelta() float64 {
+	if x != nil {
+		return x.Delta
+	}
+	return 0
+}
+
+func (x *Shuffle) GetBound() string {
+	if x != nil {
+		return x.Bound
+	}
+	return ""
+}
+
 // Running is the mean over the windows so far with its confidence sequence, valid however often one looks.
 type Running struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1847,7 +1951,7 @@ type Running struct {
 
 func (x *Running) Reset() {
 	*x = Running{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[26]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1859,7 +1963,7 @@ func (x *Running) String() string {
 func (*Running) ProtoMessage() {}
 
 func (x *Running) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[26]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1872,7 +1976,7 @@ func (x *Running) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Running.ProtoReflect.Descriptor instead.
 func (*Running) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{26}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Running) GetWindows() uint32 {
@@ -1929,7 +2033,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[27]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1941,7 +2045,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[27]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1954,7 +2058,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{27}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Change) GetValue() float64 {
@@ -2031,7 +2135,7 @@ type Bin struct {
 
 func (x *Bin) Reset() {
 	*x = Bin{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[28]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2043,7 +2147,7 @@ func (x *Bin) String() string {
 func (*Bin) ProtoMessage() {}
 
 func (x *Bin) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[28]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2056,7 +2160,7 @@ func (x *Bin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bin.ProtoReflect.Descriptor instead.
 func (*Bin) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{28}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Bin) GetIndex() uint32 {
@@ -2152,7 +2256,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[29]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2164,7 +2268,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[29]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2177,7 +2281,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{29}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Result) GetKappa() string {
@@ -2393,7 +2497,7 @@ type ExportKappaRequest struct {
 
 func (x *ExportKappaRequest) Reset() {
 	*x = ExportKappaRequest{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[30]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2405,7 +2509,7 @@ func (x *ExportKappaRequest) String() string {
 func (*ExportKappaRequest) ProtoMessage() {}
 
 func (x *ExportKappaRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[30]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2418,7 +2522,7 @@ func (x *ExportKappaRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportKappaRequest.ProtoReflect.Descriptor instead.
 func (*ExportKappaRequest) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{30}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ExportKappaRequest) GetRef() string {
@@ -2460,7 +2564,7 @@ type ExportChunk struct {
 
 func (x *ExportChunk) Reset() {
 	*x = ExportChunk{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[31]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2472,7 +2576,7 @@ func (x *ExportChunk) String() string {
 func (*ExportChunk) ProtoMessage() {}
 
 func (x *ExportChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[31]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2485,7 +2589,7 @@ func (x *ExportChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportChunk.ProtoReflect.Descriptor instead.
 func (*ExportChunk) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{31}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ExportChunk) GetData() []byte {
@@ -2512,7 +2616,7 @@ type ScriptError struct {
 
 func (x *ScriptError) Reset() {
 	*x = ScriptError{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[32]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2524,7 +2628,7 @@ func (x *ScriptError) String() string {
 func (*ScriptError) ProtoMessage() {}
 
 func (x *ScriptError) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[32]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2537,7 +2641,7 @@ func (x *ScriptError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScriptError.ProtoReflect.Descriptor instead.
 func (*ScriptError) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{32}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ScriptError) GetLine() uint32 {
@@ -2585,7 +2689,7 @@ type Infeasible struct {
 
 func (x *Infeasible) Reset() {
 	*x = Infeasible{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[33]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2597,7 +2701,7 @@ func (x *Infeasible) String() string {
 func (*Infeasible) ProtoMessage() {}
 
 func (x *Infeasible) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[33]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2610,7 +2714,7 @@ func (x *Infeasible) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Infeasible.ProtoReflect.Descriptor instead.
 func (*Infeasible) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{33}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Infeasible) GetReason() string {
@@ -2658,7 +2762,7 @@ type KappaRecord struct {
 
 func (x *KappaRecord) Reset() {
 	*x = KappaRecord{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[34]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2670,7 +2774,7 @@ func (x *KappaRecord) String() string {
 func (*KappaRecord) ProtoMessage() {}
 
 func (x *KappaRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[34]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2683,7 +2787,7 @@ func (x *KappaRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KappaRecord.ProtoReflect.Descriptor instead.
 func (*KappaRecord) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{34}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *KappaRecord) GetVersion() uint32 {
@@ -2729,7 +2833,7 @@ type PlanRevision struct {
 
 func (x *PlanRevision) Reset() {
 	*x = PlanRevision{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[35]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2741,7 +2845,7 @@ func (x *PlanRevision) String() string {
 func (*PlanRevision) ProtoMessage() {}
 
 func (x *PlanRevision) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[35]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2754,7 +2858,7 @@ func (x *PlanRevision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRevision.ProtoReflect.Descriptor instead.
 func (*PlanRevision) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{35}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *PlanRevision) GetDevice() *DevicePlan {
@@ -2798,7 +2902,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[36]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2810,7 +2914,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[36]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2823,7 +2927,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{36}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Account) GetFirstWindow() int64 {
@@ -2937,7 +3041,7 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\x05total\x18\x02 \x01(\rR\x05total\x12\x12\n" +
 	"\x04next\x18\x03 \x01(\tR\x04next\"\"\n" +
 	"\x10GetDeviceRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"\xa9\x06\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\xd0\x06\n" +
 	"\x04Plan\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\rR\brevision\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12.\n" +
@@ -2969,7 +3073,8 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\bwarnings\x18\x12 \x03(\tR\bwarnings\x12\x19\n" +
 	"\bgroup_by\x18\x13 \x03(\tR\agroupBy\x129\n" +
 	"\valternative\x18\x14 \x01(\v2\x17.quadrat.v1.AlternativeR\valternative\x12\x1a\n" +
-	"\bobserver\x18\x15 \x03(\tR\bobserver\"\xc7\x01\n" +
+	"\bobserver\x18\x15 \x03(\tR\bobserver\x12%\n" +
+	"\x0esmallest_batch\x18\x16 \x01(\x01R\rsmallestBatch\"\xc7\x01\n" +
 	"\vAlternative\x12\x1a\n" +
 	"\brotation\x18\x01 \x01(\tR\brotation\x12,\n" +
 	"\x12epsilon_per_report\x18\x02 \x01(\x01R\x10epsilonPerReport\x12\x14\n" +
@@ -3011,7 +3116,7 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\tCellEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\t\n" +
-	"\a_margin\"\xd7\x02\n" +
+	"\a_margin\"\x86\x03\n" +
 	"\aPrivacy\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12\x1c\n" +
 	"\tmechanism\x18\x02 \x01(\tR\tmechanism\x12,\n" +
@@ -3021,9 +3126,17 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\x12epsilon_per_period\x18\x06 \x01(\x01R\x10epsilonPerPeriod\x12\x19\n" +
 	"\x05delta\x18\a \x01(\x01H\x00R\x05delta\x88\x01\x01\x12+\n" +
 	"\x0fepsilon_to_date\x18\b \x01(\x01H\x01R\repsilonToDate\x88\x01\x01\x12*\n" +
-	"\x11epsilon_per_value\x18\t \x01(\x01R\x0fepsilonPerValueB\b\n" +
+	"\x11epsilon_per_value\x18\t \x01(\x01R\x0fepsilonPerValue\x12-\n" +
+	"\ashuffle\x18\n" +
+	" \x01(\v2\x13.quadrat.v1.ShuffleR\ashuffleB\b\n" +
 	"\x06_deltaB\x12\n" +
-	"\x10_epsilon_to_date\"_\n" +
+	"\x10_epsilon_to_date\"\x83\x01\n" +
+	"\aShuffle\x12\x18\n" +
+	"\aassumes\x18\x01 \x01(\tR\aassumes\x12\x18\n" +
+	"\areports\x18\x02 \x01(\rR\areports\x12\x18\n" +
+	"\aepsilon\x18\x03 \x01(\x01R\aepsilon\x12\x14\n" +
+	"\x05delta\x18\x04 \x01(\x01R\x05delta\x12\x14\n" +
+	"\x05bound\x18\x05 \x01(\tR\x05bound\"_\n" +
 	"\aRunning\x12\x18\n" +
 	"\awindows\x18\x01 \x01(\rR\awindows\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value\x12\x10\n" +
@@ -3164,7 +3277,7 @@ func file_quadrat_v1_kappa_proto_rawDescGZIP() []byte {
 	return file_quadrat_v1_kappa_proto_rawDescData
 }
 
-var file_quadrat_v1_kappa_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
+var file_quadrat_v1_kappa_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_quadrat_v1_kappa_proto_goTypes = []any{
 	(*PutKappaRequest)(nil),       // 0: quadrat.v1.PutKappaRequest
 	(*PutKappaResponse)(nil),      // 1: quadrat.v1.PutKappaResponse
@@ -3192,112 +3305,114 @@ var file_quadrat_v1_kappa_proto_goTypes = []any{
 	(*StatisticView)(nil),         // 23: quadrat.v1.StatisticView
 	(*CellView)(nil),              // 24: quadrat.v1.CellView
 	(*Privacy)(nil),               // 25: quadrat.v1.Privacy
-	(*Running)(nil),               // 26: quadrat.v1.Running
-	(*Change)(nil),                // 27: quadrat.v1.Change
-	(*Bin)(nil),                   // 28: quadrat.v1.Bin
-	(*Result)(nil),                // 29: quadrat.v1.Result
-	(*ExportKappaRequest)(nil),    // 30: quadrat.v1.ExportKappaRequest
-	(*ExportChunk)(nil),           // 31: quadrat.v1.ExportChunk
-	(*ScriptError)(nil),           // 32: quadrat.v1.ScriptError
-	(*Infeasible)(nil),            // 33: quadrat.v1.Infeasible
-	(*KappaRecord)(nil),           // 34: quadrat.v1.KappaRecord
-	(*PlanRevision)(nil),          // 35: quadrat.v1.PlanRevision
-	(*Account)(nil),               // 36: quadrat.v1.Account
-	nil,                           // 37: quadrat.v1.PutKappaRequest.ParamsEntry
-	nil,                           // 38: quadrat.v1.Kappa.ParamsEntry
-	nil,                           // 39: quadrat.v1.UpdateKappaRequest.ParamsEntry
-	nil,                           // 40: quadrat.v1.ExplainRequest.ParamsEntry
-	nil,                           // 41: quadrat.v1.CellView.CellEntry
-	nil,                           // 42: quadrat.v1.Result.CellEntry
-	(*timestamppb.Timestamp)(nil), // 43: google.protobuf.Timestamp
-	(*Device)(nil),                // 44: quadrat.v1.Device
-	(*DevicePlan)(nil),            // 45: quadrat.v1.DevicePlan
-	(*ListDeadRequest)(nil),       // 46: quadrat.v1.ListDeadRequest
-	(*GetDeadRequest)(nil),        // 47: quadrat.v1.GetDeadRequest
-	(*ReplayDeadRequest)(nil),     // 48: quadrat.v1.ReplayDeadRequest
-	(*PurgeDeadRequest)(nil),      // 49: quadrat.v1.PurgeDeadRequest
-	(*ListDeadResponse)(nil),      // 50: quadrat.v1.ListDeadResponse
-	(*DeadLetterView)(nil),        // 51: quadrat.v1.DeadLetterView
-	(*ReplayDeadResponse)(nil),    // 52: quadrat.v1.ReplayDeadResponse
-	(*PurgeDeadResponse)(nil),     // 53: quadrat.v1.PurgeDeadResponse
+	(*Shuffle)(nil),               // 26: quadrat.v1.Shuffle
+	(*Running)(nil),               // 27: quadrat.v1.Running
+	(*Change)(nil),                // 28: quadrat.v1.Change
+	(*Bin)(nil),                   // 29: quadrat.v1.Bin
+	(*Result)(nil),                // 30: quadrat.v1.Result
+	(*ExportKappaRequest)(nil),    // 31: quadrat.v1.ExportKappaRequest
+	(*ExportChunk)(nil),           // 32: quadrat.v1.ExportChunk
+	(*ScriptError)(nil),           // 33: quadrat.v1.ScriptError
+	(*Infeasible)(nil),            // 34: quadrat.v1.Infeasible
+	(*KappaRecord)(nil),           // 35: quadrat.v1.KappaRecord
+	(*PlanRevision)(nil),          // 36: quadrat.v1.PlanRevision
+	(*Account)(nil),               // 37: quadrat.v1.Account
+	nil,                           // 38: quadrat.v1.PutKappaRequest.ParamsEntry
+	nil,                           // 39: quadrat.v1.Kappa.ParamsEntry
+	nil,                           // 40: quadrat.v1.UpdateKappaRequest.ParamsEntry
+	nil,                           // 41: quadrat.v1.ExplainRequest.ParamsEntry
+	nil,                           // 42: quadrat.v1.CellView.CellEntry
+	nil,                           // 43: quadrat.v1.Result.CellEntry
+	(*timestamppb.Timestamp)(nil), // 44: google.protobuf.Timestamp
+	(*Device)(nil),                // 45: quadrat.v1.Device
+	(*DevicePlan)(nil),            // 46: quadrat.v1.DevicePlan
+	(*ListDeadRequest)(nil),       // 47: quadrat.v1.ListDeadRequest
+	(*GetDeadRequest)(nil),        // 48: quadrat.v1.GetDeadRequest
+	(*ReplayDeadRequest)(nil),     // 49: quadrat.v1.ReplayDeadRequest
+	(*PurgeDeadRequest)(nil),      // 50: quadrat.v1.PurgeDeadRequest
+	(*ListDeadResponse)(nil),      // 51: quadrat.v1.ListDeadResponse
+	(*DeadLetterView)(nil),        // 52: quadrat.v1.DeadLetterView
+	(*ReplayDeadResponse)(nil),    // 53: quadrat.v1.ReplayDeadResponse
+	(*PurgeDeadResponse)(nil),     // 54: quadrat.v1.PurgeDeadResponse
 }
 var file_quadrat_v1_kappa_proto_depIdxs = []int32{
-	37, // 0: quadrat.v1.PutKappaRequest.params:type_name -> quadrat.v1.PutKappaRequest.ParamsEntry
+	38, // 0: quadrat.v1.PutKappaRequest.params:type_name -> quadrat.v1.PutKappaRequest.ParamsEntry
 	19, // 1: quadrat.v1.PutKappaResponse.plan:type_name -> quadrat.v1.Plan
 	4,  // 2: quadrat.v1.ListKappasResponse.kappas:type_name -> quadrat.v1.Kappa
-	38, // 3: quadrat.v1.Kappa.params:type_name -> quadrat.v1.Kappa.ParamsEntry
-	43, // 4: quadrat.v1.Kappa.created:type_name -> google.protobuf.Timestamp
-	43, // 5: quadrat.v1.GetResultsRequest.since:type_name -> google.protobuf.Timestamp
-	43, // 6: quadrat.v1.GetResultsRequest.until:type_name -> google.protobuf.Timestamp
-	29, // 7: quadrat.v1.GetResultsResponse.results:type_name -> quadrat.v1.Result
-	43, // 8: quadrat.v1.WatchKappaRequest.since:type_name -> google.protobuf.Timestamp
+	39, // 3: quadrat.v1.Kappa.params:type_name -> quadrat.v1.Kappa.ParamsEntry
+	44, // 4: quadrat.v1.Kappa.created:type_name -> google.protobuf.Timestamp
+	44, // 5: quadrat.v1.GetResultsRequest.since:type_name -> google.protobuf.Timestamp
+	44, // 6: quadrat.v1.GetResultsRequest.until:type_name -> google.protobuf.Timestamp
+	30, // 7: quadrat.v1.GetResultsResponse.results:type_name -> quadrat.v1.Result
+	44, // 8: quadrat.v1.WatchKappaRequest.since:type_name -> google.protobuf.Timestamp
 	4,  // 9: quadrat.v1.GetPlanResponse.kappa:type_name -> quadrat.v1.Kappa
 	19, // 10: quadrat.v1.GetPlanResponse.plan:type_name -> quadrat.v1.Plan
-	39, // 11: quadrat.v1.UpdateKappaRequest.params:type_name -> quadrat.v1.UpdateKappaRequest.ParamsEntry
+	40, // 11: quadrat.v1.UpdateKappaRequest.params:type_name -> quadrat.v1.UpdateKappaRequest.ParamsEntry
 	4,  // 12: quadrat.v1.UpdateKappaResponse.kappa:type_name -> quadrat.v1.Kappa
 	19, // 13: quadrat.v1.UpdateKappaResponse.plan:type_name -> quadrat.v1.Plan
-	40, // 14: quadrat.v1.ExplainRequest.params:type_name -> quadrat.v1.ExplainRequest.ParamsEntry
+	41, // 14: quadrat.v1.ExplainRequest.params:type_name -> quadrat.v1.ExplainRequest.ParamsEntry
 	19, // 15: quadrat.v1.ExplainResponse.plan:type_name -> quadrat.v1.Plan
-	44, // 16: quadrat.v1.ListDevicesResponse.devices:type_name -> quadrat.v1.Device
-	43, // 17: quadrat.v1.Plan.from:type_name -> google.protobuf.Timestamp
+	45, // 16: quadrat.v1.ListDevicesResponse.devices:type_name -> quadrat.v1.Device
+	44, // 17: quadrat.v1.Plan.from:type_name -> google.protobuf.Timestamp
 	22, // 18: quadrat.v1.Plan.strata:type_name -> quadrat.v1.StratumView
 	23, // 19: quadrat.v1.Plan.statistics:type_name -> quadrat.v1.StatisticView
 	25, // 20: quadrat.v1.Plan.privacy:type_name -> quadrat.v1.Privacy
 	20, // 21: quadrat.v1.Plan.alternative:type_name -> quadrat.v1.Alternative
 	21, // 22: quadrat.v1.Alternative.statistics:type_name -> quadrat.v1.AlternativeStatistic
 	24, // 23: quadrat.v1.StatisticView.cells:type_name -> quadrat.v1.CellView
-	41, // 24: quadrat.v1.CellView.cell:type_name -> quadrat.v1.CellView.CellEntry
-	43, // 25: quadrat.v1.Change.since:type_name -> google.protobuf.Timestamp
-	43, // 26: quadrat.v1.Result.window_start:type_name -> google.protobuf.Timestamp
-	43, // 27: quadrat.v1.Result.window_end:type_name -> google.protobuf.Timestamp
-	42, // 28: quadrat.v1.Result.cell:type_name -> quadrat.v1.Result.CellEntry
-	25, // 29: quadrat.v1.Result.privacy:type_name -> quadrat.v1.Privacy
-	26, // 30: quadrat.v1.Result.running:type_name -> quadrat.v1.Running
-	27, // 31: quadrat.v1.Result.change:type_name -> quadrat.v1.Change
-	28, // 32: quadrat.v1.Result.bin:type_name -> quadrat.v1.Bin
-	43, // 33: quadrat.v1.ExportKappaRequest.since:type_name -> google.protobuf.Timestamp
-	43, // 34: quadrat.v1.ExportKappaRequest.until:type_name -> google.protobuf.Timestamp
-	4,  // 35: quadrat.v1.KappaRecord.kappa:type_name -> quadrat.v1.Kappa
-	35, // 36: quadrat.v1.KappaRecord.revisions:type_name -> quadrat.v1.PlanRevision
-	43, // 37: quadrat.v1.KappaRecord.deleted:type_name -> google.protobuf.Timestamp
-	45, // 38: quadrat.v1.PlanRevision.device:type_name -> quadrat.v1.DevicePlan
-	19, // 39: quadrat.v1.PlanRevision.plan:type_name -> quadrat.v1.Plan
-	36, // 40: quadrat.v1.PlanRevision.account:type_name -> quadrat.v1.Account
-	0,  // 41: quadrat.v1.KappaService.PutKappa:input_type -> quadrat.v1.PutKappaRequest
-	2,  // 42: quadrat.v1.KappaService.ListKappas:input_type -> quadrat.v1.ListKappasRequest
-	5,  // 43: quadrat.v1.KappaService.GetResults:input_type -> quadrat.v1.GetResultsRequest
-	7,  // 44: quadrat.v1.KappaService.WatchKappa:input_type -> quadrat.v1.WatchKappaRequest
-	8,  // 45: quadrat.v1.KappaService.GetPlan:input_type -> quadrat.v1.GetPlanRequest
-	10, // 46: quadrat.v1.KappaService.UpdateKappa:input_type -> quadrat.v1.UpdateKappaRequest
-	12, // 47: quadrat.v1.KappaService.DeleteKappa:input_type -> quadrat.v1.DeleteKappaRequest
-	14, // 48: quadrat.v1.KappaService.Explain:input_type -> quadrat.v1.ExplainRequest
-	16, // 49: quadrat.v1.KappaService.ListDevices:input_type -> quadrat.v1.ListDevicesRequest
-	18, // 50: quadrat.v1.KappaService.GetDevice:input_type -> quadrat.v1.GetDeviceRequest
-	30, // 51: quadrat.v1.KappaService.ExportKappa:input_type -> quadrat.v1.ExportKappaRequest
-	46, // 52: quadrat.v1.KappaService.ListDead:input_type -> quadrat.v1.ListDeadRequest
-	47, // 53: quadrat.v1.KappaService.GetDead:input_type -> quadrat.v1.GetDeadRequest
-	48, // 54: quadrat.v1.KappaService.ReplayDead:input_type -> quadrat.v1.ReplayDeadRequest
-	49, // 55: quadrat.v1.KappaService.PurgeDead:input_type -> quadrat.v1.PurgeDeadRequest
-	1,  // 56: quadrat.v1.KappaService.PutKappa:output_type -> quadrat.v1.PutKappaResponse
-	3,  // 57: quadrat.v1.KappaService.ListKappas:output_type -> quadrat.v1.ListKappasResponse
-	6,  // 58: quadrat.v1.KappaService.GetResults:output_type -> quadrat.v1.GetResultsResponse
-	29, // 59: quadrat.v1.KappaService.WatchKappa:output_type -> quadrat.v1.Result
-	9,  // 60: quadrat.v1.KappaService.GetPlan:output_type -> quadrat.v1.GetPlanResponse
-	11, // 61: quadrat.v1.KappaService.UpdateKappa:output_type -> quadrat.v1.UpdateKappaResponse
-	13, // 62: quadrat.v1.KappaService.DeleteKappa:output_type -> quadrat.v1.DeleteKappaResponse
-	15, // 63: quadrat.v1.KappaService.Explain:output_type -> quadrat.v1.ExplainResponse
-	17, // 64: quadrat.v1.KappaService.ListDevices:output_type -> quadrat.v1.ListDevicesResponse
-	44, // 65: quadrat.v1.KappaService.GetDevice:output_type -> quadrat.v1.Device
-	31, // 66: quadrat.v1.KappaService.ExportKappa:output_type -> quadrat.v1.ExportChunk
-	50, // 67: quadrat.v1.KappaService.ListDead:output_type -> quadrat.v1.ListDeadResponse
-	51, // 68: quadrat.v1.KappaService.GetDead:output_type -> quadrat.v1.DeadLetterView
-	52, // 69: quadrat.v1.KappaService.ReplayDead:output_type -> quadrat.v1.ReplayDeadResponse
-	53, // 70: quadrat.v1.KappaService.PurgeDead:output_type -> quadrat.v1.PurgeDeadResponse
-	56, // [56:71] is the sub-list for method output_type
-	41, // [41:56] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	42, // 24: quadrat.v1.CellView.cell:type_name -> quadrat.v1.CellView.CellEntry
+	26, // 25: quadrat.v1.Privacy.shuffle:type_name -> quadrat.v1.Shuffle
+	44, // 26: quadrat.v1.Change.since:type_name -> google.protobuf.Timestamp
+	44, // 27: quadrat.v1.Result.window_start:type_name -> google.protobuf.Timestamp
+	44, // 28: quadrat.v1.Result.window_end:type_name -> google.protobuf.Timestamp
+	43, // 29: quadrat.v1.Result.cell:type_name -> quadrat.v1.Result.CellEntry
+	25, // 30: quadrat.v1.Result.privacy:type_name -> quadrat.v1.Privacy
+	27, // 31: quadrat.v1.Result.running:type_name -> quadrat.v1.Running
+	28, // 32: quadrat.v1.Result.change:type_name -> quadrat.v1.Change
+	29, // 33: quadrat.v1.Result.bin:type_name -> quadrat.v1.Bin
+	44, // 34: quadrat.v1.ExportKappaRequest.since:type_name -> google.protobuf.Timestamp
+	44, // 35: quadrat.v1.ExportKappaRequest.until:type_name -> google.protobuf.Timestamp
+	4,  // 36: quadrat.v1.KappaRecord.kappa:type_name -> quadrat.v1.Kappa
+	36, // 37: quadrat.v1.KappaRecord.revisions:type_name -> quadrat.v1.PlanRevision
+	44, // 38: quadrat.v1.KappaRecord.deleted:type_name -> google.protobuf.Timestamp
+	46, // 39: quadrat.v1.PlanRevision.device:type_name -> quadrat.v1.DevicePlan
+	19, // 40: quadrat.v1.PlanRevision.plan:type_name -> quadrat.v1.Plan
+	37, // 41: quadrat.v1.PlanRevision.account:type_name -> quadrat.v1.Account
+	0,  // 42: quadrat.v1.KappaService.PutKappa:input_type -> quadrat.v1.PutKappaRequest
+	2,  // 43: quadrat.v1.KappaService.ListKappas:input_type -> quadrat.v1.ListKappasRequest
+	5,  // 44: quadrat.v1.KappaService.GetResults:input_type -> quadrat.v1.GetResultsRequest
+	7,  // 45: quadrat.v1.KappaService.WatchKappa:input_type -> quadrat.v1.WatchKappaRequest
+	8,  // 46: quadrat.v1.KappaService.GetPlan:input_type -> quadrat.v1.GetPlanRequest
+	10, // 47: quadrat.v1.KappaService.UpdateKappa:input_type -> quadrat.v1.UpdateKappaRequest
+	12, // 48: quadrat.v1.KappaService.DeleteKappa:input_type -> quadrat.v1.DeleteKappaRequest
+	14, // 49: quadrat.v1.KappaService.Explain:input_type -> quadrat.v1.ExplainRequest
+	16, // 50: quadrat.v1.KappaService.ListDevices:input_type -> quadrat.v1.ListDevicesRequest
+	18, // 51: quadrat.v1.KappaService.GetDevice:input_type -> quadrat.v1.GetDeviceRequest
+	31, // 52: quadrat.v1.KappaService.ExportKappa:input_type -> quadrat.v1.ExportKappaRequest
+	47, // 53: quadrat.v1.KappaService.ListDead:input_type -> quadrat.v1.ListDeadRequest
+	48, // 54: quadrat.v1.KappaService.GetDead:input_type -> quadrat.v1.GetDeadRequest
+	49, // 55: quadrat.v1.KappaService.ReplayDead:input_type -> quadrat.v1.ReplayDeadRequest
+	50, // 56: quadrat.v1.KappaService.PurgeDead:input_type -> quadrat.v1.PurgeDeadRequest
+	1,  // 57: quadrat.v1.KappaService.PutKappa:output_type -> quadrat.v1.PutKappaResponse
+	3,  // 58: quadrat.v1.KappaService.ListKappas:output_type -> quadrat.v1.ListKappasResponse
+	6,  // 59: quadrat.v1.KappaService.GetResults:output_type -> quadrat.v1.GetResultsResponse
+	30, // 60: quadrat.v1.KappaService.WatchKappa:output_type -> quadrat.v1.Result
+	9,  // 61: quadrat.v1.KappaService.GetPlan:output_type -> quadrat.v1.GetPlanResponse
+	11, // 62: quadrat.v1.KappaService.UpdateKappa:output_type -> quadrat.v1.UpdateKappaResponse
+	13, // 63: quadrat.v1.KappaService.DeleteKappa:output_type -> quadrat.v1.DeleteKappaResponse
+	15, // 64: quadrat.v1.KappaService.Explain:output_type -> quadrat.v1.ExplainResponse
+	17, // 65: quadrat.v1.KappaService.ListDevices:output_type -> quadrat.v1.ListDevicesResponse
+	45, // 66: quadrat.v1.KappaService.GetDevice:output_type -> quadrat.v1.Device
+	32, // 67: quadrat.v1.KappaService.ExportKappa:output_type -> quadrat.v1.ExportChunk
+	51, // 68: quadrat.v1.KappaService.ListDead:output_type -> quadrat.v1.ListDeadResponse
+	52, // 69: quadrat.v1.KappaService.GetDead:output_type -> quadrat.v1.DeadLetterView
+	53, // 70: quadrat.v1.KappaService.ReplayDead:output_type -> quadrat.v1.ReplayDeadResponse
+	54, // 71: quadrat.v1.KappaService.PurgeDead:output_type -> quadrat.v1.PurgeDeadResponse
+	57, // [57:72] is the sub-list for method output_type
+	42, // [42:57] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_quadrat_v1_kappa_proto_init() }
@@ -3312,15 +3427,15 @@ func file_quadrat_v1_kappa_proto_init() {
 	file_quadrat_v1_kappa_proto_msgTypes[23].OneofWrappers = []any{}
 	file_quadrat_v1_kappa_proto_msgTypes[24].OneofWrappers = []any{}
 	file_quadrat_v1_kappa_proto_msgTypes[25].OneofWrappers = []any{}
-	file_quadrat_v1_kappa_proto_msgTypes[28].OneofWrappers = []any{}
 	file_quadrat_v1_kappa_proto_msgTypes[29].OneofWrappers = []any{}
+	file_quadrat_v1_kappa_proto_msgTypes[30].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quadrat_v1_kappa_proto_rawDesc), len(file_quadrat_v1_kappa_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   43,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
