@@ -50,7 +50,7 @@ func (w *window) estimateBins(statistic, domain int, floor float64) []*quadratv1
 			for j := range below {
 				below[j] = strata(func(x *survey.Support) survey.Moments { return x.Below(b.how, j) })
 			}
-			estimate, err = survey.Quantile(b.edges, below, b.share, w.plan.confidence)
+			estimate, err = survey.Quantile(b.edges, b.how, below, b.share, w.plan.confidence)
 		}
 		w.fill(base, statistic, estimate, notes, err, floor)
 		return []*quadratv1.Result{base}

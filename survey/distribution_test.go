@@ -202,7 +202,7 @@ func TestDistributionCoverage(t *testing.T) {
 				estimates := [3]Estimate{0: one}
 				truths := [3]float64{0: share}
 				for i, p := range []float64{0.5, 0.9} {
-					if estimates[i+1], err = Quantile(edges, below, p, 0.95); err != nil {
+					if estimates[i+1], err = Quantile(edges, how, below, p, 0.95); err != nil {
 						t.Fatal(err)
 					}
 					truths[i+1] = all[int(p*float64(len(all)))]
@@ -245,14 +245,15 @@ func TestSimplex(t *testing.T) {
 }
 
 func TestQuantileRefuses(t *testing.T) {
+	how := subsetOf(2, 1)
 	one := [][]Sample{{{Population: 10, Panel: 5, Responses: 5, Domain: Moments{Count: 5, Mean: 0.5, M2: 1}}}}
 	for _, edges := range [][]float64{{0, 1}, {0, 2, 1}, {0, math.NaN(), 1}, {0, 0, 1}} {
-		if _, err := Quantile(edges, one, 0.5, 0.95); CodeOf(err) != Invalid {
+		if _, err := Quantile(edges, how, one, 0.5, 0.95); CodeOf(err) != Invalid {
 			t.Errorf("edges %v: %v", edges, err)
 		}
 	}
 	for _, p := range []float64{0, 1, math.NaN(), -1} {
-		if _, err := Quantile([]float64{0, 1, 2}, one, p, 0.95); CodeOf(err) != Invalid {
+		if _, err := Quantile([]float64{0, 1, 2}, how, one, p, 0.95); CodeOf(err) != Invalid {
 			t.Errorf("p = %v: %v", p, err)
 		}
 	}

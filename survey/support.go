@@ -66,6 +66,26 @@ func (s Subset) BelowNoise(categories int, share float64) float64 {
 	return (share*s.spread(categories, true) + (1-share)*s.spread(categories, false)) / (gap * gap)
 }
 
+// PartNoise is the mean noise variance of a report's score for the first so many categories together and a part of the next
+// one, whose score counts so much, when a share under of the units has one of the first and a share next the next one. The
+// scores of one report depend on each other; that of the category and that of the categories before it have half of what
+// the variance of their sum has more than both.
+func (s Subset) PartNoise(categories int, part, under, next float64) float64 {
+	p, q := s.Include, s.Other()
+	spread := func(among int, holds bool) float64 {
+		if among == 0 || among == s.Categories { // none, or all of the set
+			return 0
+		}
+		return s.spread(among, holds)
+	}
+	law := func(first, second bool, own float64) float64 {
+		return (1-part)*spread(categories, first) + part*spread(categories+1, first || second) - part*(1-part)*own
+	}
+	// a + b·part with Var a, Var b and Var(a+b) known has the variance (1−part)Var a + part·Var(a+b) − part(1−part)Var b.
+	mean := under*law(true, false, q*(1-q)) + next*law(false, true, p*(1-p)) + (1-under-next)*law(false, false, q*(1-q))
+	return mean / ((p - q) * (p - q))
+}
+
 // Support is the mergeable state of one (window, statistic, stratum, cell) of a categorical question. All its numbers
 // are whole, so merges are exact in every order and grouping. The zero value is empty; Squares is only kept for
 // quantiles, see [Support.Add].

@@ -25,6 +25,9 @@ func estimators() []mutant {
 		{"squares: n where n-1 belongs", formula, spread, "s.factor = float64(s.count) / float64(s.count-1)", "s.factor = 1", "survey", "TestVarianceAsInR"},
 		{"squares: the third power forgotten", formula, spread, "+4*shift*each.Tails.M3+", "+", "survey/inference", "TestVarianceFromRowsAndFromSums"},
 		{"squares: the population correction shrinks the noise", formula, spread, "p.share += float64(each.Responses)", "p.share += 0 * float64(each.Responses)", "survey/inference", "TestVarianceFromRowsAndFromSums"},
+		{"quantile: the scores of a bin and of all before it taken as independent", formula, "survey/support.go", " - part*(1-part)*own", " - 0*own", "survey", "TestPartNoiseIsThatOfTheScores"},
+		{"quantile: the variance is that of the estimate, not of p", formula, "survey/curve.go", "under := max(0, c.p-part*f)", "under := max(0, c.value[b])", "survey", "TestIntervalIsAsLongAsTheSet"},
+		{"quantile: gaps count as if they were held", formula, "survey/curve.go", "\t\t\tx += step * under(c.gap[i]+t*c.deviation[i], c.gap[i+1]+t*c.deviation[i+1])\n", "\t\t\tgone := step * under(c.gap[i]+t*c.deviation[i], c.gap[i+1]+t*c.deviation[i+1])\n\t\t\tx += gone\n\t\t\tif gone < step {\n\t\t\t\treturn x\n\t\t\t}\n", "survey", "TestIntervalIsAsLongAsTheSet"},
 		{"squares: powers of merged parts lose what lies between", formula, tails, "+ 4*delta*(pa*o.M3-pb*t.M3)", "", "survey", "TestTailsMergeExactly"},
 	}
 }

@@ -90,7 +90,7 @@ func (d *design) otherWay() (*design, error) {
 	if changed.fixed() {
 		other.lap = 1
 	}
-	other.answers, err = changed.answers(other.epsilon)
+	other.answers, err = changed.answers(other.epsilon, other.lap)
 	return &other, err
 }
 

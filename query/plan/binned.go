@@ -29,8 +29,8 @@ func (q *question) binsOf(stat *script.Statistic) (bins int, share float64) {
 
 // binned says how a statistic of categories is answered. A histogram and a frequency are predicted for a category that an
 // even share of the devices has. A quantile is predicted for a normal population whose deviation is what is supposed of a
-// mean's: the distribution function's error over the density there.
-func (q *question) binned(a *asked, epsilonMicro uint64) (answer, error) {
+// mean's: the distribution function's error over the density there. Its bins suit the reports that are expected of a window.
+func (q *question) binned(a *asked, epsilonMicro uint64, reports float64) (answer, error) {
 	if a.share == 0 {
 		how, name, bytes, err := q.reportOf(epsilonMicro, a.bins)
 		if err != nil {
@@ -53,7 +53,7 @@ func (q *question) binned(a *asked, epsilonMicro uint64) (answer, error) {
 		}
 		below := min(bins-1, max(1, int(math.Round(float64(bins)*(0.5+z/spreadPerSpan)))))
 		noise := how.BelowNoise(below, a.share)
-		if bins == quantileBinsMost || fine(bins, noise+a.share*(1-a.share)) {
+		if bins == quantileBinsMost || fine(bins, (noise+a.share*(1-a.share))/reports) {
 			return answer{
 				mechanism: name, spread: math.Sqrt(a.share*(1-a.share)) * slope, noise: noise * slope * slope,
 				middle: q.bounds.Lo.Float64() + span/2 + z*deviation, known: true, bins: bins, bytes: bytes,
@@ -79,13 +79,31 @@ const (
 	quantileBinsMost  = 64
 )
 
-// fine tells whether so many bins are fine enough for a quantile. More bins make more noise (a report's set tells less of
-// each), fewer make the straight line within a bin wrong: by h²/8 times the density's slope, at most 0.242/s² for a normal
-// population of deviation s, here an eighth of the bounds. That may be a tenth of the standard error of a share among a
-// thousand reports.
+// fine tells whether so many bins are fine enough for a quantile, given the variance of the estimated share below it. More bins
+// make more noise (a report's set tells less of each), fewer make the straight line within a bin wrong: by h²/8 times the
+// density's slope, at most 0.242/s² for a normal population of deviation s, here an eighth of the bounds. That may be a
+// tenth of the standard error.
 func fine(bins int, variance float64) bool {
 	h := spreadPerSpan / float64(bins)
-	return h*h/8*0.242 <= 0.1*math.Sqrt(variance/1000)
+	return h*h/8*0.242 <= 0.1*math.Sqrt(variance)
+}
+
+// reportsSupposed is how many reports a window is taken to have while the fleet is not known.
+const reportsSupposed = 1000
+
+// expected is how many reports a statistic has in a window at most: all devices of the frame in a lap of so many windows, or
+// those that were asked for.
+func (q *question) expected(lap int64) float64 {
+	sample, due := q.script.Sample, float64(q.size)/float64(lap)
+	switch {
+	case q.size == 0:
+		return reportsSupposed
+	case sample.Size == script.Devices:
+		due = min(due, sample.Number.Value)
+	case sample.Size == script.Percent:
+		due = min(due, float64(q.size)*sample.Number.Value/100)
+	}
+	return max(1, due/float64(q.slots()))
 }
 
 // reportOf is the mechanism of least error for so many categories whose reports travel, its name, and the bytes of a report.

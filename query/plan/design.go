@@ -43,7 +43,7 @@ func (q *question) with(f *frame, reports int64) (*design, error) {
 		d.lap = 1
 	}
 	var err error
-	d.answers, err = q.answers(d.epsilon)
+	d.answers, err = q.answers(d.epsilon, d.lap)
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +89,7 @@ func (d *design) tooSmall(floor int) error {
 
 // design makes every choice for the frame.
 func (q *question) design(f *frame) (*design, error) {
+	q.size = f.size
 	list, err := q.reports()
 	if err != nil {
 		return nil, err

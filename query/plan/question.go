@@ -28,6 +28,7 @@ type question struct {
 	pilot      map[string]map[string]float64
 	noise      map[uint64]units // by epsilon of a report; filled as needed
 	quantiles  map[int]float64  // of t by degrees of freedom; filled as needed
+	size       int              // devices in the frame, once it is known
 }
 
 // denominator is the part of a ratio that stands right behind its numerator.
@@ -196,8 +197,8 @@ func (q *question) unitNoise(epsilonMicro uint64) (units, error) {
 // population with bounds four deviations from its middle: bounds that are to clip nobody are set wide.
 const spreadPerSpan = 8
 
-// answers says how every statistic is answered when a report costs so much.
-func (q *question) answers(epsilonMicro uint64) ([]answer, error) {
+// answers says how every statistic is answered when a report costs so much and a lap has so many windows.
+func (q *question) answers(epsilonMicro uint64, lap int64) ([]answer, error) {
 	u, err := q.unitNoise(epsilonMicro)
 	if err != nil {
 		return nil, err
@@ -208,7 +209,7 @@ func (q *question) answers(epsilonMicro uint64) ([]answer, error) {
 		case a.bit:
 			out[i] = answer{mechanism: u.bitName, spread: 0.5, noise: u.bit, middle: 0.5, known: true}
 		case a.stat.Binned():
-			if out[i], err = q.binned(&a, epsilonMicro); err != nil {
+			if out[i], err = q.binned(&a, epsilonMicro, q.expected(lap)); err != nil {
 				return nil, err
 			}
 		case q.bounded:
@@ -245,7 +246,7 @@ func (q *question) reports() ([]int64, error) {
 		if windows%m != 0 || q.epsilon/uint64(m) == 0 || m > 1 && q.blind(q.epsilon/uint64(m)) != nil {
 			continue
 		}
-		answers, err := q.answers(q.epsilon / uint64(m))
+		answers, err := q.answers(q.epsilon/uint64(m), windows/m)
 		if err != nil {
 			return nil, err
 		}
