@@ -16,16 +16,18 @@ import (
 
 // simulateCmd is `quadrat simulate`.
 type simulateCmd struct {
-	NATS    string        `name:"nats" help:"URL of the broker that the server uses." default:"nats://127.0.0.1:4222" env:"QUADRAT_NATS" placeholder:"URL"`
-	Devices int           `help:"How many devices; 0 for all places." default:"0" placeholder:"N"`
-	Windows int           `help:"End after so many windows of every kappa; 0 goes on until it is interrupted." default:"0" placeholder:"W"`
-	Speed   float64       `help:"How many times as fast as a real clock the devices' runs; the server needs the same --speed." default:"1" placeholder:"X"`
-	Seed    uint64        `help:"Seed of the noise and of who is silent." default:"1" placeholder:"S"`
-	Offline float64       `help:"Share of the devices that join and then stay silent." default:"0" placeholder:"P"`
-	Data    string        `help:"CSV with the columns device, temperature (readings separated by blanks) and attributes." type:"existingfile" placeholder:"CSV"`
-	Epsilon float64       `help:"Most ε that each device's owner allows in --period; 0 for whatever a plan asks." default:"0" placeholder:"E"`
-	Period  time.Duration `help:"Period of --epsilon." default:"1h" placeholder:"D"`
-	Format  string        `help:"How to print the summary: json or table." enum:"json,table" default:"json"`
+	NATS     string        `name:"nats" help:"URL of the broker that the server uses." default:"nats://127.0.0.1:4222" env:"QUADRAT_NATS" placeholder:"URL"`
+	Devices  int           `help:"How many devices; 0 for all places." default:"0" placeholder:"N"`
+	Gateways int           `help:"How many gateways there are besides, each with --units units behind it." default:"0" placeholder:"N"`
+	Units    int           `help:"How many units each gateway speaks for." default:"4" placeholder:"M"`
+	Windows  int           `help:"End after so many windows of every kappa; 0 goes on until it is interrupted." default:"0" placeholder:"W"`
+	Speed    float64       `help:"How many times as fast as a real clock the devices' runs; the server needs the same --speed." default:"1" placeholder:"X"`
+	Seed     uint64        `help:"Seed of the noise and of who is silent." default:"1" placeholder:"S"`
+	Offline  float64       `help:"Share of the devices that join and then stay silent." default:"0" placeholder:"P"`
+	Data     string        `help:"CSV with the columns device, temperature (readings separated by blanks) and attributes." type:"existingfile" placeholder:"CSV"`
+	Epsilon  float64       `help:"Most ε that each device's owner allows in --period; 0 for whatever a plan asks." default:"0" placeholder:"E"`
+	Period   time.Duration `help:"Period of --epsilon." default:"1h" placeholder:"D"`
+	Format   string        `help:"How to print the summary: json or table." enum:"json,table" default:"json"`
 }
 
 // Help shows an example.
@@ -69,8 +71,21 @@ func (c *simulateCmd) config(t *terminal) (simulate.Config, error) {
 	if err != nil {
 		return simulate.Config{}, err
 	}
+	if c.Gateways < 0 || c.Units < 1 {
+		return simulate.Config{}, &usageError{"--gateways may not be negative, --units must be 1 or more"}
+	}
+	devices, units := c.Devices, c.Units
+	switch {
+	case c.Gateways == 0:
+		units = 0
+	case devices == 0:
+		devices = len(places)
+		fallthrough
+	default:
+		devices += c.Gateways * units
+	}
 	config := simulate.Config{
-		NATS: c.NATS, Places: simulate.Choose(places, c.Devices, 1, c.Seed), Seed: c.Seed, Offline: c.Offline, Windows: c.Windows,
+		NATS: c.NATS, Places: simulate.Choose(places, devices, 1, c.Seed), Gateways: c.Gateways, Units: units, Seed: c.Seed, Offline: c.Offline, Windows: c.Windows,
 		Speed: c.Speed, Logger: slog.New(slog.NewTextHandler(t.errs, nil)), Progress: joining(t),
 	}
 	if c.Epsilon != 0 {

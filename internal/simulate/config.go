@@ -32,9 +32,12 @@ type Config struct {
 	Clock clock.Clock
 	// Speed is for a nil Clock; 0 for 1. The server's clock must run as fast, or Join says so.
 	Speed float64
-	// Seed fixes noise and who is offline.
+	// Gateways makes units of the last Gateways·Units places, so many behind each of so many gateways; at least one place stays a
+	// device of its own. Gateways answer kappas of PRIVACY GATEWAY, all of which should have windows of one length.
+	Gateways, Units int
+	// Seed fixes who is offline, and the noise of devices; gateways' noise is drawn as real ones draw it, without a seed.
 	Seed uint64
-	// Offline is the share of devices that join and then stay silent, from 0 to below 1.
+	// Offline is the share of devices and units that join and then stay silent, from 0 to below 1.
 	Offline float64
 	// Windows ends Run after so many windows of every kappa; 0 for never.
 	Windows int
@@ -82,6 +85,9 @@ func (c Config) Validate() error {
 	}
 	if len(c.Places) == 0 {
 		faults = append(faults, errors.New("devices: at least one is needed"))
+	}
+	if c.Gateways < 0 || c.Units < 0 || (c.Gateways > 0) != (c.Units > 0) || c.Gateways*c.Units >= max(1, len(c.Places)) {
+		faults = append(faults, errors.New("gateways and units: both or neither, and one place or more beside the units"))
 	}
 	if c.Speed < 0 || c.Speed > 0 && c.Clock != nil {
 		faults = append(faults, errors.New("speed: above 0, and only without a clock"))

@@ -32,9 +32,9 @@ const software = "quadrat simulate"
 
 // Summary tells what the fleet did.
 type Summary struct {
-	// Devices in the fleet, silent ones too.
+	// Devices in the fleet, silent ones and units behind gateways too.
 	Devices int `json:"devices"`
-	// Due counts (device, window) pairs in which a device was due.
+	// Due counts (device, window) pairs in which a device was due; a gateway is one, whatever it has units.
 	Due int64 `json:"due"`
 	// Answered counts reports that the intake answered: they are on disk.
 	Answered int64 `json:"answered"`
@@ -51,7 +51,8 @@ type Fleet struct {
 	config  Config
 	conn    *nats.Conn
 	devices []*agent.Agent
-	offline []bool
+	homes   []home // gateways, whose units are the places behind those of the devices
+	offline []bool // by place
 	start   time.Time
 	plans   *nats.Subscription
 	news    chan struct{} // plans changed; room for one
@@ -108,7 +109,7 @@ func (f *Fleet) join(ctx context.Context) error {
 	if f.plans, err = f.conn.Subscribe(subjectPlan, f.heard); err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
-	if err := f.hello(ctx, 0, len(f.devices), f.config.Progress); err != nil {
+	if err := f.hello(ctx, 0, len(f.config.Places), f.config.Progress); err != nil {
 		return err
 	}
 	if follow {
@@ -124,7 +125,8 @@ func (f *Fleet) build() error {
 	secrets := rand.New(rand.NewPCG(f.config.Seed, 0x73656372657473))
 	library := &agent.Library{}
 	announced := capabilities()
-	f.devices = make([]*agent.Agent, len(f.config.Places))
+	f.config.Places = settle(f.config.Places, f.config.Gateways, f.config.Units)
+	f.devices = make([]*agent.Agent, len(f.config.Places)-f.config.Gateways*f.config.Units)
 	f.offline = make([]bool, len(f.config.Places))
 	for i := range f.config.Places {
 		place := &f.config.Places[i]
@@ -137,6 +139,9 @@ func (f *Fleet) build() error {
 			binary.LittleEndian.PutUint64(kept.Key[8*word:], secrets.Uint64())
 		}
 		f.offline[i] = rng.Float64() < f.config.Offline
+		if i >= len(f.devices) {
+			continue // a unit, which its gateway's ledger answers for
+		}
 		f.devices[i], err = agent.New(agent.Config{
 			Device: place.ID, Software: software, Attributes: place.Attributes, Capabilities: announced,
 			Policy: agent.Policy{Models: []string{agent.Local}, Limits: f.config.Policy},
@@ -146,8 +151,8 @@ func (f *Fleet) build() error {
 			return fmt.Errorf("device %s: %w", place.ID, err)
 		}
 	}
-	f.summary.Devices = len(f.devices)
-	return nil
+	f.summary.Devices = len(f.config.Places)
+	return f.open()
 }
 
 // replay yields one reading for each window, from the one in which the fleet joined.
@@ -191,6 +196,9 @@ func (f *Fleet) heard(m *nats.Msg) {
 	defer f.mu.Unlock()
 	for _, d := range f.devices {
 		f.missed = d.ApplyBroadcast(&change) || f.missed
+	}
+	for i := range f.homes {
+		f.missed = f.homes[i].voice.ApplyBroadcast(&change) || f.missed
 	}
 	if change.Deleted != "" {
 		delete(f.kappas, change.Deleted)

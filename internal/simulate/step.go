@@ -100,6 +100,7 @@ func (f *Fleet) Step(ctx context.Context) (int, error) {
 	f.mu.Lock()
 	for ref, p := f.earliest(); p != nil && (p.next+1)*p.windowMs <= now.UnixMilli(); ref, p = f.earliest() {
 		out = f.collect(out, ref, p.next)
+		out = f.release(out, ref, p.next, p.windowMs)
 		p.next++
 		p.done++
 	}
@@ -150,7 +151,7 @@ func (f *Fleet) collect(out []letter, ref string, window int64) []letter {
 // renew lets the devices say hello again that have not done so for long, or all of them when a broadcast was missed.
 func (f *Fleet) renew(ctx context.Context, now time.Time) error {
 	f.mu.Lock()
-	missed, all := f.missed, len(f.devices)
+	missed, all := f.missed, len(f.config.Places)
 	f.missed = false
 	share := float64(now.Sub(f.round)) / float64(f.config.HelloEvery)
 	from, to := f.hellos, min(all, int(share*float64(all)))

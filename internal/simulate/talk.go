@@ -23,10 +23,11 @@ func (f *Fleet) hello(ctx context.Context, from, to int, progress func(done, all
 	var done int
 	var mu sync.Mutex // guards done
 	return f.each(ctx, to-from, func(ctx context.Context, i int) error {
+		who := f.speaker(from + i)
 		f.mu.Lock()
-		hello := f.devices[from+i].Hello(f.config.Clock.Now())
+		hello := who.hello()
 		f.mu.Unlock()
-		answer, err := f.ask(ctx, subjectHello+hello.Device, hello.Append(nil))
+		answer, err := f.ask(ctx, subjectHello+who.by, hello.Append(nil))
 		if err != nil {
 			return err
 		}
@@ -38,7 +39,7 @@ func (f *Fleet) hello(ctx context.Context, from, to int, progress func(done, all
 			return fmt.Errorf("hello of %s: %s", hello.Device, reply.Error)
 		}
 		f.mu.Lock()
-		_, err = f.devices[from+i].ApplyReply(reply)
+		err = who.apply(reply)
 		for _, p := range reply.Plans {
 			f.follow(p)
 		}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/quadrat-dev/quadrat/edge/agent"
 	"github.com/quadrat-dev/quadrat/internal/attr"
 	"github.com/quadrat-dev/quadrat/internal/wire"
 	"github.com/quadrat-dev/quadrat/privacy"
@@ -182,6 +183,9 @@ func (t *Truth) cell(cell map[string]string) []int {
 	var members []int
 	for i := range t.fleet.config.Places {
 		attributes := t.fleet.config.Places[i].Attributes
+		if i >= len(t.fleet.devices) && t.plan.Model != agent.Gateway {
+			break // units take part in gateways' questions only
+		}
 		if t.plan.Where.Match(attributes) && inCell(attributes, cell) {
 			members = append(members, i)
 		}

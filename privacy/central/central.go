@@ -22,10 +22,12 @@ const (
 	// ScaleMost is the largest scale Δ/ε, in steps of the released number. Beyond it noise would not fit in 64 bits: below it,
 	// noise of 2⁶² or more has a probability under e⁻¹²⁸.
 	ScaleMost = 1 << 55
+	// SpanMost is the largest sensitivity: so a thousand units' sum fits beside the noise.
+	SpanMost = 1 << 52
 )
 
-// ErrScale says that the noise would not fit in the 64 bits of a released number. Bounds that are narrower, or more ε, help.
-const ErrScale privacy.Error = "gateway: the bounds are too wide for epsilon, the noise of a sum would not fit in 64 bits"
+// ErrScale says that sums or their noise would not fit in the 64 bits of a released number. Bounds that are narrower, or more ε, help.
+const ErrScale privacy.Error = "gateway: the bounds are too wide, sums and their noise would not fit in 64 bits"
 
 // Noise is the law of the noise at one sensitivity and one ε. It is a value, safe for concurrent use.
 type Noise struct {
@@ -46,7 +48,7 @@ func New(sensitivity int64, e privacy.Epsilon) (Noise, error) {
 	}
 	span, epsilon := float64(sensitivity), e.Float64()
 	scale := span / epsilon
-	if scale > ScaleMost {
+	if scale > ScaleMost || sensitivity > SpanMost {
 		return Noise{}, ErrScale
 	}
 	grid := powerAbove(scale / fineness)

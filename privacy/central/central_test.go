@@ -121,7 +121,8 @@ func TestRefusals(t *testing.T) {
 		want        error
 	}{
 		{0, 1_000_000, privacy.ErrBounds}, {-1, 1_000_000, privacy.ErrBounds}, {1, 0, privacy.ErrEpsilon},
-		{1, 20_000_001, privacy.ErrEpsilon}, {1 << 55, 999_999, ErrScale}, {1 << 55, 1_000_000, nil},
+		{1, 20_000_001, privacy.ErrEpsilon}, {1 << 52, 124_999, ErrScale}, {1 << 52, 125_000, nil},
+		{1<<52 + 1, 20_000_000, ErrScale},
 	} {
 		if _, err := New(c.sensitivity, c.epsilon); !errors.Is(err, c.want) {
 			t.Errorf("Δ %d, ε %v: %v, want %v", c.sensitivity, c.epsilon, err, c.want)

@@ -82,7 +82,7 @@ func (q *question) sumNoise(a *asked, epsilonMicro uint64) (float64, error) {
 	noise, err := central.New(sensitivity, privacy.Epsilon(epsilonMicro))
 	if err != nil {
 		return 0, &Infeasible{
-			Reason:  "the bounds are too wide for epsilon: the noise of a gateway's sum would not fit in 64 bits",
+			Reason:  "the bounds are too wide: a gateway's sum and its noise would not fit in 64 bits",
 			Options: []string{"narrower bounds behind BETWEEN", "more epsilon"},
 		}
 	}
