@@ -33,6 +33,9 @@ func (w *window) supported(statistic, domain int, into map[string]int, strata in
 func (w *window) estimateBins(statistic, domain int, floor float64) []*quadratv1.Result {
 	s := &w.plan.statistics[statistic]
 	b := s.bins
+	if b.shape {
+		return w.estimateShape(statistic, domain, floor)
+	}
 	base := w.frameOf(statistic, domain)
 	merged, into, notes, err := w.collapsed(statistic, domain)
 	states := w.supported(statistic, domain, into, len(merged))

@@ -35,6 +35,8 @@ func readRow(r *column.Report) (supported []uint32) {
 				supported = append(supported, v)
 			}
 		}
+	case r.Mechanism == "square-wave": // its bin of the codes
+		supported = []uint32{uint32(r.Code * uint64(r.Categories) / (1<<16 + uint64(r.Size)))}
 	case r.Mechanism == "olh":
 		seed, hash := r.Code/uint64(r.Size), r.Code%uint64(r.Size)
 		class, u := map[uint64]uint64{}, uint64(1)
@@ -74,8 +76,12 @@ func TestStoredReportsTellTheirCategories(t *testing.T) {
 		{"olh", 1024, 1e6, true},
 		{"olh", 65, 4e6, true},
 		{"none", 1024, 0, true},
+		{"square-wave", 100, 1e6, true},
 	} {
 		p := histogramPlan(c.mechanism, c.k)
+		if c.mechanism == "square-wave" {
+			p.Kind = kindDistribution
+		}
 		b, err := newBinning(p, mechanisms.Price{Report: c.epsilon})
 		if err != nil {
 			t.Fatal(c, err)
@@ -159,8 +165,11 @@ func FuzzCategories(f *testing.F) {
 	f.Add(uint8(1), uint64(1_000_000), uint32(1024), int64(4000))
 	f.Add(uint8(2), uint64(1_000_000), uint32(65), int64(-1))
 	f.Fuzz(func(t *testing.T, which uint8, micro uint64, k uint32, value int64) {
-		names := append(mechanisms.CategoricalNames(), "none")
+		names := append(mechanisms.CategoricalNames(), "none", "square-wave")
 		p := histogramPlan(names[int(which)%len(names)], k)
+		if int(which)/len(names)%2 == 1 || p.GetMechanism() == "square-wave" {
+			p.Kind = kindDistribution
+		}
 		b, err := newBinning(p, mechanisms.Price{Report: privacy.Epsilon(micro)})
 		if err != nil {
 			return

@@ -193,6 +193,11 @@ func (w *window) fill(r *quadratv1.Result, statistic int, e survey.Estimate, not
 		}
 		r.Warnings = append(r.Warnings, e.Warnings...)
 	}
+	w.remark(r, statistic, responseFloor)
+}
+
+// remark writes what a reader must know whether or not there is an estimate.
+func (w *window) remark(r *quadratv1.Result, statistic int, responseFloor float64) {
 	if r.GetPanel() > 0 && r.GetResponseRate() < responseFloor {
 		r.Warnings = append(r.Warnings, fmt.Sprintf(
 			"low response: %.3g %% of the devices that were due answered, below the floor of %.3g %%", 100*r.GetResponseRate(), 100*responseFloor))

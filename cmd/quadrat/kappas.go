@@ -101,12 +101,16 @@ func resultRow(r *quadratv1.Result) string {
 		}
 		return fmt.Sprintf("%.5g", *v)
 	}
+	estimate := number(r.Value) //nolint:protogetter // an absent one is shown as such
+	if share := r.GetBin(); r.Value == nil && share != nil && share.Consistent != nil {
+		estimate = demo.ShapeMark + number(share.Consistent) //nolint:protogetter // it is there
+	}
 	change := "-"
 	if c := r.GetChange(); c != nil {
 		change = fmt.Sprintf("%+.5g ± %.3g", c.GetValue(), (c.GetCiHigh()-c.GetCiLow())/2)
 	}
 	return fmt.Sprintf("%s\t%d\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%.3g\t%s", r.GetWindowStart().AsTime().Format(time.RFC3339), r.GetRevision(),
-		demo.StatisticName(r), cellName(r.GetCell()), number(r.Value), number(r.CiLow), number(r.CiHigh), //nolint:protogetter // absent ones are shown as such
+		demo.StatisticName(r), cellName(r.GetCell()), estimate, number(r.CiLow), number(r.CiHigh), //nolint:protogetter // absent ones are shown as such
 		r.GetReports(), r.GetPanel(), r.GetResponseRate(), change)
 }
 

@@ -10,16 +10,19 @@ import (
 // quantileMost is the most bins of a quantile, which engines read as sets in one word.
 const quantileMost = 64
 
-// binned tells whether a statistic of this kind is answered with a set of categories.
+// distribution is the kind whose answer is a code of the square wave; without noise it is a category.
+const distribution = "distribution"
+
+// binned tells whether a statistic of this kind is about categories.
 func binned(kind string) bool {
-	return kind == "histogram" || kind == "frequency" || kind == "quantile"
+	return kind == "histogram" || kind == "frequency" || kind == "quantile" || kind == distribution
 }
 
 // withCategories checks a question about categories; as with newStatistic, a price of 0 stands for the model none.
 func (s statistic) withCategories(w *wire.StatisticPlan, price mechanisms.Price) (statistic, error) {
 	s.bounds = privacy.Bounds{Lo: privacy.Micro(w.LoMicro), Hi: privacy.Micro(w.HiMicro)}
 	s.categories, s.wholes = w.Categories, w.Kind == "frequency"
-	if s.bounds.Validate() != nil || s.categories < 2 || s.categories > mechanisms.ReportCategories || w.Kind == "quantile" && s.categories > quantileMost {
+	if s.bounds.Validate() != nil || s.categories < 2 || s.categories > mostOf(w.Kind) {
 		return s, wire.ErrPlan
 	}
 	if s.wholes {
@@ -33,6 +36,14 @@ func (s statistic) withCategories(w *wire.StatisticPlan, price mechanisms.Price)
 		}
 		return s, nil
 	}
+	if w.Kind == distribution {
+		wave, err := mechanisms.ForShape(w.Mechanism, price)
+		if err != nil {
+			return s, wire.ErrPlan
+		}
+		s.mechanism = wave
+		return s, nil
+	}
 	set, err := mechanisms.InReport(w.Mechanism, price, s.categories)
 	if err != nil {
 		return s, wire.ErrPlan
@@ -40,6 +51,17 @@ func (s statistic) withCategories(w *wire.StatisticPlan, price mechanisms.Price)
 	s.set = set
 	s.memo, _ = set.(*memo.Mechanism)
 	return s, nil
+}
+
+// mostOf is how many categories a kind may have.
+func mostOf(kind string) uint32 {
+	switch kind {
+	case "quantile":
+		return quantileMost
+	case distribution:
+		return mechanisms.ShapeBins
+	}
+	return mechanisms.ReportCategories
 }
 
 // category is where a summary belongs.

@@ -132,8 +132,8 @@ func (v *victim) plan(f *feed) *wire.DevicePlan {
 	if f.next()%4 == 3 { // a plan that asks for categories
 		for i := range p.Statistics {
 			s := &p.Statistics[i]
-			s.Kind, s.Mechanism = pick(f, "histogram", "frequency", "quantile"), usually(f, "subset", "grr", "oue", "olh", "hybrid", "none")
-			s.Categories = usually[uint32](f, pick[uint32](f, 2, 31, 30), 0, 1, 1024, 1025, math.MaxUint32)
+			s.Kind, s.Mechanism = pick(f, "histogram", "frequency", "quantile", "distribution"), usually(f, pick(f, "subset", "square-wave"), "grr", "oue", "olh", "hybrid", "none")
+			s.Categories = usually[uint32](f, pick[uint32](f, 2, 31, 30, 200), 0, 1, 1024, 1025, math.MaxUint32)
 			s.ShareMicro = usually[uint32](f, 500_000, 0, 1_000_000, math.MaxUint32)
 		}
 	}

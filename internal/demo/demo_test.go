@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"math"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -182,5 +183,45 @@ PRIVACY  LOCAL EPSILON 4 PER 1h BETWEEN 10 AND 40
 		if n != medians {
 			t.Errorf("bin %d has %d results, want %d", bin, n, medians)
 		}
+	}
+}
+
+// A shape stands beside the truth, bin by bin, with the mark of what is for display, and counts among no intervals.
+func TestDemoShowsShapes(t *testing.T) {
+	const script = `KAPPA shape AS
+SELECT   distribution(temperature, 8), mean(temperature)
+FROM     sense.temperature
+SAMPLE   ALL ROTATING
+WINDOW   5m GRACE 5s
+PRIVACY  LOCAL EPSILON 4 PER 1h BETWEEN 10 AND 40
+`
+	c := demo.Config{Windows: 2, Seed: 1, Devices: 2000, Script: script}
+	truths, bins := 0.0, 0
+	for _, l := range run(t, c) {
+		switch {
+		case l.Summary != nil:
+			if l.Summary.Results != 2 {
+				t.Errorf("%d intervals, want 2", l.Summary.Results)
+			}
+		case l.Bin != nil:
+			if l.Truth == nil || l.Covered != nil || l.Value != nil {
+				t.Errorf("a bin of a shape: %+v", l)
+			}
+			bins++
+			truths += *l.Truth
+		case l.Covered == nil:
+			t.Errorf("an estimate: %+v", l)
+		}
+	}
+	if bins != 16 || math.Abs(truths-2) > 1e-9 {
+		t.Errorf("%d bins, whose truths sum to %g in two windows", bins, truths)
+	}
+	var out bytes.Buffer
+	c.Data = t.TempDir()
+	if err := demo.Run(t.Context(), c, demo.NewTable(&out, false)); err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`distribution\(temperature, 8\) in \[\S+ \S+\)\s+all\s+~0\.\d+\s+–\s+0\.\d+\s+–`).MatchString(out.String()) {
+		t.Errorf("no bin of a shape in\n%s", out.String())
 	}
 }

@@ -34,7 +34,11 @@ func (v JSON) Window(rows []Row) error {
 		if err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(v.out, "%s,\"truth\":%s,\"covered\":%t}\n", text[:len(text)-1], truth, r.Covered); err != nil {
+		covered := ""
+		if !shaped(r.Result) { // what has no interval by its nature covers nothing, nor fails to
+			covered = fmt.Sprintf(",\"covered\":%t", r.Covered)
+		}
+		if _, err := fmt.Fprintf(v.out, "%s,\"truth\":%s%s}\n", text[:len(text)-1], truth, covered); err != nil {
 			return err
 		}
 	}

@@ -121,6 +121,9 @@ func (v *Table) draw(rows []Row) string {
 func line(r Row) []string {
 	name, cell, reports := StatisticName(r.Result), cellName(r.Result.GetCell()), strconv.FormatUint(uint64(r.Result.GetReports()), 10)
 	truth := fmt.Sprintf("%.3f", r.Truth)
+	if shaped(r.Result) {
+		return []string{name, cell, ShapeMark + fmt.Sprintf("%.3f", r.Result.GetBin().GetConsistent()), "–", truth, "–", reports}
+	}
 	if r.Result.Value == nil {
 		return []string{name, cell, "–", "–", truth, "–", reports}
 	}
@@ -130,6 +133,14 @@ func line(r Row) []string {
 	}
 	margin := fmt.Sprintf("%.3f", (r.Result.GetCiHigh()-r.Result.GetCiLow())/2)
 	return []string{name, cell, fmt.Sprintf("%.3f", r.Result.GetValue()), margin, truth, caught, reports}
+}
+
+// ShapeMark stands before the share of a shape, which is for display: it has neither value nor interval.
+const ShapeMark = "~"
+
+// shaped tells whether a result is a bin of a shape.
+func shaped(r *quadratv1.Result) bool {
+	return r.Value == nil && r.GetBin() != nil && r.GetBin().Consistent != nil
 }
 
 // StatisticName is the statistic of a result as people read it, with its category if it has any.

@@ -49,19 +49,19 @@ func (t *Truth) At(windowStart time.Time, statistic string, cell map[string]stri
 	return t.at(windowStart, statistic, cell)
 }
 
-// Results is how many results a statistic has in each cell of a window: one for each category of a histogram or a frequency,
-// else one.
+// Results is how many results a statistic has in each cell of a window: one for each category of a histogram, a frequency
+// or a distribution, else one.
 func (t *Truth) Results(statistic string) int {
 	for i := range t.plan.Statistics {
 		s := &t.plan.Statistics[i]
-		if s.Name == statistic && (s.Kind == "histogram" || s.Kind == "frequency") {
+		if s.Name == statistic && (s.Kind == "histogram" || s.Kind == "frequency" || s.Kind == "distribution") {
 			return int(s.Categories)
 		}
 	}
 	return 1
 }
 
-// InBin is the share of the category with this number, of a histogram or a frequency, as At is of other statistics.
+// InBin is the share of the category with this number, of a histogram, a frequency or a distribution, as At is of other statistics.
 func (t *Truth) InBin(windowStart time.Time, statistic string, cell map[string]string, bin uint32) (float64, bool) {
 	s, members, position := t.find(windowStart, statistic, cell)
 	if s == nil || s.Categories == 0 {

@@ -6,6 +6,7 @@ import (
 	"github.com/quadrat-dev/quadrat/privacy"
 	"github.com/quadrat-dev/quadrat/privacy/grr"
 	"github.com/quadrat-dev/quadrat/privacy/olh"
+	"github.com/quadrat-dev/quadrat/privacy/squarewave"
 	"github.com/quadrat-dev/quadrat/privacy/subset"
 )
 
@@ -16,6 +17,20 @@ const (
 	// ReportCategories is the largest k of a question that reports are asked for.
 	ReportCategories = subset.MaxCategories
 )
+
+// ShapeBins is the largest number of bins that a distribution is shown in: more
+// show nothing further and cost time.
+const ShapeBins = 256
+
+// ForShape returns the mechanism of a plan that asks for the shape of a
+// distribution, which is the square wave, for reports that are charged one by one.
+// It fails with privacy.ErrMechanism or privacy.ErrEpsilon.
+func ForShape(name string, p Price) (*squarewave.Mechanism, error) {
+	if name != squarewave.Name || p.Value > 0 {
+		return nil, privacy.ErrMechanism
+	}
+	return squarewave.New(p.Report)
+}
 
 // keptCategories is how many permanent answers a device remembers.
 const keptCategories = 64

@@ -26,17 +26,45 @@ func (m *Mechanism) NewTally(bins int) (*Tally, error) {
 	return &Tally{m: m, counts: make([]float64, bins)}, nil
 }
 
+// TallyOf returns a tally that holds counts, one for each bin as Bin numbers
+// them: of single reports, or their sums with weights. The slice is copied. A
+// count that is negative or no number, and a number of bins that NewTally refuses,
+// give privacy.ErrInput.
+func (m *Mechanism) TallyOf(counts []float64) (*Tally, error) {
+	t, err := m.NewTally(len(counts))
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range counts {
+		if !(n >= 0) || math.IsInf(n, 1) {
+			return nil, privacy.ErrInput
+		}
+	}
+	copy(t.counts, counts)
+	return t, nil
+}
+
+// Bin returns which of so many bins of neighbours holds a code: what a server
+// counts, in place of every code. It fails with privacy.ErrCode.
+func (m *Mechanism) Bin(code uint32, bins int) (int, error) {
+	if code >= m.Codes() {
+		return 0, privacy.ErrCode
+	}
+	return int(uint64(code) * uint64(bins) / uint64(m.Codes())), nil
+}
+
 // Add counts a code with a weight: 1, or the survey weight of its device. It
 // fails with privacy.ErrCode; a weight that is no positive number gives
 // privacy.ErrInput.
 func (t *Tally) Add(code uint32, weight float64) error {
-	if code >= t.m.Codes() {
-		return privacy.ErrCode
+	bin, err := t.m.Bin(code, len(t.counts))
+	if err != nil {
+		return err
 	}
 	if !(weight > 0) || math.IsInf(weight, 1) {
 		return privacy.ErrInput
 	}
-	t.counts[uint64(code)*uint64(len(t.counts))/uint64(t.m.Codes())] += weight
+	t.counts[bin] += weight
 	return nil
 }
 
@@ -177,7 +205,7 @@ func normalise(share []float64) {
 // for inputs spread evenly over their bin.
 func (m *Mechanism) transitions(bins int) []float64 {
 	levels, width, codes := float64(m.Levels()), float64(m.Window()), float64(m.Codes())
-	inside, _ := m.Probability(0, 0).Float64() // the window of input 0 begins with code 0
+	inside := m.Inside()
 	outside, _ := m.Probability(m.Codes()-1, 0).Float64()
 	in, out := levels/float64(bins), codes/float64(bins)
 	matrix := make([]float64, bins*bins)

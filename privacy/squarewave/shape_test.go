@@ -207,6 +207,45 @@ func TestWeights(t *testing.T) {
 	}
 }
 
+// TestTallyOf makes a tally of counts by Bin: it is that of the codes.
+func TestTallyOf(t *testing.T) {
+	m, err := New(1_000_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const bins = 100
+	one, err := m.NewTally(bins)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := make([]float64, bins)
+	for code := uint32(0); code < m.Codes(); code += 97 {
+		bin, err := m.Bin(code, bins)
+		if err != nil || one.Add(code, 2) != nil {
+			t.Fatal(err)
+		}
+		if below, above := float64(bin)/bins, float64(bin+1)/bins; float64(code) < below*float64(m.Codes()) || float64(code) >= above*float64(m.Codes()) {
+			t.Fatalf("code %d of %d is in bin %d of %d", code, m.Codes(), bin, bins)
+		}
+		counts[bin] += 2
+	}
+	two, err := m.TallyOf(counts)
+	if err != nil || !slices.Equal(one.counts, two.counts) {
+		t.Errorf("%v, %v and %v", err, one.counts, two.counts)
+	}
+	if counts[0]++; slices.Equal(counts, two.counts) {
+		t.Error("the tally holds the caller's slice")
+	}
+	for _, bad := range [][]float64{{1}, {1, -1}, {1, math.NaN()}, {1, math.Inf(1)}, make([]float64, BinsMax+1)} {
+		if _, err := m.TallyOf(bad); !errors.Is(err, privacy.ErrInput) {
+			t.Errorf("%v: %v", bad, err)
+		}
+	}
+	if _, err := m.Bin(m.Codes(), bins); !errors.Is(err, privacy.ErrCode) {
+		t.Errorf("a code too many: %v", err)
+	}
+}
+
 func TestTallyRefuses(t *testing.T) {
 	m, err := New(1_000_000)
 	if err != nil {

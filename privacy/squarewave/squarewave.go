@@ -62,6 +62,12 @@ func (m *Mechanism) Position(code uint32) (float64, error) {
 	return (float64(code) - float64(m.Window()-1)/2) / float64(m.Levels()), nil
 }
 
+// Inside returns the probability of each code in the window of the input.
+func (m *Mechanism) Inside() float64 {
+	p, _ := m.Probability(0, 0).Float64() // the window of input 0 begins with code 0
+	return p
+}
+
 // Certificate proves ratio, sums and means from the two densities; see
 // PROOF.md.
 func (m *Mechanism) Certificate() (privacy.Certificate, error) {

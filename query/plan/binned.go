@@ -18,6 +18,11 @@ func (q *question) binsOf(stat *script.Statistic) (bins int, share float64) {
 	switch stat.Kind {
 	case "histogram":
 		return int(stat.Number.Value), 0
+	case kindDistribution:
+		if stat.Number == nil {
+			return 0, 0
+		}
+		return int(stat.Number.Value), 0
 	case "frequency":
 		n, _ := q.bounds.Wholes()
 		return int(n), 0
@@ -31,6 +36,9 @@ func (q *question) binsOf(stat *script.Statistic) (bins int, share float64) {
 // even share of the devices has. A quantile is predicted for a normal population whose deviation is what is supposed of a
 // mean's: the distribution function's error over the density there. Its bins suit the reports that are expected of a window.
 func (q *question) binned(a *asked, epsilonMicro uint64, reports float64) (answer, error) {
+	if a.stat.Kind == kindDistribution {
+		return q.shaped(epsilonMicro)
+	}
 	if a.share == 0 {
 		how, name, bytes, err := q.reportOf(epsilonMicro, a.bins)
 		if err != nil {

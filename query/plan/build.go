@@ -60,6 +60,7 @@ func Build(s *script.Script, frame []Member, opt Options) (*quadratv1.PlanRevisi
 	if err := fits(d); err != nil {
 		return nil, err
 	}
+	d.settle(opt.Previous)
 	device, err := d.device(opt)
 	if err != nil {
 		return nil, err

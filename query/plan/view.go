@@ -219,6 +219,8 @@ func (d *design) warn(panels []float64) []string {
 		name := d.q.asked[i].stat.Name()
 		switch {
 		case !d.q.asked[i].leads():
+		case d.q.asked[i].stat.Kind == kindDistribution:
+			out = append(out, d.shapeText(i))
 		case !a.known:
 			out = append(out, name+" has no bounds, so no margin is predicted; add BETWEEN lo AND hi")
 		case d.q.asked[i].stat.Kind == kindVariance:

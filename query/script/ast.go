@@ -46,11 +46,12 @@ type Duration struct {
 // Statistic is one entry of the SELECT list.
 type Statistic struct {
 	Pos  Pos
-	Kind string     // "mean", "total", "ratio", "variance", "quantile", "median", "histogram", "frequency", wordProportion, "count"
+	Kind string     // "mean", "total", "ratio", "variance", "quantile", "median", "histogram", "frequency", "distribution", wordProportion, "count"
 	Args []Argument // two for ratio, else one
 	// Comparison is "=", "<>", "<", "<=", ">" or ">=" for proportion and count, empty otherwise.
 	Comparison string
-	// Number is the right-hand side of the comparison, p of a quantile or the bins of a histogram; nil otherwise.
+	// Number is the right-hand side of the comparison, p of a quantile or the bins of a histogram or, where written, of a
+	// distribution; nil otherwise.
 	Number *Number
 	As     Ident // Text is empty when not written
 }
@@ -172,10 +173,10 @@ func (a Argument) SummaryName() string {
 	return a.Summary
 }
 
-// Binned tells whether devices answer the statistic with a set of categories.
+// Binned tells whether the statistic is about categories: of all such but a distribution devices answer with some of them.
 func (s *Statistic) Binned() bool {
 	switch s.Kind {
-	case wordHistogram, wordFrequency, wordQuantile, wordMedian:
+	case wordHistogram, wordFrequency, wordQuantile, wordMedian, wordShape:
 		return true
 	}
 	return false

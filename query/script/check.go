@@ -15,6 +15,8 @@ const (
 	WindowLeast = 100 * time.Millisecond
 	windowMost  = 366 * 24 * time.Hour
 	graceMost   = 7 * 24 * time.Hour // the default retention of reports
+	// ShapeBinsMost is the most bins of a distribution.
+	ShapeBinsMost = 256
 	// EpsilonMost is the largest epsilon of a period.
 	EpsilonMost = 20
 )
@@ -89,6 +91,8 @@ func checkStatistic(stat *Statistic) *Error {
 			"expected a share between 0 and 1, found %s", decimal(n.Value))
 	case stat.Kind == wordHistogram && (n.Value != math.Trunc(n.Value) || n.Value < 2 || n.Value > CategoriesMost):
 		return errorAt(n.Pos, "", "expected a whole number of bins from 2 to 1024, found %s", decimal(n.Value))
+	case stat.Kind == wordShape && (n.Value != math.Trunc(n.Value) || n.Value < 2 || n.Value > ShapeBinsMost):
+		return errorAt(n.Pos, "leave the number out, and the planner chooses", "expected a whole number of bins from 2 to 256, found %s", decimal(n.Value))
 	case stat.Comparison != "" || stat.Kind == wordQuantile:
 		return checkMicro(n)
 	}
@@ -178,6 +182,13 @@ func checkSample(s *Script) *Error {
 	}
 	if err := checkSize(a); err != nil {
 		return err
+	}
+	if a.Size == Margin {
+		for _, stat := range s.Select {
+			if stat.Kind == wordShape {
+				return errorAt(stat.Pos, "ask for n DEVICES or x PERCENT, or for a histogram", "a distribution has no interval, so MARGIN has nothing to promise")
+			}
+		}
 	}
 	if a.PerCell && len(s.GroupBy) == 0 {
 		return errorAt(a.PerCellPos, "add GROUP BY, or leave PER CELL out", "PER CELL needs cells")

@@ -8,7 +8,8 @@ import (
 // Statistics are the statistics of the language.
 func statistics() []string {
 	return []string{
-		"mean", "total", wordRatio, wordVariance, wordQuantile, wordMedian, wordHistogram, wordFrequency, wordProportion, wordCount,
+		"mean", "total", wordRatio, wordVariance, wordQuantile, wordMedian, wordHistogram, wordFrequency, wordShape, wordProportion,
+		wordCount,
 	}
 }
 
@@ -123,6 +124,11 @@ func (p *parser) arguments(s *Statistic) *Error {
 			return err
 		}
 		s.Args = append(s.Args, second)
+	case wordShape:
+		if p.acceptSymbol(",") {
+			s.Number, err = p.number("a number of bins")
+		}
+		return err
 	case wordQuantile, wordHistogram:
 		what, hint := "a share between 0 and 1", "quantile takes a reading and a share, quantile(x, 0.9)"
 		if s.Kind == wordHistogram {

@@ -105,7 +105,7 @@ func optional[T any](t *rapid.T, draw func(*rapid.T) T) *T {
 
 func drawStatistic(t *rapid.T) *script.Statistic {
 	kind := rapid.SampledFrom([]string{
-		"mean", "total", "ratio", "variance", "quantile", "median", "histogram", "frequency", "proportion", "count",
+		"mean", "total", "ratio", "variance", "quantile", "median", "histogram", "frequency", "distribution", "proportion", "count",
 	}).Draw(t, "kind")
 	s := &script.Statistic{Kind: kind}
 	n := 1
@@ -121,6 +121,10 @@ func drawStatistic(t *rapid.T) *script.Statistic {
 	switch kind {
 	case "quantile", "histogram":
 		s.Number = drawNumber(t)
+	case "distribution":
+		if rapid.Bool().Draw(t, "bins") {
+			s.Number = drawNumber(t)
+		}
 	case "proportion", "count":
 		s.Comparison = rapid.SampledFrom([]string{"=", "<>", "<", "<=", ">", ">="}).Draw(t, "comparison")
 		s.Number = drawNumber(t)

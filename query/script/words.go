@@ -10,6 +10,7 @@ const (
 	wordQuantile   = "quantile"
 	wordMedian     = "median"
 	wordFrequency  = "frequency"
+	wordShape      = "distribution"
 	wordLast       = "last"
 	wordProportion = "proportion"
 	wordRatio      = "ratio"

@@ -829,7 +829,8 @@ type StatisticPlan struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// "mean", "total", "proportion", "count", "ratio" or "variance". A ratio takes two statistics, its numerator and right
 	// behind it its denominator; a device answers one of them, and a variance, as it answers a mean. Or "histogram",
-	// "frequency" or "quantile", for which a device answers with a set of categories.
+	// "frequency" or "quantile", for which a device answers with a report over categories, or "distribution", whose answer is
+	// a code of the square wave, near the summary or anywhere.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Reading of the capability, e.g. "temperature".
 	Reading string `protobuf:"bytes,3,opt,name=reading,proto3" json:"reading,omitempty"`
@@ -847,7 +848,8 @@ type StatisticPlan struct {
 	HiMicro int64 `protobuf:"zigzag64,9,opt,name=hi_micro,json=hiMicro,proto3" json:"hi_micro,omitempty"`
 	// Of a ratio "numerator" or "denominator", empty otherwise. Devices pass it over.
 	Part string `protobuf:"bytes,10,opt,name=part,proto3" json:"part,omitempty"`
-	// Categories of a histogram, a frequency or a quantile, 2 to 64; 0 for other statistics. Bins divide the bounds evenly; the
+	// Categories of a histogram, a frequency or a quantile, 2 to 1024, of a quantile to 64; of a distribution its
+	// bins, 2 to 256; 0 for other statistics. Bins divide the bounds evenly; the
 	// categories of a frequency are the whole numbers from the lower bound to the upper one.
 	Categories uint32 `protobuf:"varint,11,opt,name=categories,proto3" json:"categories,omitempty"`
 	// Of a quantile the share that lies below it, in millionths, 1 to 999999. Devices pass it over.

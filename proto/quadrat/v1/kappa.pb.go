@@ -2117,7 +2117,7 @@ func (x *Change) GetMatched() uint32 {
 	return 0
 }
 
-// Bin is one category of a histogram or a frequency.
+// Bin is one category of a histogram or a frequency, or one bin of a distribution.
 type Bin struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Place among the categories, from 0.
@@ -2127,7 +2127,8 @@ type Bin struct {
 	// Upper edge, which belongs to the next bin but for the last one; for a frequency the whole number itself.
 	High float64 `protobuf:"fixed64,3,opt,name=high,proto3" json:"high,omitempty"`
 	// Share of the nearest distribution: not negative, and all bins of the cell sum to 1. For display only: small shares are
-	// too large in it, and no interval belongs to it. The unbiased estimate is the result's value.
+	// too large in it, and no interval belongs to it. The unbiased estimate is the result's value;
+	// a distribution has none, and this is its reconstructed shape (expectation maximisation, smoothed).
 	Consistent    *float64 `protobuf:"fixed64,4,opt,name=consistent,proto3,oneof" json:"consistent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2248,7 +2249,7 @@ type Result struct {
 	Frame string `protobuf:"bytes,26,opt,name=frame,proto3" json:"frame,omitempty"`
 	// Change since an earlier window; only for FIXED panels.
 	Change *Change `protobuf:"bytes,27,opt,name=change,proto3" json:"change,omitempty"`
-	// Category that the share belongs to; only for histogram and frequency.
+	// Category that the share belongs to; only for histogram, frequency and distribution.
 	Bin           *Bin `protobuf:"bytes,29,opt,name=bin,proto3" json:"bin,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
