@@ -1,6 +1,9 @@
 package storage
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // readers keeps the files that readers began with until they are done. A file that the catalog no longer names is doomed;
 // it goes when no reader is left that began before. The store's mu guards it.
@@ -35,6 +38,19 @@ func (s *Store) read() (segments []Segment, done func()) {
 		}
 		s.reap()
 	}
+}
+
+// Files gives the committed files of one kind of a kappa that may hold windows that start in [since, until), a zero time leaving that
+// side open. They stay until done is called; call it once.
+func (s *Store) Files(k Kind, ref string, since, until time.Time) (files []string, done func()) {
+	segments, done := s.read()
+	windows := spanOf(since, until)
+	for i := range segments {
+		if g := &segments[i]; g.Kind == k && g.Ref == ref && windows.overlaps(g.WindowFirstMs, g.WindowLastMs) {
+			files = append(files, g.path(s.dir))
+		}
+	}
+	return files, done
 }
 
 // retire dooms the files of segments that the catalog on disk has ceased to name, and removes those that nobody reads. The

@@ -43,6 +43,7 @@ type cli struct {
 	Get      getCmd      `cmd:"" help:"Show a kappa's results."`
 	Watch    watchCmd    `cmd:"" help:"Follow a kappa's results."`
 	Explain  explainCmd  `cmd:"" help:"Plan a script and deploy nothing."`
+	Query    queryCmd    `cmd:"" help:"Ask about stored reports."`
 	Update   updateCmd   `cmd:"" help:"Pause or resume a kappa, or give it other parameters."`
 	Delete   deleteCmd   `cmd:"" help:"Stop and delete a kappa."`
 	Devices  devicesCmd  `cmd:"" help:"List the fleet."`

@@ -207,7 +207,7 @@ func (s *Server) plan(ctx context.Context) error {
 	}
 	s.service, err = service.New(ctx, service.Config{
 		Planner: service.NewFleetPlanner(s.devices, s.frames.Flush), Engine: s.engine, Fleet: s.devices, Plans: plans,
-		Broadcast: s.broker.Conn(), Results: s.broker.JetStream(), Archive: s.archive(), Clock: s.config.Clock,
+		Stored: stored{store: s.store}, Broadcast: s.broker.Conn(), Results: s.broker.JetStream(), Archive: s.archive(), Clock: s.config.Clock,
 		Entropy: s.config.Entropy, Logger: s.log, Registry: s.registry, Token: s.config.Token, Retention: s.config.Retention,
 		RecordBytesMax: int(min(s.broker.Conn().MaxPayload()-recordRoom, recordMost)),
 		Dead:           dead{letters}, Shuffler: s.config.Shuffler,

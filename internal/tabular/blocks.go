@@ -1,6 +1,7 @@
 package tabular
 
 import (
+	"encoding/binary"
 	"errors"
 	"io"
 	"os"
@@ -26,6 +27,18 @@ func Blocks(path string, want Want, readers int, begin func() func(*Table) error
 	if err != nil {
 		return err
 	}
+	return BlocksOf(files, want, nil, readers, begin)
+}
+
+// Bound is a half-open span of a column of whole numbers or moments.
+type Bound struct {
+	Column      string
+	Least, Most int64 // Most is exclusive
+}
+
+// BlocksOf is [Blocks] of the files that are named. Row groups whose statistics tell that no row lies in the bound are not
+// read; rows outside it in other row groups come all the same. A nil bound reads everything.
+func BlocksOf(files []string, want Want, bound *Bound, readers int, begin func() func(*Table) error) error {
 	var groups []rowGroup
 	for _, file := range files {
 		in, err := os.Open(file)
@@ -33,7 +46,7 @@ func Blocks(path string, want Want, readers int, begin func() func(*Table) error
 			return err //nolint:wrapcheck // it names the file
 		}
 		defer in.Close()
-		if groups, err = rowGroups(groups, in, want); err != nil {
+		if groups, err = rowGroups(groups, in, want, bound); err != nil {
 			return err
 		}
 	}
@@ -75,7 +88,7 @@ type rowGroup struct {
 }
 
 // rowGroups appends the row groups of a file.
-func rowGroups(groups []rowGroup, in *os.File, want Want) ([]rowGroup, error) {
+func rowGroups(groups []rowGroup, in *os.File, want Want, bound *Bound) ([]rowGroup, error) {
 	s, err := open(in)
 	if err != nil {
 		return nil, err
@@ -89,10 +102,26 @@ func rowGroups(groups []rowGroup, in *os.File, want Want) ([]rowGroup, error) {
 			return nil, ErrNoBlocks
 		}
 	}
-	for _, group := range file.file.RowGroups() {
-		groups = append(groups, rowGroup{RowGroup: group, file: file})
+	for i, group := range file.file.RowGroups() {
+		if bound == nil || file.mayHold(i, bound) {
+			groups = append(groups, rowGroup{RowGroup: group, file: file})
+		}
 	}
 	return groups, nil
+}
+
+// mayHold says whether a row group may have rows in a bound; one without statistics may.
+func (p *parquetFile) mayHold(group int, b *Bound) bool {
+	c := p.column(b.Column)
+	if c == nil || c.Type().Kind() != parquet.Int64 {
+		return true
+	}
+	stats := p.file.Metadata().RowGroups[group].Columns[c.Index()].MetaData.Statistics
+	if len(stats.MinValue) != 8 || len(stats.MaxValue) != 8 {
+		return true
+	}
+	least, most := int64(binary.LittleEndian.Uint64(stats.MinValue)), int64(binary.LittleEndian.Uint64(stats.MaxValue))
+	return least < b.Most && most >= b.Least
 }
 
 // blockReader reads row groups into the blocks of one reader.

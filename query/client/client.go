@@ -69,6 +69,13 @@ func (c *Client) Explain(ctx context.Context, script string, params map[string]f
 	return out.GetPlan(), err
 }
 
+// Query answers a question about stored reports.
+func (c *Client) Query(ctx context.Context, question string) (*quadratv1.QueryResponse, error) {
+	out := &quadratv1.QueryResponse{}
+	err := c.call(ctx, http.MethodPost, c.at(nil, "query"), &quadratv1.QueryRequest{Script: question}, out)
+	return out, err
+}
+
 // List is what is deployed, oldest first.
 func (c *Client) List(ctx context.Context) ([]*quadratv1.Kappa, error) {
 	out := &quadratv1.ListKappasResponse{}

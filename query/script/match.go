@@ -1,6 +1,10 @@
 package script
 
-import "github.com/quadrat-dev/quadrat/internal/attr"
+import (
+	"iter"
+
+	"github.com/quadrat-dev/quadrat/internal/attr"
+)
 
 // Attr gives the condition in the form that fleet, plan and device share. Nil gives nil. Parameters must be bound.
 func (p *Predicate) Attr() *attr.Predicate {
@@ -24,4 +28,24 @@ func (p *Predicate) Attr() *attr.Predicate {
 		return &attr.Predicate{Op: opNot, Args: []*attr.Predicate{out}}
 	}
 	return out
+}
+
+// Attributes gives the attributes that the condition names, each as often as it stands there. Nil gives none.
+func (p *Predicate) Attributes() iter.Seq[Ident] {
+	return func(yield func(Ident) bool) { p.attributes(yield) }
+}
+
+func (p *Predicate) attributes(yield func(Ident) bool) bool {
+	if p == nil {
+		return true
+	}
+	if p.Attribute.Text != "" && !yield(p.Attribute) {
+		return false
+	}
+	for _, a := range p.Args {
+		if !a.attributes(yield) {
+			return false
+		}
+	}
+	return true
 }

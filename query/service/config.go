@@ -15,6 +15,7 @@ import (
 	"github.com/quadrat-dev/quadrat/internal/clock"
 	"github.com/quadrat-dev/quadrat/privacy/shuffle"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+	"github.com/quadrat-dev/quadrat/query/reanalysis"
 )
 
 // Draft is what a revision of a plan is drawn from.
@@ -92,6 +93,7 @@ type Config struct {
 	Broadcast Publisher           // required
 	Results   jetstream.JetStream // has the stream RESULTS; required
 	Archive   Archive             // nil when nothing older than the index can be read
+	Stored    reanalysis.Archive  // nil when stored reports can't be read
 	Dead      DeadLetters         // nil when dead letters can't be reached
 	Fault     func() error        // why no results are made now, nil while all is well; nil for never
 

@@ -39,6 +39,7 @@ func (s *Service) Handler() (http.Handler, error) {
 	}{
 		{http.MethodPut, "/kappa", s.putKappa},
 		{http.MethodPost, "/explain", s.explain},
+		{http.MethodPost, "/query", s.query},
 		{http.MethodGet, "/kappa/{ref}", s.getResults},
 		{http.MethodPost, "/kappa/{ref}", s.update},
 		{http.MethodGet, "/kappa/{ref}/export", s.export},

@@ -137,6 +137,9 @@ func addForms(paths object) {
 		}}
 		addErrors(operation, 400, 401, 413, 422)
 	}
+	query := asObject(asObject(paths["/query"])["post"])
+	asObject(asObject(query["requestBody"])["content"])[mediaText] = object{"schema": text}
+	addErrors(query, 400, 401, 404, 413, 422)
 	created := object{
 		"description": "Deployed. Location names the kappa.",
 		"headers":     object{"Location": object{"schema": text}},

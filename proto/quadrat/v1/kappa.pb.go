@@ -905,6 +905,126 @@ func (x *ExplainResponse) GetPlan() *Plan {
 	return nil
 }
 
+// QueryRequest asks about stored reports.
+type QueryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The question: SELECT … FROM kappa.<name or reference> [WHERE …] [GROUP BY …] [CONFIDENCE p] [WINDOW d] [SINCE t] [UNTIL t].
+	Script        string `protobuf:"bytes,1,opt,name=script,proto3" json:"script,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryRequest) Reset() {
+	*x = QueryRequest{}
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryRequest) ProtoMessage() {}
+
+func (x *QueryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryRequest.ProtoReflect.Descriptor instead.
+func (*QueryRequest) Descriptor() ([]byte, []int) {
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *QueryRequest) GetScript() string {
+	if x != nil {
+		return x.Script
+	}
+	return ""
+}
+
+// QueryResponse is the answer.
+type QueryResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The results, by window, statistic and cell, the one over all cells first. Longer windows than the kappa's own tell totals and
+	// counts as the mean over its windows.
+	Results []*Result `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	// Windows of the kappa that had closed in the span.
+	Windows uint32 `protobuf:"varint,2,opt,name=windows,proto3" json:"windows,omitempty"`
+	// Stored reports that were read.
+	RowsRead uint64 `protobuf:"varint,3,opt,name=rows_read,json=rowsRead,proto3" json:"rows_read,omitempty"`
+	// How long it took, in seconds.
+	Seconds       float64 `protobuf:"fixed64,4,opt,name=seconds,proto3" json:"seconds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryResponse) Reset() {
+	*x = QueryResponse{}
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryResponse) ProtoMessage() {}
+
+func (x *QueryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryResponse.ProtoReflect.Descriptor instead.
+func (*QueryResponse) Descriptor() ([]byte, []int) {
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *QueryResponse) GetResults() []*Result {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+func (x *QueryResponse) GetWindows() uint32 {
+	if x != nil {
+		return x.Windows
+	}
+	return 0
+}
+
+func (x *QueryResponse) GetRowsRead() uint64 {
+	if x != nil {
+		return x.RowsRead
+	}
+	return 0
+}
+
+func (x *QueryResponse) GetSeconds() float64 {
+	if x != nil {
+		return x.Seconds
+	}
+	return 0
+}
+
 // ListDevicesRequest asks for devices.
 type ListDevicesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -920,7 +1040,7 @@ type ListDevicesRequest struct {
 
 func (x *ListDevicesRequest) Reset() {
 	*x = ListDevicesRequest{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[16]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -932,7 +1052,7 @@ func (x *ListDevicesRequest) String() string {
 func (*ListDevicesRequest) ProtoMessage() {}
 
 func (x *ListDevicesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[16]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -945,7 +1065,7 @@ func (x *ListDevicesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevicesRequest.ProtoReflect.Descriptor instead.
 func (*ListDevicesRequest) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{16}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListDevicesRequest) GetWhere() string {
@@ -984,7 +1104,7 @@ type ListDevicesResponse struct {
 
 func (x *ListDevicesResponse) Reset() {
 	*x = ListDevicesResponse{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[17]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -996,7 +1116,7 @@ func (x *ListDevicesResponse) String() string {
 func (*ListDevicesResponse) ProtoMessage() {}
 
 func (x *ListDevicesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[17]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1009,7 +1129,7 @@ func (x *ListDevicesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevicesResponse.ProtoReflect.Descriptor instead.
 func (*ListDevicesResponse) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{17}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListDevicesResponse) GetDevices() []*Device {
@@ -1044,7 +1164,7 @@ type GetDeviceRequest struct {
 
 func (x *GetDeviceRequest) Reset() {
 	*x = GetDeviceRequest{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[18]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1056,7 +1176,7 @@ func (x *GetDeviceRequest) String() string {
 func (*GetDeviceRequest) ProtoMessage() {}
 
 func (x *GetDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[18]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1069,7 +1189,7 @@ func (x *GetDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeviceRequest.ProtoReflect.Descriptor instead.
 func (*GetDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{18}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetDeviceRequest) GetId() string {
@@ -1134,7 +1254,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[19]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1146,7 +1266,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[19]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1159,7 +1279,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{19}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Plan) GetRevision() uint32 {
@@ -1336,7 +1456,7 @@ type Alternative struct {
 
 func (x *Alternative) Reset() {
 	*x = Alternative{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[20]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1348,7 +1468,7 @@ func (x *Alternative) String() string {
 func (*Alternative) ProtoMessage() {}
 
 func (x *Alternative) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[20]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1361,7 +1481,7 @@ func (x *Alternative) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alternative.ProtoReflect.Descriptor instead.
 func (*Alternative) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{20}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Alternative) GetRotation() string {
@@ -1416,7 +1536,7 @@ type AlternativeStatistic struct {
 
 func (x *AlternativeStatistic) Reset() {
 	*x = AlternativeStatistic{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[21]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1428,7 +1548,7 @@ func (x *AlternativeStatistic) String() string {
 func (*AlternativeStatistic) ProtoMessage() {}
 
 func (x *AlternativeStatistic) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[21]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1441,7 +1561,7 @@ func (x *AlternativeStatistic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlternativeStatistic.ProtoReflect.Descriptor instead.
 func (*AlternativeStatistic) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{21}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *AlternativeStatistic) GetName() string {
@@ -1489,7 +1609,7 @@ type StratumView struct {
 
 func (x *StratumView) Reset() {
 	*x = StratumView{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[22]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1501,7 +1621,7 @@ func (x *StratumView) String() string {
 func (*StratumView) ProtoMessage() {}
 
 func (x *StratumView) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[22]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1514,7 +1634,7 @@ func (x *StratumView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StratumView.ProtoReflect.Descriptor instead.
 func (*StratumView) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{22}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *StratumView) GetName() string {
@@ -1568,7 +1688,7 @@ type StatisticView struct {
 
 func (x *StatisticView) Reset() {
 	*x = StatisticView{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[23]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1580,7 +1700,7 @@ func (x *StatisticView) String() string {
 func (*StatisticView) ProtoMessage() {}
 
 func (x *StatisticView) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[23]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1593,7 +1713,7 @@ func (x *StatisticView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatisticView.ProtoReflect.Descriptor instead.
 func (*StatisticView) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{23}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *StatisticView) GetName() string {
@@ -1662,7 +1782,7 @@ type CellView struct {
 
 func (x *CellView) Reset() {
 	*x = CellView{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[24]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1674,7 +1794,7 @@ func (x *CellView) String() string {
 func (*CellView) ProtoMessage() {}
 
 func (x *CellView) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[24]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1687,7 +1807,7 @@ func (x *CellView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CellView.ProtoReflect.Descriptor instead.
 func (*CellView) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{24}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CellView) GetCell() map[string]string {
@@ -1752,7 +1872,7 @@ type Privacy struct {
 
 func (x *Privacy) Reset() {
 	*x = Privacy{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[25]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1764,7 +1884,7 @@ func (x *Privacy) String() string {
 func (*Privacy) ProtoMessage() {}
 
 func (x *Privacy) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[25]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1777,7 +1897,7 @@ func (x *Privacy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Privacy.ProtoReflect.Descriptor instead.
 func (*Privacy) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{25}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Privacy) GetModel() string {
@@ -1871,7 +1991,7 @@ type Shuffle struct {
 
 func (x *Shuffle) Reset() {
 	*x = Shuffle{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[26]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1883,7 +2003,7 @@ func (x *Shuffle) String() string {
 func (*Shuffle) ProtoMessage() {}
 
 func (x *Shuffle) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[26]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1896,7 +2016,7 @@ func (x *Shuffle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shuffle.ProtoReflect.Descriptor instead.
 func (*Shuffle) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{26}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Shuffle) GetAssumes() string {
@@ -1951,7 +2071,7 @@ type Running struct {
 
 func (x *Running) Reset() {
 	*x = Running{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[27]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1963,7 +2083,7 @@ func (x *Running) String() string {
 func (*Running) ProtoMessage() {}
 
 func (x *Running) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[27]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1976,7 +2096,7 @@ func (x *Running) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Running.ProtoReflect.Descriptor instead.
 func (*Running) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{27}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Running) GetWindows() uint32 {
@@ -2033,7 +2153,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[28]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2045,7 +2165,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[28]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2058,7 +2178,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{28}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Change) GetValue() float64 {
@@ -2136,7 +2256,7 @@ type Bin struct {
 
 func (x *Bin) Reset() {
 	*x = Bin{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[29]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2148,7 +2268,7 @@ func (x *Bin) String() string {
 func (*Bin) ProtoMessage() {}
 
 func (x *Bin) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[29]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2161,7 +2281,7 @@ func (x *Bin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bin.ProtoReflect.Descriptor instead.
 func (*Bin) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{29}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Bin) GetIndex() uint32 {
@@ -2257,7 +2377,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[30]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2269,7 +2389,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[30]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2282,7 +2402,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{30}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Result) GetKappa() string {
@@ -2498,7 +2618,7 @@ type ExportKappaRequest struct {
 
 func (x *ExportKappaRequest) Reset() {
 	*x = ExportKappaRequest{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[31]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2510,7 +2630,7 @@ func (x *ExportKappaRequest) String() string {
 func (*ExportKappaRequest) ProtoMessage() {}
 
 func (x *ExportKappaRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[31]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2523,7 +2643,7 @@ func (x *ExportKappaRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportKappaRequest.ProtoReflect.Descriptor instead.
 func (*ExportKappaRequest) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{31}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ExportKappaRequest) GetRef() string {
@@ -2565,7 +2685,7 @@ type ExportChunk struct {
 
 func (x *ExportChunk) Reset() {
 	*x = ExportChunk{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[32]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2577,7 +2697,7 @@ func (x *ExportChunk) String() string {
 func (*ExportChunk) ProtoMessage() {}
 
 func (x *ExportChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[32]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2590,7 +2710,7 @@ func (x *ExportChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportChunk.ProtoReflect.Descriptor instead.
 func (*ExportChunk) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{32}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ExportChunk) GetData() []byte {
@@ -2617,7 +2737,7 @@ type ScriptError struct {
 
 func (x *ScriptError) Reset() {
 	*x = ScriptError{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[33]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2629,7 +2749,7 @@ func (x *ScriptError) String() string {
 func (*ScriptError) ProtoMessage() {}
 
 func (x *ScriptError) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[33]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2642,7 +2762,7 @@ func (x *ScriptError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScriptError.ProtoReflect.Descriptor instead.
 func (*ScriptError) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{33}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ScriptError) GetLine() uint32 {
@@ -2690,7 +2810,7 @@ type Infeasible struct {
 
 func (x *Infeasible) Reset() {
 	*x = Infeasible{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[34]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2702,7 +2822,7 @@ func (x *Infeasible) String() string {
 func (*Infeasible) ProtoMessage() {}
 
 func (x *Infeasible) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[34]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2715,7 +2835,7 @@ func (x *Infeasible) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Infeasible.ProtoReflect.Descriptor instead.
 func (*Infeasible) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{34}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Infeasible) GetReason() string {
@@ -2763,7 +2883,7 @@ type KappaRecord struct {
 
 func (x *KappaRecord) Reset() {
 	*x = KappaRecord{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[35]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2775,7 +2895,7 @@ func (x *KappaRecord) String() string {
 func (*KappaRecord) ProtoMessage() {}
 
 func (x *KappaRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[35]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2788,7 +2908,7 @@ func (x *KappaRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KappaRecord.ProtoReflect.Descriptor instead.
 func (*KappaRecord) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{35}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *KappaRecord) GetVersion() uint32 {
@@ -2834,7 +2954,7 @@ type PlanRevision struct {
 
 func (x *PlanRevision) Reset() {
 	*x = PlanRevision{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[36]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2846,7 +2966,7 @@ func (x *PlanRevision) String() string {
 func (*PlanRevision) ProtoMessage() {}
 
 func (x *PlanRevision) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[36]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2859,7 +2979,7 @@ func (x *PlanRevision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRevision.ProtoReflect.Descriptor instead.
 func (*PlanRevision) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{36}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *PlanRevision) GetDevice() *DevicePlan {
@@ -2903,7 +3023,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[37]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2915,7 +3035,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_quadrat_v1_kappa_proto_msgTypes[37]
+	mi := &file_quadrat_v1_kappa_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2928,7 +3048,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{37}
+	return file_quadrat_v1_kappa_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Account) GetFirstWindow() int64 {
@@ -3032,7 +3152,14 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"7\n" +
 	"\x0fExplainResponse\x12$\n" +
-	"\x04plan\x18\x01 \x01(\v2\x10.quadrat.v1.PlanR\x04plan\"V\n" +
+	"\x04plan\x18\x01 \x01(\v2\x10.quadrat.v1.PlanR\x04plan\"&\n" +
+	"\fQueryRequest\x12\x16\n" +
+	"\x06script\x18\x01 \x01(\tR\x06script\"\x8e\x01\n" +
+	"\rQueryResponse\x12,\n" +
+	"\aresults\x18\x01 \x03(\v2\x12.quadrat.v1.ResultR\aresults\x12\x18\n" +
+	"\awindows\x18\x02 \x01(\rR\awindows\x12\x1b\n" +
+	"\trows_read\x18\x03 \x01(\x04R\browsRead\x12\x18\n" +
+	"\aseconds\x18\x04 \x01(\x01R\aseconds\"V\n" +
 	"\x12ListDevicesRequest\x12\x14\n" +
 	"\x05where\x18\x01 \x01(\tR\x05where\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\x12\x14\n" +
@@ -3242,8 +3369,7 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\x14epsilon_before_micro\x18\x02 \x01(\x04R\x12epsilonBeforeMicro\x12#\n" +
 	"\repsilon_micro\x18\x03 \x01(\x04R\fepsilonMicro\x120\n" +
 	"\x14epsilon_period_micro\x18\x04 \x01(\x04R\x12epsilonPeriodMicro\x12\x1b\n" +
-	"\tperiod_ms\x18\x05 \x01(\x04R\bperiodMs2\xe6\n" +
-	"\n" +
+	"\tperiod_ms\x18\x05 \x01(\x04R\bperiodMs2\xb7\v\n" +
 	"\fKappaService\x12X\n" +
 	"\bPutKappa\x12\x1b.quadrat.v1.PutKappaRequest\x1a\x1c.quadrat.v1.PutKappaResponse\"\x11\x82\xd3\xe4\x93\x02\v:\x01*\x1a\x06/kappa\x12[\n" +
 	"\n" +
@@ -3255,7 +3381,8 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\aGetPlan\x12\x1a.quadrat.v1.GetPlanRequest\x1a\x1b.quadrat.v1.GetPlanResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/kappa/{ref}/plan\x12g\n" +
 	"\vUpdateKappa\x12\x1e.quadrat.v1.UpdateKappaRequest\x1a\x1f.quadrat.v1.UpdateKappaResponse\"\x17\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/kappa/{ref}\x12d\n" +
 	"\vDeleteKappa\x12\x1e.quadrat.v1.DeleteKappaRequest\x1a\x1f.quadrat.v1.DeleteKappaResponse\"\x14\x82\xd3\xe4\x93\x02\x0e*\f/kappa/{ref}\x12W\n" +
-	"\aExplain\x12\x1a.quadrat.v1.ExplainRequest\x1a\x1b.quadrat.v1.ExplainResponse\"\x13\x82\xd3\xe4\x93\x02\r:\x01*\"\b/explain\x12`\n" +
+	"\aExplain\x12\x1a.quadrat.v1.ExplainRequest\x1a\x1b.quadrat.v1.ExplainResponse\"\x13\x82\xd3\xe4\x93\x02\r:\x01*\"\b/explain\x12O\n" +
+	"\x05Query\x12\x18.quadrat.v1.QueryRequest\x1a\x19.quadrat.v1.QueryResponse\"\x11\x82\xd3\xe4\x93\x02\v:\x01*\"\x06/query\x12`\n" +
 	"\vListDevices\x12\x1e.quadrat.v1.ListDevicesRequest\x1a\x1f.quadrat.v1.ListDevicesResponse\"\x10\x82\xd3\xe4\x93\x02\n" +
 	"\x12\b/devices\x12T\n" +
 	"\tGetDevice\x12\x1c.quadrat.v1.GetDeviceRequest\x1a\x12.quadrat.v1.Device\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/devices/{id}\x12H\n" +
@@ -3278,7 +3405,7 @@ func file_quadrat_v1_kappa_proto_rawDescGZIP() []byte {
 	return file_quadrat_v1_kappa_proto_rawDescData
 }
 
-var file_quadrat_v1_kappa_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_quadrat_v1_kappa_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_quadrat_v1_kappa_proto_goTypes = []any{
 	(*PutKappaRequest)(nil),       // 0: quadrat.v1.PutKappaRequest
 	(*PutKappaResponse)(nil),      // 1: quadrat.v1.PutKappaResponse
@@ -3296,124 +3423,129 @@ var file_quadrat_v1_kappa_proto_goTypes = []any{
 	(*DeleteKappaResponse)(nil),   // 13: quadrat.v1.DeleteKappaResponse
 	(*ExplainRequest)(nil),        // 14: quadrat.v1.ExplainRequest
 	(*ExplainResponse)(nil),       // 15: quadrat.v1.ExplainResponse
-	(*ListDevicesRequest)(nil),    // 16: quadrat.v1.ListDevicesRequest
-	(*ListDevicesResponse)(nil),   // 17: quadrat.v1.ListDevicesResponse
-	(*GetDeviceRequest)(nil),      // 18: quadrat.v1.GetDeviceRequest
-	(*Plan)(nil),                  // 19: quadrat.v1.Plan
-	(*Alternative)(nil),           // 20: quadrat.v1.Alternative
-	(*AlternativeStatistic)(nil),  // 21: quadrat.v1.AlternativeStatistic
-	(*StratumView)(nil),           // 22: quadrat.v1.StratumView
-	(*StatisticView)(nil),         // 23: quadrat.v1.StatisticView
-	(*CellView)(nil),              // 24: quadrat.v1.CellView
-	(*Privacy)(nil),               // 25: quadrat.v1.Privacy
-	(*Shuffle)(nil),               // 26: quadrat.v1.Shuffle
-	(*Running)(nil),               // 27: quadrat.v1.Running
-	(*Change)(nil),                // 28: quadrat.v1.Change
-	(*Bin)(nil),                   // 29: quadrat.v1.Bin
-	(*Result)(nil),                // 30: quadrat.v1.Result
-	(*ExportKappaRequest)(nil),    // 31: quadrat.v1.ExportKappaRequest
-	(*ExportChunk)(nil),           // 32: quadrat.v1.ExportChunk
-	(*ScriptError)(nil),           // 33: quadrat.v1.ScriptError
-	(*Infeasible)(nil),            // 34: quadrat.v1.Infeasible
-	(*KappaRecord)(nil),           // 35: quadrat.v1.KappaRecord
-	(*PlanRevision)(nil),          // 36: quadrat.v1.PlanRevision
-	(*Account)(nil),               // 37: quadrat.v1.Account
-	nil,                           // 38: quadrat.v1.PutKappaRequest.ParamsEntry
-	nil,                           // 39: quadrat.v1.Kappa.ParamsEntry
-	nil,                           // 40: quadrat.v1.UpdateKappaRequest.ParamsEntry
-	nil,                           // 41: quadrat.v1.ExplainRequest.ParamsEntry
-	nil,                           // 42: quadrat.v1.CellView.CellEntry
-	nil,                           // 43: quadrat.v1.Result.CellEntry
-	(*timestamppb.Timestamp)(nil), // 44: google.protobuf.Timestamp
-	(*Device)(nil),                // 45: quadrat.v1.Device
-	(*DevicePlan)(nil),            // 46: quadrat.v1.DevicePlan
-	(*ListDeadRequest)(nil),       // 47: quadrat.v1.ListDeadRequest
-	(*GetDeadRequest)(nil),        // 48: quadrat.v1.GetDeadRequest
-	(*ReplayDeadRequest)(nil),     // 49: quadrat.v1.ReplayDeadRequest
-	(*PurgeDeadRequest)(nil),      // 50: quadrat.v1.PurgeDeadRequest
-	(*ListDeadResponse)(nil),      // 51: quadrat.v1.ListDeadResponse
-	(*DeadLetterView)(nil),        // 52: quadrat.v1.DeadLetterView
-	(*ReplayDeadResponse)(nil),    // 53: quadrat.v1.ReplayDeadResponse
-	(*PurgeDeadResponse)(nil),     // 54: quadrat.v1.PurgeDeadResponse
+	(*QueryRequest)(nil),          // 16: quadrat.v1.QueryRequest
+	(*QueryResponse)(nil),         // 17: quadrat.v1.QueryResponse
+	(*ListDevicesRequest)(nil),    // 18: quadrat.v1.ListDevicesRequest
+	(*ListDevicesResponse)(nil),   // 19: quadrat.v1.ListDevicesResponse
+	(*GetDeviceRequest)(nil),      // 20: quadrat.v1.GetDeviceRequest
+	(*Plan)(nil),                  // 21: quadrat.v1.Plan
+	(*Alternative)(nil),           // 22: quadrat.v1.Alternative
+	(*AlternativeStatistic)(nil),  // 23: quadrat.v1.AlternativeStatistic
+	(*StratumView)(nil),           // 24: quadrat.v1.StratumView
+	(*StatisticView)(nil),         // 25: quadrat.v1.StatisticView
+	(*CellView)(nil),              // 26: quadrat.v1.CellView
+	(*Privacy)(nil),               // 27: quadrat.v1.Privacy
+	(*Shuffle)(nil),               // 28: quadrat.v1.Shuffle
+	(*Running)(nil),               // 29: quadrat.v1.Running
+	(*Change)(nil),                // 30: quadrat.v1.Change
+	(*Bin)(nil),                   // 31: quadrat.v1.Bin
+	(*Result)(nil),                // 32: quadrat.v1.Result
+	(*ExportKappaRequest)(nil),    // 33: quadrat.v1.ExportKappaRequest
+	(*ExportChunk)(nil),           // 34: quadrat.v1.ExportChunk
+	(*ScriptError)(nil),           // 35: quadrat.v1.ScriptError
+	(*Infeasible)(nil),            // 36: quadrat.v1.Infeasible
+	(*KappaRecord)(nil),           // 37: quadrat.v1.KappaRecord
+	(*PlanRevision)(nil),          // 38: quadrat.v1.PlanRevision
+	(*Account)(nil),               // 39: quadrat.v1.Account
+	nil,                           // 40: quadrat.v1.PutKappaRequest.ParamsEntry
+	nil,                           // 41: quadrat.v1.Kappa.ParamsEntry
+	nil,                           // 42: quadrat.v1.UpdateKappaRequest.ParamsEntry
+	nil,                           // 43: quadrat.v1.ExplainRequest.ParamsEntry
+	nil,                           // 44: quadrat.v1.CellView.CellEntry
+	nil,                           // 45: quadrat.v1.Result.CellEntry
+	(*timestamppb.Timestamp)(nil), // 46: google.protobuf.Timestamp
+	(*Device)(nil),                // 47: quadrat.v1.Device
+	(*DevicePlan)(nil),            // 48: quadrat.v1.DevicePlan
+	(*ListDeadRequest)(nil),       // 49: quadrat.v1.ListDeadRequest
+	(*GetDeadRequest)(nil),        // 50: quadrat.v1.GetDeadRequest
+	(*ReplayDeadRequest)(nil),     // 51: quadrat.v1.ReplayDeadRequest
+	(*PurgeDeadRequest)(nil),      // 52: quadrat.v1.PurgeDeadRequest
+	(*ListDeadResponse)(nil),      // 53: quadrat.v1.ListDeadResponse
+	(*DeadLetterView)(nil),        // 54: quadrat.v1.DeadLetterView
+	(*ReplayDeadResponse)(nil),    // 55: quadrat.v1.ReplayDeadResponse
+	(*PurgeDeadResponse)(nil),     // 56: quadrat.v1.PurgeDeadResponse
 }
 var file_quadrat_v1_kappa_proto_depIdxs = []int32{
-	38, // 0: quadrat.v1.PutKappaRequest.params:type_name -> quadrat.v1.PutKappaRequest.ParamsEntry
-	19, // 1: quadrat.v1.PutKappaResponse.plan:type_name -> quadrat.v1.Plan
+	40, // 0: quadrat.v1.PutKappaRequest.params:type_name -> quadrat.v1.PutKappaRequest.ParamsEntry
+	21, // 1: quadrat.v1.PutKappaResponse.plan:type_name -> quadrat.v1.Plan
 	4,  // 2: quadrat.v1.ListKappasResponse.kappas:type_name -> quadrat.v1.Kappa
-	39, // 3: quadrat.v1.Kappa.params:type_name -> quadrat.v1.Kappa.ParamsEntry
-	44, // 4: quadrat.v1.Kappa.created:type_name -> google.protobuf.Timestamp
-	44, // 5: quadrat.v1.GetResultsRequest.since:type_name -> google.protobuf.Timestamp
-	44, // 6: quadrat.v1.GetResultsRequest.until:type_name -> google.protobuf.Timestamp
-	30, // 7: quadrat.v1.GetResultsResponse.results:type_name -> quadrat.v1.Result
-	44, // 8: quadrat.v1.WatchKappaRequest.since:type_name -> google.protobuf.Timestamp
+	41, // 3: quadrat.v1.Kappa.params:type_name -> quadrat.v1.Kappa.ParamsEntry
+	46, // 4: quadrat.v1.Kappa.created:type_name -> google.protobuf.Timestamp
+	46, // 5: quadrat.v1.GetResultsRequest.since:type_name -> google.protobuf.Timestamp
+	46, // 6: quadrat.v1.GetResultsRequest.until:type_name -> google.protobuf.Timestamp
+	32, // 7: quadrat.v1.GetResultsResponse.results:type_name -> quadrat.v1.Result
+	46, // 8: quadrat.v1.WatchKappaRequest.since:type_name -> google.protobuf.Timestamp
 	4,  // 9: quadrat.v1.GetPlanResponse.kappa:type_name -> quadrat.v1.Kappa
-	19, // 10: quadrat.v1.GetPlanResponse.plan:type_name -> quadrat.v1.Plan
-	40, // 11: quadrat.v1.UpdateKappaRequest.params:type_name -> quadrat.v1.UpdateKappaRequest.ParamsEntry
+	21, // 10: quadrat.v1.GetPlanResponse.plan:type_name -> quadrat.v1.Plan
+	42, // 11: quadrat.v1.UpdateKappaRequest.params:type_name -> quadrat.v1.UpdateKappaRequest.ParamsEntry
 	4,  // 12: quadrat.v1.UpdateKappaResponse.kappa:type_name -> quadrat.v1.Kappa
-	19, // 13: quadrat.v1.UpdateKappaResponse.plan:type_name -> quadrat.v1.Plan
-	41, // 14: quadrat.v1.ExplainRequest.params:type_name -> quadrat.v1.ExplainRequest.ParamsEntry
-	19, // 15: quadrat.v1.ExplainResponse.plan:type_name -> quadrat.v1.Plan
-	45, // 16: quadrat.v1.ListDevicesResponse.devices:type_name -> quadrat.v1.Device
-	44, // 17: quadrat.v1.Plan.from:type_name -> google.protobuf.Timestamp
-	22, // 18: quadrat.v1.Plan.strata:type_name -> quadrat.v1.StratumView
-	23, // 19: quadrat.v1.Plan.statistics:type_name -> quadrat.v1.StatisticView
-	25, // 20: quadrat.v1.Plan.privacy:type_name -> quadrat.v1.Privacy
-	20, // 21: quadrat.v1.Plan.alternative:type_name -> quadrat.v1.Alternative
-	21, // 22: quadrat.v1.Alternative.statistics:type_name -> quadrat.v1.AlternativeStatistic
-	24, // 23: quadrat.v1.StatisticView.cells:type_name -> quadrat.v1.CellView
-	42, // 24: quadrat.v1.CellView.cell:type_name -> quadrat.v1.CellView.CellEntry
-	26, // 25: quadrat.v1.Privacy.shuffle:type_name -> quadrat.v1.Shuffle
-	44, // 26: quadrat.v1.Change.since:type_name -> google.protobuf.Timestamp
-	44, // 27: quadrat.v1.Result.window_start:type_name -> google.protobuf.Timestamp
-	44, // 28: quadrat.v1.Result.window_end:type_name -> google.protobuf.Timestamp
-	43, // 29: quadrat.v1.Result.cell:type_name -> quadrat.v1.Result.CellEntry
-	25, // 30: quadrat.v1.Result.privacy:type_name -> quadrat.v1.Privacy
-	27, // 31: quadrat.v1.Result.running:type_name -> quadrat.v1.Running
-	28, // 32: quadrat.v1.Result.change:type_name -> quadrat.v1.Change
-	29, // 33: quadrat.v1.Result.bin:type_name -> quadrat.v1.Bin
-	44, // 34: quadrat.v1.ExportKappaRequest.since:type_name -> google.protobuf.Timestamp
-	44, // 35: quadrat.v1.ExportKappaRequest.until:type_name -> google.protobuf.Timestamp
-	4,  // 36: quadrat.v1.KappaRecord.kappa:type_name -> quadrat.v1.Kappa
-	36, // 37: quadrat.v1.KappaRecord.revisions:type_name -> quadrat.v1.PlanRevision
-	44, // 38: quadrat.v1.KappaRecord.deleted:type_name -> google.protobuf.Timestamp
-	46, // 39: quadrat.v1.PlanRevision.device:type_name -> quadrat.v1.DevicePlan
-	19, // 40: quadrat.v1.PlanRevision.plan:type_name -> quadrat.v1.Plan
-	37, // 41: quadrat.v1.PlanRevision.account:type_name -> quadrat.v1.Account
-	0,  // 42: quadrat.v1.KappaService.PutKappa:input_type -> quadrat.v1.PutKappaRequest
-	2,  // 43: quadrat.v1.KappaService.ListKappas:input_type -> quadrat.v1.ListKappasRequest
-	5,  // 44: quadrat.v1.KappaService.GetResults:input_type -> quadrat.v1.GetResultsRequest
-	7,  // 45: quadrat.v1.KappaService.WatchKappa:input_type -> quadrat.v1.WatchKappaRequest
-	8,  // 46: quadrat.v1.KappaService.GetPlan:input_type -> quadrat.v1.GetPlanRequest
-	10, // 47: quadrat.v1.KappaService.UpdateKappa:input_type -> quadrat.v1.UpdateKappaRequest
-	12, // 48: quadrat.v1.KappaService.DeleteKappa:input_type -> quadrat.v1.DeleteKappaRequest
-	14, // 49: quadrat.v1.KappaService.Explain:input_type -> quadrat.v1.ExplainRequest
-	16, // 50: quadrat.v1.KappaService.ListDevices:input_type -> quadrat.v1.ListDevicesRequest
-	18, // 51: quadrat.v1.KappaService.GetDevice:input_type -> quadrat.v1.GetDeviceRequest
-	31, // 52: quadrat.v1.KappaService.ExportKappa:input_type -> quadrat.v1.ExportKappaRequest
-	47, // 53: quadrat.v1.KappaService.ListDead:input_type -> quadrat.v1.ListDeadRequest
-	48, // 54: quadrat.v1.KappaService.GetDead:input_type -> quadrat.v1.GetDeadRequest
-	49, // 55: quadrat.v1.KappaService.ReplayDead:input_type -> quadrat.v1.ReplayDeadRequest
-	50, // 56: quadrat.v1.KappaService.PurgeDead:input_type -> quadrat.v1.PurgeDeadRequest
-	1,  // 57: quadrat.v1.KappaService.PutKappa:output_type -> quadrat.v1.PutKappaResponse
-	3,  // 58: quadrat.v1.KappaService.ListKappas:output_type -> quadrat.v1.ListKappasResponse
-	6,  // 59: quadrat.v1.KappaService.GetResults:output_type -> quadrat.v1.GetResultsResponse
-	30, // 60: quadrat.v1.KappaService.WatchKappa:output_type -> quadrat.v1.Result
-	9,  // 61: quadrat.v1.KappaService.GetPlan:output_type -> quadrat.v1.GetPlanResponse
-	11, // 62: quadrat.v1.KappaService.UpdateKappa:output_type -> quadrat.v1.UpdateKappaResponse
-	13, // 63: quadrat.v1.KappaService.DeleteKappa:output_type -> quadrat.v1.DeleteKappaResponse
-	15, // 64: quadrat.v1.KappaService.Explain:output_type -> quadrat.v1.ExplainResponse
-	17, // 65: quadrat.v1.KappaService.ListDevices:output_type -> quadrat.v1.ListDevicesResponse
-	45, // 66: quadrat.v1.KappaService.GetDevice:output_type -> quadrat.v1.Device
-	32, // 67: quadrat.v1.KappaService.ExportKappa:output_type -> quadrat.v1.ExportChunk
-	51, // 68: quadrat.v1.KappaService.ListDead:output_type -> quadrat.v1.ListDeadResponse
-	52, // 69: quadrat.v1.KappaService.GetDead:output_type -> quadrat.v1.DeadLetterView
-	53, // 70: quadrat.v1.KappaService.ReplayDead:output_type -> quadrat.v1.ReplayDeadResponse
-	54, // 71: quadrat.v1.KappaService.PurgeDead:output_type -> quadrat.v1.PurgeDeadResponse
-	57, // [57:72] is the sub-list for method output_type
-	42, // [42:57] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	21, // 13: quadrat.v1.UpdateKappaResponse.plan:type_name -> quadrat.v1.Plan
+	43, // 14: quadrat.v1.ExplainRequest.params:type_name -> quadrat.v1.ExplainRequest.ParamsEntry
+	21, // 15: quadrat.v1.ExplainResponse.plan:type_name -> quadrat.v1.Plan
+	32, // 16: quadrat.v1.QueryResponse.results:type_name -> quadrat.v1.Result
+	47, // 17: quadrat.v1.ListDevicesResponse.devices:type_name -> quadrat.v1.Device
+	46, // 18: quadrat.v1.Plan.from:type_name -> google.protobuf.Timestamp
+	24, // 19: quadrat.v1.Plan.strata:type_name -> quadrat.v1.StratumView
+	25, // 20: quadrat.v1.Plan.statistics:type_name -> quadrat.v1.StatisticView
+	27, // 21: quadrat.v1.Plan.privacy:type_name -> quadrat.v1.Privacy
+	22, // 22: quadrat.v1.Plan.alternative:type_name -> quadrat.v1.Alternative
+	23, // 23: quadrat.v1.Alternative.statistics:type_name -> quadrat.v1.AlternativeStatistic
+	26, // 24: quadrat.v1.StatisticView.cells:type_name -> quadrat.v1.CellView
+	44, // 25: quadrat.v1.CellView.cell:type_name -> quadrat.v1.CellView.CellEntry
+	28, // 26: quadrat.v1.Privacy.shuffle:type_name -> quadrat.v1.Shuffle
+	46, // 27: quadrat.v1.Change.since:type_name -> google.protobuf.Timestamp
+	46, // 28: quadrat.v1.Result.window_start:type_name -> google.protobuf.Timestamp
+	46, // 29: quadrat.v1.Result.window_end:type_name -> google.protobuf.Timestamp
+	45, // 30: quadrat.v1.Result.cell:type_name -> quadrat.v1.Result.CellEntry
+	27, // 31: quadrat.v1.Result.privacy:type_name -> quadrat.v1.Privacy
+	29, // 32: quadrat.v1.Result.running:type_name -> quadrat.v1.Running
+	30, // 33: quadrat.v1.Result.change:type_name -> quadrat.v1.Change
+	31, // 34: quadrat.v1.Result.bin:type_name -> quadrat.v1.Bin
+	46, // 35: quadrat.v1.ExportKappaRequest.since:type_name -> google.protobuf.Timestamp
+	46, // 36: quadrat.v1.ExportKappaRequest.until:type_name -> google.protobuf.Timestamp
+	4,  // 37: quadrat.v1.KappaRecord.kappa:type_name -> quadrat.v1.Kappa
+	38, // 38: quadrat.v1.KappaRecord.revisions:type_name -> quadrat.v1.PlanRevision
+	46, // 39: quadrat.v1.KappaRecord.deleted:type_name -> google.protobuf.Timestamp
+	48, // 40: quadrat.v1.PlanRevision.device:type_name -> quadrat.v1.DevicePlan
+	21, // 41: quadrat.v1.PlanRevision.plan:type_name -> quadrat.v1.Plan
+	39, // 42: quadrat.v1.PlanRevision.account:type_name -> quadrat.v1.Account
+	0,  // 43: quadrat.v1.KappaService.PutKappa:input_type -> quadrat.v1.PutKappaRequest
+	2,  // 44: quadrat.v1.KappaService.ListKappas:input_type -> quadrat.v1.ListKappasRequest
+	5,  // 45: quadrat.v1.KappaService.GetResults:input_type -> quadrat.v1.GetResultsRequest
+	7,  // 46: quadrat.v1.KappaService.WatchKappa:input_type -> quadrat.v1.WatchKappaRequest
+	8,  // 47: quadrat.v1.KappaService.GetPlan:input_type -> quadrat.v1.GetPlanRequest
+	10, // 48: quadrat.v1.KappaService.UpdateKappa:input_type -> quadrat.v1.UpdateKappaRequest
+	12, // 49: quadrat.v1.KappaService.DeleteKappa:input_type -> quadrat.v1.DeleteKappaRequest
+	14, // 50: quadrat.v1.KappaService.Explain:input_type -> quadrat.v1.ExplainRequest
+	16, // 51: quadrat.v1.KappaService.Query:input_type -> quadrat.v1.QueryRequest
+	18, // 52: quadrat.v1.KappaService.ListDevices:input_type -> quadrat.v1.ListDevicesRequest
+	20, // 53: quadrat.v1.KappaService.GetDevice:input_type -> quadrat.v1.GetDeviceRequest
+	33, // 54: quadrat.v1.KappaService.ExportKappa:input_type -> quadrat.v1.ExportKappaRequest
+	49, // 55: quadrat.v1.KappaService.ListDead:input_type -> quadrat.v1.ListDeadRequest
+	50, // 56: quadrat.v1.KappaService.GetDead:input_type -> quadrat.v1.GetDeadRequest
+	51, // 57: quadrat.v1.KappaService.ReplayDead:input_type -> quadrat.v1.ReplayDeadRequest
+	52, // 58: quadrat.v1.KappaService.PurgeDead:input_type -> quadrat.v1.PurgeDeadRequest
+	1,  // 59: quadrat.v1.KappaService.PutKappa:output_type -> quadrat.v1.PutKappaResponse
+	3,  // 60: quadrat.v1.KappaService.ListKappas:output_type -> quadrat.v1.ListKappasResponse
+	6,  // 61: quadrat.v1.KappaService.GetResults:output_type -> quadrat.v1.GetResultsResponse
+	32, // 62: quadrat.v1.KappaService.WatchKappa:output_type -> quadrat.v1.Result
+	9,  // 63: quadrat.v1.KappaService.GetPlan:output_type -> quadrat.v1.GetPlanResponse
+	11, // 64: quadrat.v1.KappaService.UpdateKappa:output_type -> quadrat.v1.UpdateKappaResponse
+	13, // 65: quadrat.v1.KappaService.DeleteKappa:output_type -> quadrat.v1.DeleteKappaResponse
+	15, // 66: quadrat.v1.KappaService.Explain:output_type -> quadrat.v1.ExplainResponse
+	17, // 67: quadrat.v1.KappaService.Query:output_type -> quadrat.v1.QueryResponse
+	19, // 68: quadrat.v1.KappaService.ListDevices:output_type -> quadrat.v1.ListDevicesResponse
+	47, // 69: quadrat.v1.KappaService.GetDevice:output_type -> quadrat.v1.Device
+	34, // 70: quadrat.v1.KappaService.ExportKappa:output_type -> quadrat.v1.ExportChunk
+	53, // 71: quadrat.v1.KappaService.ListDead:output_type -> quadrat.v1.ListDeadResponse
+	54, // 72: quadrat.v1.KappaService.GetDead:output_type -> quadrat.v1.DeadLetterView
+	55, // 73: quadrat.v1.KappaService.ReplayDead:output_type -> quadrat.v1.ReplayDeadResponse
+	56, // 74: quadrat.v1.KappaService.PurgeDead:output_type -> quadrat.v1.PurgeDeadResponse
+	59, // [59:75] is the sub-list for method output_type
+	43, // [43:59] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_quadrat_v1_kappa_proto_init() }
@@ -3424,19 +3556,19 @@ func file_quadrat_v1_kappa_proto_init() {
 	file_quadrat_v1_dead_proto_init()
 	file_quadrat_v1_fleet_proto_init()
 	file_quadrat_v1_kappa_proto_msgTypes[10].OneofWrappers = []any{}
-	file_quadrat_v1_kappa_proto_msgTypes[21].OneofWrappers = []any{}
 	file_quadrat_v1_kappa_proto_msgTypes[23].OneofWrappers = []any{}
-	file_quadrat_v1_kappa_proto_msgTypes[24].OneofWrappers = []any{}
 	file_quadrat_v1_kappa_proto_msgTypes[25].OneofWrappers = []any{}
-	file_quadrat_v1_kappa_proto_msgTypes[29].OneofWrappers = []any{}
-	file_quadrat_v1_kappa_proto_msgTypes[30].OneofWrappers = []any{}
+	file_quadrat_v1_kappa_proto_msgTypes[26].OneofWrappers = []any{}
+	file_quadrat_v1_kappa_proto_msgTypes[27].OneofWrappers = []any{}
+	file_quadrat_v1_kappa_proto_msgTypes[31].OneofWrappers = []any{}
+	file_quadrat_v1_kappa_proto_msgTypes[32].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quadrat_v1_kappa_proto_rawDesc), len(file_quadrat_v1_kappa_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   44,
+			NumMessages:   46,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -286,6 +286,33 @@ func local_request_KappaService_Explain_0(ctx context.Context, marshaler runtime
 	return msg, metadata, err
 }
 
+func request_KappaService_Query_0(ctx context.Context, marshaler runtime.Marshaler, client KappaServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq QueryRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.Query(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_KappaService_Query_0(ctx context.Context, marshaler runtime.Marshaler, server KappaServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq QueryRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.Query(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 var filter_KappaService_ListDevices_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
 
 func request_KappaService_ListDevices_0(ctx context.Context, marshaler runtime.Marshaler, client KappaServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
@@ -642,6 +669,26 @@ func RegisterKappaServiceHandlerServer(ctx context.Context, mux *runtime.ServeMu
 		}
 		forward_KappaService_Explain_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_KappaService_Query_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/quadrat.v1.KappaService/Query", runtime.WithHTTPPathPattern("/query"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_KappaService_Query_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_KappaService_Query_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodGet, pattern_KappaService_ListDevices_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -921,6 +968,23 @@ func RegisterKappaServiceHandlerClient(ctx context.Context, mux *runtime.ServeMu
 		}
 		forward_KappaService_Explain_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_KappaService_Query_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/quadrat.v1.KappaService/Query", runtime.WithHTTPPathPattern("/query"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_KappaService_Query_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_KappaService_Query_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodGet, pattern_KappaService_ListDevices_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -1034,6 +1098,7 @@ var (
 	pattern_KappaService_UpdateKappa_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 1, 0, 4, 1, 5, 1}, []string{"kappa", "ref"}, ""))
 	pattern_KappaService_DeleteKappa_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 1, 0, 4, 1, 5, 1}, []string{"kappa", "ref"}, ""))
 	pattern_KappaService_Explain_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0}, []string{"explain"}, ""))
+	pattern_KappaService_Query_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0}, []string{"query"}, ""))
 	pattern_KappaService_ListDevices_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0}, []string{"devices"}, ""))
 	pattern_KappaService_GetDevice_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 1, 0, 4, 1, 5, 1}, []string{"devices", "id"}, ""))
 	pattern_KappaService_ListDead_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0}, []string{"dead"}, ""))
@@ -1050,6 +1115,7 @@ var (
 	forward_KappaService_UpdateKappa_0 = runtime.ForwardResponseMessage
 	forward_KappaService_DeleteKappa_0 = runtime.ForwardResponseMessage
 	forward_KappaService_Explain_0     = runtime.ForwardResponseMessage
+	forward_KappaService_Query_0       = runtime.ForwardResponseMessage
 	forward_KappaService_ListDevices_0 = runtime.ForwardResponseMessage
 	forward_KappaService_GetDevice_0   = runtime.ForwardResponseMessage
 	forward_KappaService_ListDead_0    = runtime.ForwardResponseMessage

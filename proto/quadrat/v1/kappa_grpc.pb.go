@@ -29,6 +29,7 @@ const (
 	KappaService_UpdateKappa_FullMethodName = "/quadrat.v1.KappaService/UpdateKappa"
 	KappaService_DeleteKappa_FullMethodName = "/quadrat.v1.KappaService/DeleteKappa"
 	KappaService_Explain_FullMethodName     = "/quadrat.v1.KappaService/Explain"
+	KappaService_Query_FullMethodName       = "/quadrat.v1.KappaService/Query"
 	KappaService_ListDevices_FullMethodName = "/quadrat.v1.KappaService/ListDevices"
 	KappaService_GetDevice_FullMethodName   = "/quadrat.v1.KappaService/GetDevice"
 	KappaService_ExportKappa_FullMethodName = "/quadrat.v1.KappaService/ExportKappa"
@@ -61,6 +62,8 @@ type KappaServiceClient interface {
 	DeleteKappa(ctx context.Context, in *DeleteKappaRequest, opts ...grpc.CallOption) (*DeleteKappaResponse, error)
 	// Explain plans a script and deploys nothing.
 	Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error)
+	// Query answers a question about stored reports: over other windows, in other cells, at no further cost of privacy.
+	Query(ctx context.Context, in *QueryRequest, opts ...grpc.CallOption) (*QueryResponse, error)
 	// ListDevices lists the fleet.
 	ListDevices(ctx context.Context, in *ListDevicesRequest, opts ...grpc.CallOption) (*ListDevicesResponse, error)
 	// GetDevice gives one device.
@@ -174,6 +177,16 @@ func (c *kappaServiceClient) Explain(ctx context.Context, in *ExplainRequest, op
 	return out, nil
 }
 
+func (c *kappaServiceClient) Query(ctx context.Context, in *QueryRequest, opts ...grpc.CallOption) (*QueryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(QueryResponse)
+	err := c.cc.Invoke(ctx, KappaService_Query_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *kappaServiceClient) ListDevices(ctx context.Context, in *ListDevicesRequest, opts ...grpc.CallOption) (*ListDevicesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListDevicesResponse)
@@ -276,6 +289,8 @@ type KappaServiceServer interface {
 	DeleteKappa(context.Context, *DeleteKappaRequest) (*DeleteKappaResponse, error)
 	// Explain plans a script and deploys nothing.
 	Explain(context.Context, *ExplainRequest) (*ExplainResponse, error)
+	// Query answers a question about stored reports: over other windows, in other cells, at no further cost of privacy.
+	Query(context.Context, *QueryRequest) (*QueryResponse, error)
 	// ListDevices lists the fleet.
 	ListDevices(context.Context, *ListDevicesRequest) (*ListDevicesResponse, error)
 	// GetDevice gives one device.
@@ -323,6 +338,9 @@ func (UnimplementedKappaServiceServer) DeleteKappa(context.Context, *DeleteKappa
 }
 func (UnimplementedKappaServiceServer) Explain(context.Context, *ExplainRequest) (*ExplainResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Explain not implemented")
+}
+func (UnimplementedKappaServiceServer) Query(context.Context, *QueryRequest) (*QueryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Query not implemented")
 }
 func (UnimplementedKappaServiceServer) ListDevices(context.Context, *ListDevicesRequest) (*ListDevicesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDevices not implemented")
@@ -503,6 +521,24 @@ func _KappaService_Explain_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _KappaService_Query_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(KappaServiceServer).Query(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: KappaService_Query_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(KappaServiceServer).Query(ctx, req.(*QueryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _KappaService_ListDevices_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListDevicesRequest)
 	if err := dec(in); err != nil {
@@ -656,6 +692,10 @@ var KappaService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Explain",
 			Handler:    _KappaService_Explain_Handler,
+		},
+		{
+			MethodName: "Query",
+			Handler:    _KappaService_Query_Handler,
 		},
 		{
 			MethodName: "ListDevices",

@@ -1,0 +1,218 @@
+package server_test
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quadrat-dev/quadrat/internal/clock"
+	"github.com/quadrat-dev/quadrat/internal/indoor"
+	"github.com/quadrat-dev/quadrat/internal/simulate"
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+	"github.com/quadrat-dev/quadrat/query/client"
+)
+
+const stratifiedQuestion = `KAPPA indoor AS
+SELECT mean(temperature), proportion(temperature > 26) FROM sense.temperature
+GROUP BY cooling_type
+SAMPLE ALL STRATIFIED BY region ROTATING WINDOW 1m GRACE 5s
+PRIVACY LOCAL EPSILON 4 PER 10m BETWEEN 10 AND 40`
+
+// asked is a server whose kappa has closed some windows, with a fifth of the fleet silent.
+func asked(t *testing.T, windows int) *world {
+	t.Helper()
+	now := clock.NewManual(time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC))
+	w := open(t, t.TempDir(), now)
+	places, err := indoor.Places()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fleet, err := simulate.Join(t.Context(), simulate.Config{
+		NATS: w.server.Addresses().NATS, Places: simulate.Choose(places, 4000, 1, 1), Clock: now, Seed: 1, Offline: 0.2,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(fleet.Close)
+	put, err := w.api.Put(t.Context(), stratifiedQuestion, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, func() bool { _, ok := fleet.TruthOf(put.GetRef()); return ok })
+	for range windows {
+		end, ok := fleet.NextEnd()
+		if !ok {
+			t.Fatal("the fleet knows no kappa")
+		}
+		now.Set(end)
+		if _, err := fleet.Step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		now.Set(end.Add(5 * time.Second))
+	}
+	return w
+}
+
+func key(r *quadratv1.Result) string {
+	return fmt.Sprint(r.GetWindowStart().AsTime().Unix(), r.GetStatistic(), r.GetCell())
+}
+
+// near says whether two optional numbers are equal to 1e-9.
+func near(a, b *float64) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return math.Abs(*a-*b) <= 1e-9*max(1, math.Abs(*b))
+}
+
+// TestQueryOverOwnWindowsIsLive asks stored reports for what the kappa told itself.
+func TestQueryOverOwnWindowsIsLive(t *testing.T) {
+	const windows = 6
+	w := asked(t, windows)
+	live := w.told(windows)
+	answer, err := w.api.Query(t.Context(), `SELECT mean(temperature), proportion(temperature > 26) FROM kappa.indoor GROUP BY cooling_type WINDOW 1m`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer.GetWindows() < windows || answer.GetRowsRead() == 0 {
+		t.Errorf("%d windows, %d rows", answer.GetWindows(), answer.GetRowsRead())
+	}
+	got := map[string]*quadratv1.Result{}
+	for _, r := range answer.GetResults() {
+		got[key(r)] = r
+	}
+	numbers := 0
+	for _, r := range live {
+		x := got[key(r)]
+		if x == nil {
+			if r.Value != nil {
+				t.Errorf("no answer for %s", key(r))
+			}
+			continue
+		}
+		if r.Value != nil {
+			numbers++
+		}
+		for name, pair := range map[string][2]*float64{
+			"value": {x.Value, r.Value}, "std_error": {x.StdError, r.StdError}, "low": {x.CiLow, r.CiLow}, "high": {x.CiHigh, r.CiHigh},
+			"sampling": {x.VarianceSampling, r.VarianceSampling}, "privacy": {x.VariancePrivacy, r.VariancePrivacy},
+			"effect": {x.DesignEffect, r.DesignEffect}, "degrees": {x.DegreesOfFreedom, r.DegreesOfFreedom},
+		} {
+			if !near(pair[0], pair[1]) {
+				t.Errorf("%s: %s differs: %v, live %v", key(r), name, deref(pair[0]), deref(pair[1]))
+			}
+		}
+		if x.GetReports() != r.GetReports() {
+			t.Errorf("%s: %d reports, live %d", key(r), x.GetReports(), r.GetReports())
+		}
+	}
+	if numbers < windows*4 {
+		t.Errorf("only %d live numbers to compare with", numbers)
+	}
+}
+
+// told waits until that many windows have results, and gives them.
+func (w *world) told(windows int) []*quadratv1.Result {
+	w.t.Helper()
+	for range 3000 {
+		got := w.results(1)
+		starts := map[int64]bool{}
+		for _, r := range got {
+			starts[r.GetWindowStart().AsTime().Unix()] = true
+		}
+		if len(starts) >= windows {
+			return got
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	w.t.Fatalf("not %d windows within 30 s", windows)
+	return nil
+}
+
+func deref(x *float64) any {
+	if x == nil {
+		return nil
+	}
+	return *x
+}
+
+// TestQueryOverLongerWindows takes windows together, and groups by what the strata tell.
+func TestQueryOverLongerWindows(t *testing.T) {
+	const windows = 6
+	w := asked(t, windows)
+	w.told(windows)
+	one, err := w.api.Query(t.Context(), `SELECT mean(temperature), count(temperature > 26) FROM kappa.indoor WINDOW 1m`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := w.api.Query(t.Context(), `SELECT mean(temperature), count(temperature > 26) FROM kappa.indoor`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums, widths, n := map[string]float64{}, map[string]float64{}, map[string]float64{}
+	for _, r := range one.GetResults() {
+		if r.Value == nil {
+			continue
+		}
+		sums[r.GetStatistic()] += r.GetValue()
+		widths[r.GetStatistic()] += r.GetCiHigh() - r.GetCiLow()
+		n[r.GetStatistic()]++
+	}
+	if len(all.GetResults()) != 2 {
+		t.Fatalf("%d results", len(all.GetResults()))
+	}
+	for _, r := range all.GetResults() {
+		// The frame doesn't change, so that the answer is near the mean of the windows' estimates: strata with few reports are taken
+		// together over windows, which moves weight among them.
+		mean, width := sums[r.GetStatistic()]/n[r.GetStatistic()], widths[r.GetStatistic()]/n[r.GetStatistic()]
+		if math.Abs(r.GetValue()-mean) > width/4 {
+			t.Errorf("%s is %g, the mean of the windows %g", r.GetStatistic(), r.GetValue(), mean)
+		}
+		if got := r.GetCiHigh() - r.GetCiLow(); got > 0.6*width {
+			t.Errorf("%s: six windows give an interval of %g, one of %g", r.GetStatistic(), got, width)
+		}
+	}
+	regions, err := w.api.Query(t.Context(), `SELECT mean(temperature) FROM kappa.indoor WHERE region = 'asia' GROUP BY region`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cells []string
+	for _, r := range regions.GetResults() {
+		cells = append(cells, r.GetCell()["region"])
+	}
+	if !slices.Equal(cells, []string{"", "asia"}) {
+		t.Errorf("cells %q where WHERE lets in one", cells)
+	}
+	if a, b := regions.GetResults()[0], regions.GetResults()[1]; !near(a.Value, b.Value) || !near(a.StdError, b.StdError) {
+		t.Errorf("the only region has %g, all of it %g", b.GetValue(), a.GetValue())
+	}
+	_, err = w.api.Query(t.Context(), `SELECT mean(temperature) FROM kappa.indoor WHERE region = 'africa'`)
+	if err == nil || !strings.Contains(err.Error(), "don't tell which of its parts") {
+		t.Errorf("a condition that parts a collapsed stratum: %v", err)
+	}
+}
+
+// TestQueryRefusals asks what can't be answered and looks at what is said.
+func TestQueryRefusals(t *testing.T) {
+	w := asked(t, 1)
+	for question, want := range map[string]string{
+		"SELECT mean(temperature) FROM sense.temperature":                        "line 1, column 31: expected kappa. and a name, found sense",
+		"SELECT mean(humidity) FROM kappa.indoor":                                "line 1, column 8: indoor has no reports that answer mean(humidity)",
+		"SELECT mean(temperature) FROM kappa.nobody":                             "no kappa has the reference or name \"nobody\"",
+		"SELECT mean(temperature) FROM kappa.indoor GROUP BY city":               "line 1, column 53: the stored reports of indoor don't tell city",
+		"SELECT mean(temperature) FROM kappa.indoor WINDOW 90s":                  "line 1, column 51: a window must hold whole windows of indoor",
+		"SELECT mean(temperature) FROM kappa.indoor SINCE 'yesterday'":           "line 1, column 50: expected a moment",
+		"SELECT mean(temperature) FROM kappa.indoor UNTIL 1d SINCE 2d":           "line 1, column 53: SINCE stands too late",
+		"SELECT mean(temperature) FROM kappa.indoor SINCE '2026-11-21' UNTIL 1d": "UNTIL must be later than SINCE",
+	} {
+		_, err := w.api.Query(t.Context(), question)
+		var refused *client.Error
+		if !errors.As(err, &refused) || !strings.Contains(refused.Message, want) {
+			t.Errorf("%s: %v, want %q", question, err, want)
+		}
+	}
+}

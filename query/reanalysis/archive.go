@@ -1,0 +1,24 @@
+package reanalysis
+
+import (
+	"context"
+	"iter"
+	"time"
+)
+
+// Archive keeps what a kappa has stored. It is safe for use by many goroutines.
+type Archive interface {
+	// ReportFiles gives the Parquet files that hold the committed reports of a kappa with windows that start in [since, until),
+	// and perhaps others. They stay until release is called.
+	ReportFiles(ctx context.Context, ref string, since, until time.Time) (files []string, release func(), err error)
+	// Strata gives the committed strata of the same windows, at least; a later one of the same window, statistic and stratum
+	// replaces an earlier one.
+	Strata(ctx context.Context, ref string, since, until time.Time) iter.Seq2[Stratum, error]
+}
+
+// Stratum is what the frame held of a stratum in one window, for one statistic.
+type Stratum struct {
+	WindowStartMs      int64
+	Statistic, Stratum string
+	Population, Panel  int64 // devices of the frame, and those that were due
+}

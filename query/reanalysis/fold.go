@@ -1,0 +1,154 @@
+package reanalysis
+
+import (
+	"encoding/json"
+	"math"
+	"runtime"
+
+	"github.com/quadrat-dev/quadrat/internal/tabular"
+	"github.com/quadrat-dev/quadrat/survey"
+)
+
+// The columns of a stored report that are read.
+const (
+	columnWindow    = "window_start"
+	columnScore     = "score"
+	columnNoise     = "noise_variance"
+	columnStatistic = "statistic"
+	columnStratum   = "stratum"
+	columnCell      = "cell"
+)
+
+// slotKey names a combination whose scores are added up.
+type slotKey struct{ statistic, stratum, cell string }
+
+// sum is what is kept of the scores of one combination in one window: their number, and sums of their distances from the slot's
+// centre. It is all that moments need, and takes four additions a report.
+type sum struct {
+	n              int64
+	first, squares float64
+	noise          float64
+}
+
+// fold adds up the reports of one reader.
+type fold struct {
+	question *question
+	wanted   map[string]bool // stored names of the statistics
+	slots    []slot
+	known    map[slotKey]int32
+	table    []int32 // [(statistic·strata + stratum)·cells + cell] → slot + 1, −1 for one that isn't wanted, 0 for not seen
+	strata   int     // dimensions of table
+	cells    int
+	windows  map[int64][]sum // by start, then by slot
+	rows     int64
+}
+
+// slot is a combination, and the number that its scores are measured from.
+type slot struct {
+	slotKey
+
+	centre float64
+}
+
+func newFold(q *question) *fold {
+	f := &fold{question: q, wanted: map[string]bool{}, known: map[slotKey]int32{}, windows: map[int64][]sum{}}
+	for _, a := range q.asked {
+		f.wanted[a.stored] = true
+	}
+	return f
+}
+
+// read adds up all reports in the files, on all cores.
+func read(q *question, files []string) ([]*fold, error) {
+	var folds []*fold
+	want := tabular.Want{
+		Numbers: []string{columnWindow, columnScore, columnNoise}, Labels: []string{columnStatistic, columnStratum, columnCell},
+	}
+	bound := &tabular.Bound{Column: columnWindow, Least: q.since, Most: q.until}
+	err := tabular.BlocksOf(files, want, bound, runtime.GOMAXPROCS(0), func() func(*tabular.Table) error {
+		f := newFold(q)
+		folds = append(folds, f)
+		return f.block
+	})
+	return folds, err
+}
+
+// block adds a block of rows. Rows of a window stand together, so the window is looked up when it changes.
+func (f *fold) block(t *tabular.Table) error {
+	statistics, strata, cells := t.Label(columnStatistic), t.Label(columnStratum), t.Label(columnCell)
+	f.resize(len(statistics.Levels), len(strata.Levels), len(cells.Levels))
+	starts, scores, noise := t.Number(columnWindow), t.Number(columnScore), t.Number(columnNoise)
+	since, until := float64(f.question.since), float64(f.question.until)
+	start, sums := math.NaN(), []sum(nil)
+	for i, s := range statistics.Codes {
+		if starts[i] != start {
+			if !(starts[i] >= since && starts[i] < until) {
+				continue
+			}
+			start = starts[i]
+			sums = f.windows[int64(start)]
+		}
+		at := (int(s)*f.strata+int(strata.Codes[i]))*f.cells + int(cells.Codes[i])
+		place := f.table[at]
+		if place == 0 {
+			place = f.place(at, slotKey{statistics.Levels[s], strata.Levels[strata.Codes[i]], cells.Levels[cells.Codes[i]]}, scores[i])
+		}
+		if place < 0 {
+			continue
+		}
+		if int(place) > len(sums) {
+			sums = append(sums, make([]sum, len(f.slots)-len(sums))...)
+			f.windows[int64(start)] = sums
+		}
+		to := &sums[place-1]
+		d := scores[i] - f.slots[place-1].centre
+		to.n++
+		to.first += d
+		to.squares += d * d
+		to.noise += noise[i]
+	}
+	f.rows += int64(t.Rows)
+	return nil
+}
+
+// resize makes room in the table when labels were seen that are new. Label codes never change, so what it holds is found again.
+func (f *fold) resize(statistics, strata, cells int) {
+	if statistics*strata*cells == len(f.table) && strata == f.strata && cells == f.cells {
+		return
+	}
+	f.table, f.strata, f.cells = make([]int32, statistics*strata*cells), strata, cells
+}
+
+// place gives the slot of a combination that the table doesn't know.
+func (f *fold) place(at int, key slotKey, score float64) int32 {
+	place, known := f.known[key]
+	if !known {
+		place = -1
+		if f.wanted[key.statistic] && !math.IsNaN(score) {
+			f.slots = append(f.slots, slot{slotKey: key, centre: score})
+			place = int32(len(f.slots))
+		}
+		f.known[key] = place
+	}
+	f.table[at] = place
+	return place
+}
+
+// moments turns sums into moments about their mean.
+func (s sum) moments(centre float64) survey.Moments {
+	if s.n == 0 {
+		return survey.Moments{}
+	}
+	mean := s.first / float64(s.n)
+	return survey.Moments{Count: s.n, Mean: centre + mean, M2: max(0, s.squares-s.first*mean), Noise: s.noise}
+}
+
+// cellOf reads a stored cell.
+func cellOf(text string) (map[string]string, error) {
+	values := map[string]string{}
+	if text == "" || text == "{}" {
+		return values, nil
+	}
+	err := json.Unmarshal([]byte(text), &values)
+	return values, err
+}

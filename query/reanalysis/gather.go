@@ -1,0 +1,194 @@
+package reanalysis
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/quadrat-dev/quadrat/survey"
+)
+
+// allCells is the domain over all cells.
+const allCells = -1
+
+// gathered is everything that was read, by window.
+type gathered struct {
+	windows []int64 // starts, ascending
+	strata  map[strataKey]*stratum
+	order   map[string][]string // names of the strata that a statistic has in any window, ascending
+	domains []map[string]string // values of the GROUP BY attributes
+	holds   map[domainKey]bool  // a report of the domain was seen in the stratum, in any window
+	rows    int64
+}
+
+type strataKey struct {
+	startMs            int64
+	statistic, stratum string
+}
+
+type domainKey struct {
+	stratum string
+	domain  int
+}
+
+// stratum is one stratum of one window and statistic: what the frame held, and what was reported.
+type stratum struct {
+	population, panel, responses int64
+	all                          survey.Moments         // of what WHERE lets in
+	domains                      map[int]survey.Moments // by domain
+}
+
+// gather reads strata and reports.
+func gather(ctx context.Context, a Archive, q *question) (*gathered, int, error) {
+	since, until := spanOf(q.since), spanOf(q.until)
+	g := &gathered{strata: map[strataKey]*stratum{}, order: map[string][]string{}, holds: map[domainKey]bool{}}
+	starts, names := map[int64]bool{}, map[string]map[string]bool{}
+	wanted := map[string]bool{}
+	for _, s := range q.asked {
+		wanted[s.stored], names[s.stored] = true, map[string]bool{}
+	}
+	for s, err := range a.Strata(ctx, q.ref, since, until) {
+		if err != nil {
+			return nil, 0, fmt.Errorf("stored strata: %w", err)
+		}
+		if !wanted[s.Statistic] || s.WindowStartMs < q.since || s.WindowStartMs >= q.until {
+			continue
+		}
+		starts[s.WindowStartMs], names[s.Statistic][s.Stratum] = true, true
+		g.strata[strataKey{s.WindowStartMs, s.Statistic, s.Stratum}] = &stratum{population: s.Population, panel: s.Panel}
+	}
+	g.windows = slices.Sorted(maps.Keys(starts))
+	for statistic, of := range names {
+		g.order[statistic] = slices.Sorted(maps.Keys(of))
+	}
+	files, release, err := a.ReportFiles(ctx, q.ref, since, until)
+	if err != nil {
+		return nil, 0, fmt.Errorf("stored reports: %w", err)
+	}
+	defer release()
+	folds, err := read(q, files)
+	if err != nil {
+		return nil, 0, fmt.Errorf("stored reports: %w", err)
+	}
+	return g, len(files), g.merge(ctx, q, folds)
+}
+
+// spanOf is a bound of the span as a moment; the zero time where it is open.
+func spanOf(ms int64) time.Time {
+	if ms == minMs || ms == maxMs {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// merge puts the sums of all readers together.
+func (g *gathered) merge(ctx context.Context, q *question, folds []*fold) error {
+	domains := map[string]int{}
+	for _, f := range folds {
+		g.rows += f.rows
+		places := make([]place, len(f.slots))
+		for i, s := range f.slots {
+			var err error
+			if places[i], err = g.placeOf(q, s.slotKey, domains); err != nil {
+				return err
+			}
+		}
+		for start, sums := range f.windows {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			for i, s := range sums {
+				if s.n > 0 {
+					g.add(start, f.slots[i], places[i], s)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// place is where the scores of a slot belong.
+type place struct {
+	domain int // allCells without GROUP BY
+	in     bool
+}
+
+func (g *gathered) placeOf(q *question, key slotKey, domains map[string]int) (place, error) {
+	stored, err := cellOf(key.cell)
+	if err != nil {
+		return place{}, fmt.Errorf("stored reports: a cell can't be read: %w", err)
+	}
+	values, in, err := q.cell(key.stratum, stored)
+	if err != nil {
+		return place{}, err
+	}
+	if !in || len(q.groupBy) == 0 {
+		return place{domain: allCells, in: in}, nil
+	}
+	text := textOf(values)
+	at, known := domains[text]
+	if !known {
+		at = len(g.domains)
+		domains[text] = at
+		g.domains = append(g.domains, values)
+	}
+	g.holds[domainKey{key.stratum, at}] = true
+	return place{domain: at, in: true}, nil
+}
+
+// add adds the scores of a slot in one window. Reports of a window without strata are of one that hasn't closed, and wait.
+func (g *gathered) add(start int64, of slot, at place, s sum) {
+	to := g.strata[strataKey{start, of.statistic, of.stratum}]
+	if to == nil {
+		return
+	}
+	to.responses += s.n
+	if !at.in {
+		return
+	}
+	moments := s.moments(of.centre)
+	to.all.Merge(moments)
+	if at.domain == allCells {
+		return
+	}
+	if to.domains == nil {
+		to.domains = map[int]survey.Moments{}
+	}
+	m := to.domains[at.domain]
+	m.Merge(moments)
+	to.domains[at.domain] = m
+}
+
+// textOf writes values so that different ones differ.
+func textOf(values map[string]string) string {
+	var text strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		fmt.Fprintf(&text, "%q:%q,", name, values[name])
+	}
+	return text.String()
+}
+
+// sorted gives the domains in the order of their values.
+func (g *gathered) sorted() []int {
+	out := make([]int, len(g.domains))
+	for i := range out {
+		out[i] = i
+	}
+	slices.SortFunc(out, func(a, b int) int { return cmp.Compare(textOf(g.domains[a]), textOf(g.domains[b])) })
+	return out
+}
+
+// sample is what a stratum of a window brings to a domain.
+func (s *stratum) sample(name string, domain int) survey.Sample {
+	out := survey.Sample{Stratum: name, Population: s.population, Panel: s.panel, Responses: s.responses}
+	if domain == allCells {
+		out.Domain = s.all
+	} else {
+		out.Domain = s.domains[domain]
+	}
+	return out
+}

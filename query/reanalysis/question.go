@@ -1,0 +1,276 @@
+package reanalysis
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/quadrat-dev/quadrat/internal/attr"
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+	"github.com/quadrat-dev/quadrat/query/script"
+)
+
+// question is a checked question about one kappa.
+type question struct {
+	ref, name    string
+	asked        []asked
+	where        *attr.Predicate
+	groupBy      []string
+	confidence   float64
+	originMs     int64                          // length of the kappa's windows
+	windowMs     int64                          // length of those that are asked for; 0 for one over the whole span
+	since, until int64                          // window starts, in milliseconds; until is exclusive
+	strata       map[string][]map[string]string // what each stratum's devices may have; more than one when strata were collapsed
+	stratified   map[string]bool                // attributes that strata tell
+	grouped      map[string]bool                // attributes that a cell tells
+	wherePos     script.Pos
+	privacy      *quadratv1.Privacy
+}
+
+// asked is one statistic.
+type asked struct {
+	name   string // in the answer
+	stored string // in the rows
+	kind   string // "mean", "total", "proportion", "count"
+}
+
+// The statistics that the scores of a mean, and the bits of a proportion, answer.
+var answers = map[string][]string{
+	"mean": {"mean", "total"}, "total": {"mean", "total"},
+	"proportion": {"proportion", "count"}, "count": {"proportion", "count"},
+}
+
+// bind checks a question against a kappa's record.
+func bind(record *quadratv1.KappaRecord, q *script.Stored, now time.Time) (*question, error) {
+	revisions := record.GetRevisions()
+	if len(revisions) == 0 {
+		return nil, at(q.Kappa.Pos, "", "%s has no plan any more", q.Kappa.Text)
+	}
+	newest := revisions[len(revisions)-1]
+	out := &question{
+		ref: record.GetKappa().GetRef(), name: record.GetKappa().GetName(), where: q.Where.Attr(), confidence: newest.GetDevice().GetConfidence(),
+		originMs: int64(newest.GetDevice().GetWindowMs()), since: math.MinInt64, until: math.MaxInt64, privacy: newest.GetPlan().GetPrivacy(),
+		strata: map[string][]map[string]string{}, stratified: map[string]bool{}, grouped: map[string]bool{},
+	}
+	if q.Confidence != nil {
+		out.confidence = q.Confidence.Value
+	}
+	if q.Where != nil {
+		out.wherePos = q.Where.Pos
+	}
+	for _, g := range q.GroupBy {
+		out.groupBy = append(out.groupBy, g.Text)
+	}
+	out.knows(revisions)
+	for _, step := range []func(*script.Stored, []*quadratv1.PlanRevision) error{out.bindDesign, out.bindStatistics, out.bindAttributes} {
+		if err := step(q, revisions); err != nil {
+			return nil, err
+		}
+	}
+	return out, out.bindTime(q, now)
+}
+
+func at(pos script.Pos, hint, format string, a ...any) *script.Error {
+	return &script.Error{Line: pos.Line, Column: pos.Column, Message: fmt.Sprintf(format, a...), Hint: hint}
+}
+
+// knows notes which attributes cells and strata tell, in every revision.
+func (q *question) knows(revisions []*quadratv1.PlanRevision) {
+	for i, r := range revisions {
+		d := r.GetDevice()
+		q.grouped = among(d.GetGroupBy(), q.grouped, i == 0)
+		q.stratified = among(d.GetStratifiedBy(), q.stratified, i == 0)
+		for _, s := range d.GetStrata() {
+			var members []map[string]string
+			for _, m := range s.GetMembers() {
+				values := map[string]string{}
+				for j, a := range d.GetStratifiedBy() {
+					if j < len(m.GetValues()) {
+						values[a] = m.GetValues()[j]
+					}
+				}
+				members = append(members, values)
+			}
+			q.strata[s.GetName()] = members
+		}
+	}
+}
+
+// among is the names that were known before, all of them when these are the first.
+func among(names []string, before map[string]bool, first bool) map[string]bool {
+	out := map[string]bool{}
+	for _, name := range names {
+		if first || before[name] {
+			out[name] = true
+		}
+	}
+	return out
+}
+
+// bindDesign refuses what the sums that are kept can't answer.
+func (q *question) bindDesign(s *script.Stored, revisions []*quadratv1.PlanRevision) error {
+	for _, r := range revisions {
+		if by := r.GetDevice().GetClusteredBy(); by != "" {
+			return at(s.Kappa.Pos, "export the reports and use quadrat estimate --cluster", "the panels of %s are clusters, by %s", s.Kappa.Text, by)
+		}
+		longer := s.Window == nil || s.Window.Value.Milliseconds() != q.originMs
+		if longer && r.GetPlan().GetRotation() == "fixed" {
+			return at(s.Kappa.Pos, fmt.Sprintf("write WINDOW %v", time.Duration(q.originMs)*time.Millisecond),
+				"the same devices answer in every window of %s (FIXED), so windows can't be taken together as if they were independent", s.Kappa.Text)
+		}
+	}
+	if s.Sample != nil && s.Sample.Size != script.All {
+		return &script.UnsupportedError{
+			Line: s.Sample.Pos.Line, Column: s.Sample.Pos.Column, Feature: "SAMPLE " + string(s.Sample.Size) + " of stored reports", Hint: "leave SAMPLE out",
+		}
+	}
+	return nil
+}
+
+// bindStatistics finds the stored statistic that answers each one that is asked for.
+func (q *question) bindStatistics(s *script.Stored, revisions []*quadratv1.PlanRevision) error {
+	stored := revisions[len(revisions)-1].GetDevice().GetStatistics()
+	for _, stat := range s.Select {
+		i := slices.IndexFunc(stored, func(p *quadratv1.StatisticPlan) bool { return serves(p, stat) })
+		if i < 0 {
+			return at(stat.Pos, "it has "+listed(stored), "%s has no reports that answer %s", s.Kappa.Text, stat.Name())
+		}
+		q.asked = append(q.asked, asked{name: stat.Name(), stored: stored[i].GetName(), kind: stat.Kind})
+	}
+	return nil
+}
+
+// serves tells whether the reports of a stored statistic answer another one.
+func serves(p *quadratv1.StatisticPlan, s *script.Statistic) bool {
+	if !slices.Contains(answers[p.GetKind()], s.Kind) || p.GetReading() != s.Args[0].Reading.Text ||
+		p.GetSummary() != s.SummaryOf(s.Args[0]) || p.GetComparison() != s.Comparison {
+		return false
+	}
+	return s.Comparison == "" || math.Round(s.Number.Value*1e6) == float64(p.GetThresholdMicro())
+}
+
+func listed(stored []*quadratv1.StatisticPlan) string {
+	var names []string
+	for _, p := range stored {
+		if answers[p.GetKind()] != nil {
+			names = append(names, p.GetName())
+		}
+	}
+	if len(names) == 0 {
+		return "no statistic that can be answered from stored reports yet: export them and use quadrat estimate"
+	}
+	return strings.Join(names, ", ")
+}
+
+// bindAttributes refuses attributes that stored reports don't tell.
+func (q *question) bindAttributes(s *script.Stored, _ []*quadratv1.PlanRevision) error {
+	names := slices.Clone(s.GroupBy)
+	for name := range s.Where.Attributes() {
+		names = append(names, name)
+	}
+	for _, name := range names {
+		if q.grouped[name.Text] || q.stratified[name.Text] {
+			continue
+		}
+		known := slices.Sorted(maps.Keys(q.grouped))
+		for other := range q.stratified {
+			if !q.grouped[other] {
+				known = append(known, other)
+			}
+		}
+		slices.Sort(known)
+		hint := "they tell no attribute"
+		if len(known) > 0 {
+			hint = "they tell " + strings.Join(known, ", ")
+		}
+		return at(name.Pos, hint, "the stored reports of %s don't tell %s", s.Kappa.Text, name.Text)
+	}
+	return nil
+}
+
+// bindTime settles the windows.
+func (q *question) bindTime(s *script.Stored, now time.Time) error {
+	if s.Window != nil {
+		q.windowMs = s.Window.Value.Milliseconds()
+		if q.windowMs%q.originMs != 0 {
+			return at(s.Window.Pos, "", "a window must hold whole windows of %s, which are %v long", s.Kappa.Text, time.Duration(q.originMs)*time.Millisecond)
+		}
+	}
+	if s.Since != nil {
+		q.since = s.Since.At(now).UnixMilli()
+	}
+	if s.Until != nil {
+		q.until = s.Until.At(now).UnixMilli()
+	}
+	if q.until <= q.since {
+		return at(cmp.Or(s.Until, s.Since).Pos, "", "UNTIL must be later than SINCE")
+	}
+	return nil
+}
+
+// bucket is the start of the asked window that a window of the kappa lies in; the whole span has one.
+func (q *question) bucket(startMs int64) int64 {
+	if q.windowMs == 0 {
+		return 0
+	}
+	b := startMs / q.windowMs
+	if startMs%q.windowMs < 0 {
+		b--
+	}
+	return b * q.windowMs
+}
+
+// cell gives the values of the GROUP BY attributes that reports of a stratum and a stored cell have, and false where WHERE leaves
+// them out. Strata that were collapsed were drawn as one, and their reports don't tell which they are of: such a cell is named by
+// the values of all, and a WHERE that parts them is an error.
+func (q *question) cell(stratum string, stored map[string]string) (values map[string]string, in bool, err error) {
+	members := q.strata[stratum]
+	if len(members) == 0 {
+		members = []map[string]string{{}}
+	}
+	values = make(map[string]string, len(q.groupBy))
+	for i, member := range members {
+		told := told(member, stored)
+		if matches := q.where == nil || q.where.Match(told); i == 0 {
+			in = matches
+		} else if matches != in {
+			return nil, false, at(q.wherePos, "leave the condition out, or name all of them",
+				"the reports of stratum %s don't tell which of its parts they are of, and the condition holds for some", stratum)
+		}
+		for _, name := range q.groupBy {
+			values[name] = joined(values[name], cmp.Or(told[name], attr.Missing), i == 0)
+		}
+	}
+	return values, in, nil
+}
+
+// told is what a device of a stratum and a cell has; attributes of the cell go first, a missing one is absent.
+func told(member, stored map[string]string) map[string]string {
+	out := maps.Clone(member)
+	if out == nil {
+		out = map[string]string{}
+	}
+	for name, value := range stored {
+		if value == attr.Missing {
+			value = ""
+		}
+		out[name] = value
+	}
+	maps.DeleteFunc(out, func(_, value string) bool { return value == "" })
+	return out
+}
+
+// joined adds a value to others that stand for one cell.
+func joined(values, next string, first bool) string {
+	if first || values == next {
+		return next
+	}
+	if slices.Contains(strings.Split(values, "+"), next) {
+		return values
+	}
+	return values + "+" + next
+}
