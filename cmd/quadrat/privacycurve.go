@@ -37,7 +37,8 @@ func (*privacyCurveCmd) Help() string {
     quadrat privacy curve --statistic histogram --bins 32 --devices 5000 --format svg --out curve.svg
 
 The standard error that the devices' noise brings to an estimate, against the epsilon of a report, for every mechanism
-that can answer. Sampling comes on top: quadrat explain tells both for a script and a fleet.`
+that can answer. Permanent answers (PER VALUE) are as certain in a window as grr at the epsilon of one report, whatever
+the epsilon of a category. Sampling comes on top: quadrat explain tells both for a script and a fleet.`
 }
 
 // Run computes the curves and shows them.

@@ -76,7 +76,7 @@ func TestTwoHundredReportsCostOnce(t *testing.T) {
 	p1, q1 := first.ExactRates()
 	p2, q2 := secondRound(m, p1)
 	bound, single := privacy.ExpLowerBound(forever), privacy.ExpLowerBound(once)
-	beyond := 0
+	beyond, worst := 0, new(big.Rat)
 	for key := range byte(20) {
 		c, book, room := resident(t, key, ledger.Limits{PerPeriod: forever, Period: time.Hour, Lifetime: forever})
 		room.value = privacy.Micro(key%rooms) * 1_000_000
@@ -96,7 +96,11 @@ func TestTwoHundredReportsCostOnce(t *testing.T) {
 		if ratio.Cmp(single) > 0 {
 			beyond++
 		}
+		if ratio.Cmp(worst) > 0 {
+			worst = ratio
+		}
 	}
+	t.Logf("at most %v times as likely, bound %v; one report may be %v times", worst.FloatString(5), bound.FloatString(5), single.FloatString(5))
 	if beyond < 15 {
 		t.Errorf("of %d of 20 devices all reports tell no more than one may: the test sees nothing", 20-beyond)
 	}
