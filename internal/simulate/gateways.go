@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"maps"
+	"strconv"
 
 	"github.com/quadrat-dev/quadrat/edge/agent"
 	"github.com/quadrat-dev/quadrat/edge/collector"
@@ -51,7 +52,7 @@ func (f *Fleet) open() error {
 		for u := range f.config.Units {
 			attributes := maps.Clone(f.config.Places[h.first+u].Attributes)
 			delete(attributes, gatewayAttribute)
-			config.Units = append(config.Units, collector.Unit{Name: fmt.Sprint(u), Attributes: attributes, Capabilities: capabilities()})
+			config.Units = append(config.Units, collector.Unit{Name: strconv.Itoa(u), Attributes: attributes, Capabilities: capabilities()})
 		}
 		book, err := ledger.NewBook(f.config.Policy)
 		if err != nil {
@@ -106,7 +107,7 @@ func (f *Fleet) release(out []letter, ref string, window, windowMs int64) []lett
 		for u := range f.config.Units {
 			if place := h.first + u; !f.offline[place] {
 				h.voice.Add(collector.Reading{
-					Unit: fmt.Sprint(u), Capability: indoor.Capability, Reading: indoor.Reading, AtMs: window*windowMs + windowMs/2,
+					Unit: strconv.Itoa(u), Capability: indoor.Capability, Reading: indoor.Reading, AtMs: window*windowMs + windowMs/2,
 					Value: f.config.Places[place].Reading(position),
 				})
 			}

@@ -120,8 +120,12 @@ func TestRefusals(t *testing.T) {
 		epsilon     privacy.Epsilon
 		want        error
 	}{
-		{0, 1_000_000, privacy.ErrBounds}, {-1, 1_000_000, privacy.ErrBounds}, {1, 0, privacy.ErrEpsilon},
-		{1, 20_000_001, privacy.ErrEpsilon}, {1 << 52, 124_999, ErrScale}, {1 << 52, 125_000, nil},
+		{0, 1_000_000, privacy.ErrBounds},
+		{-1, 1_000_000, privacy.ErrBounds},
+		{1, 0, privacy.ErrEpsilon},
+		{1, 20_000_001, privacy.ErrEpsilon},
+		{1 << 52, 124_999, ErrScale},
+		{1 << 52, 125_000, nil},
 		{1<<52 + 1, 20_000_000, ErrScale},
 	} {
 		if _, err := New(c.sensitivity, c.epsilon); !errors.Is(err, c.want) {
