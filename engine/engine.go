@@ -61,8 +61,10 @@ func New(config Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine: metrics: %w", err)
 	}
-	return &Engine{config: config, metrics: m, kick: make(chan struct{}, 1), asked: make(chan chan struct{}), durable: make(chan uint64, 1), kappas: map[string]*kappa{},
-		figures: shuffle.NewFigures(config.Shuffler)}, nil
+	return &Engine{
+		config: config, metrics: m, kick: make(chan struct{}, 1), asked: make(chan chan struct{}), durable: make(chan uint64, 1), kappas: map[string]*kappa{},
+		figures: shuffle.NewFigures(config.Shuffler),
+	}, nil
 }
 
 // Apply takes a kappa, or new revisions of one. A record that says deleted removes it. Records of all live kappas must be

@@ -37,7 +37,7 @@ type marker struct {
 // Export says what is exported and where.
 type Export struct {
 	Dir        string // target, made when it does not exist
-	What       Kind   // KindReports or KindResults
+	What       Kind   // KindReports, KindResults or KindShuffled
 	Format     Format
 	Kappa, Ref string // name and reference of the kappa; when empty, those that the rows carry
 	Force      bool   // write into a folder that holds something else, too
@@ -98,8 +98,8 @@ func WriteFolder(e Export, records Records) (Summary, error) {
 
 // check says whether the target may be written to.
 func (e *Export) check() error {
-	if e.What != KindReports && e.What != KindResults {
-		return &Error{Code: Malformed, Detail: "an export is of reports or results"}
+	if e.What != KindReports && e.What != KindResults && e.What != KindShuffled {
+		return &Error{Code: Malformed, Detail: "an export is of reports, results or shuffled reports"}
 	}
 	if e.Format != FormatParquet && e.Format != FormatArrow && e.Format != FormatCSV {
 		return &Error{Code: Malformed, Detail: "an export's format is parquet, arrow or csv"}

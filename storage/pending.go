@@ -52,6 +52,7 @@ func (b *bucket) rows(k Kind) int {
 		return len(b.results)
 	case KindStrata:
 		return len(b.strata)
+	case KindShuffled: // never in a store
 	}
 	return 0
 }
@@ -65,6 +66,7 @@ func (b *bucket) forget(k Kind) {
 		b.results = nil
 	case KindStrata:
 		b.strata = nil
+	case KindShuffled: // never in a store
 	}
 }
 
@@ -95,6 +97,7 @@ func (b *bucket) source(t tableSpec, alloc memory.Allocator) func(from, to int) 
 			}
 			return rows.NewRecord()
 		}
+	case KindShuffled: // never in a store
 	case KindStrata:
 		slices.SortStableFunc(b.strata, compareStrata)
 		return func(from, to int) arrow.Record { return column.NewStrata(alloc, t.kappa, t.ref, b.strata[from:to]) }

@@ -28,6 +28,8 @@ func (k Kind) version() int {
 		return 5
 	case KindStrata:
 		return 2 // 1 had no clusters
+	case KindShuffled:
+		return 1
 	}
 	return 1
 }
@@ -76,6 +78,8 @@ func Schema(k Kind, kappa, ref string) *arrow.Schema {
 		return column.ResultSchema()
 	case KindStrata:
 		return column.StratumSchema(kappa, ref)
+	case KindShuffled:
+		return shuffledSchema(kappa, ref)
 	}
 	return arrow.NewSchema(nil, nil)
 }
@@ -109,6 +113,7 @@ func sortedBy(k Kind) []string {
 		return []string{colWindowStart, colStatistic, colCell, colBin, colRevision}
 	case KindStrata:
 		return []string{colWindowStart, colStatistic, colStratum}
+	case KindShuffled: // an order of its own
 	}
 	return nil
 }

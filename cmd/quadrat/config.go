@@ -14,7 +14,8 @@ import (
 )
 
 // configured are the flags that quadrat.yaml may set, under their own names.
-var configured = []string{"data", "http", "grpc", "nats-listen", "nats", "token-file", "response-floor", "reports-keep", "checkpoint-every", "speed", "server",
+var configured = []string{
+	"data", "http", "grpc", "nats-listen", "nats", "token-file", "response-floor", "reports-keep", "checkpoint-every", "speed", "server",
 	"retain-reports", "retain-results", "retain-bytes", "shuffler", "shuffler-delta",
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ type exportCmd struct {
 	TokenFile string `help:"File with the bearer token." env:"QUADRAT_TOKEN_FILE" type:"path" placeholder:"FILE"`
 	Print     string `help:"How to print the summary: table or json." enum:"table,json" default:"table"`
 	Ref       string `arg:"" help:"Reference or name of the kappa; of a deleted one its reference."`
-	What      string `help:"What to write: reports or results." enum:"reports,results" required:""`
+	What      string `help:"What to write: reports, results, or reports that are shuffled." enum:"reports,results,shuffled" required:""`
 	Format    string `help:"Format of the files: parquet, arrow or csv." enum:"parquet,arrow,csv" default:"parquet"`
 	Out       string `help:"Folder to write; made when it is missing." type:"path" required:"" placeholder:"DIR"`
 	Force     bool   `help:"Write into a folder that holds something else, too."`
@@ -37,7 +38,9 @@ func (*exportCmd) Help() string {
     quadrat export indoor --what reports --format parquet --out ./export
 
 Writes <out>/reports/kappa=<ref>/date=<date>/part-….parquet, which DuckDB, pandas and Spark read as one table. Reports
-hold the weights that the estimates used.`
+hold the weights that the estimates used. Shuffled ones lack device, cluster, weight and position; those of one window,
+statistic, stratum and cell stand together in an order that is drawn anew. Who makes that export sees the reports before, and
+is the shuffler for its readers.`
 }
 
 // Run streams the rows from the server into files.
@@ -46,7 +49,11 @@ func (c *exportCmd) Run(ctx context.Context, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	body, err := api.Export(ctx, c.Ref, c.What, client.Span{Since: c.Since, Until: c.Until})
+	what := c.What
+	if storage.Kind(what) == storage.KindShuffled {
+		what = string(storage.KindReports)
+	}
+	body, err := api.Export(ctx, c.Ref, what, client.Span{Since: c.Since, Until: c.Until})
 	if err != nil {
 		return err
 	}
@@ -77,9 +84,15 @@ func (c *exportCmd) write(from io.Reader) (storage.Summary, error) {
 	}
 	defer in.Release()
 	kappa, ref := column.Ref(in.Schema())
+	rows := records(in, whole)
+	if storage.Kind(c.What) == storage.KindShuffled {
+		if rows, err = storage.Shuffle(rows, kappa, ref, rand.Reader); err != nil {
+			return storage.Summary{}, fmt.Errorf("export: %w", err)
+		}
+	}
 	summary, err := storage.WriteFolder(storage.Export{
 		Dir: c.Out, What: storage.Kind(c.What), Format: storage.Format(c.Format), Kappa: kappa, Ref: ref, Force: c.Force,
-	}, records(in, whole))
+	}, rows)
 	meta := in.Schema().Metadata()
 	summary.GoneBefore, _ = meta.GetValue(column.MetaGoneBefore)
 	return summary, err

@@ -54,6 +54,8 @@ func mechanisms() []mutant {
 		{"source: one key for all reports", fault, source, "s.chacha.Seed([keyWords * wordBytes]byte(s.buf[:]))", "s.chacha.Seed([keyWords * wordBytes]byte{})", "privacy", "TestExpansionIsChaCha8"},
 		{"source: the key of a report is kept", fault, "privacy/stream.go", "*s.words = rand.ChaCha8{}", "_ = rand.ChaCha8{}", "privacy", "TestNothingOutlivesAReport"},
 		{"shuffle: clones of a bit counted twice", formula, "privacy/shuffle/shuffle.go", "2/(1+math.Exp(s.Local.Float64()))", "min(1, 4/(1+math.Exp(s.Local.Float64())))", "privacy/shuffle", "TestBitBoundsEveryBatch"},
+		{"shuffle: an export keeps the order of devices", distribution, "storage/shuffled.go", "order.Shuffle(len(held.rows),", "order.Shuffle(0*len(held.rows),", "storage", "TestShuffledOrdersAreAlike"},
+		{"shuffle: an export tells the cluster", law, "storage/shuffled.go", "column.ReportStratumPopulation, column.ReportScore,", "column.ReportCluster, column.ReportScore,", "storage", "TestShuffledTellsNoDevice"},
 		{"shuffle: a batch rounded up", law, "privacy/shuffle/party.go", "return n / unit * unit", "return (n + unit - 1) / unit * unit", "privacy/shuffle", "TestFigures"},
 		{"shuffle: the largest batch in place of the smallest", counting, "engine/shuffled.go", "n < least)", "n > least)", "engine", "TestShuffledFiguresOfTheSmallestBatch"},
 		{"bounds: levels rounded down", law, "privacy/bounds.go", "bits.Add64(lo, span/2, 0)", "bits.Add64(lo, 0, 0)", "privacy", "FuzzLevel"},

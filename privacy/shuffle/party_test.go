@@ -43,8 +43,11 @@ func TestFigures(t *testing.T) {
 		least     int // as many as the bound is computed for
 		bound     string
 	}{
-		{"hybrid", 10_000, 10_000, shuffle.NumericBound}, {"hybrid", 10_999, 10_000, shuffle.NumericBound},
-		{"warner", 10_999, 10_000, shuffle.BitBound}, {"warner", 99, 99, shuffle.BitBound}, {"subset", 1234, 1200, shuffle.NumericBound},
+		{"hybrid", 10_000, 10_000, shuffle.NumericBound},
+		{"hybrid", 10_999, 10_000, shuffle.NumericBound},
+		{"warner", 10_999, 10_000, shuffle.BitBound},
+		{"warner", 99, 99, shuffle.BitBound},
+		{"subset", 1234, 1200, shuffle.NumericBound},
 	} {
 		got, ok := figures.Of(c.mechanism, 1_000_000, c.reports)
 		s := shuffle.Setting{Reports: c.least, Local: 1_000_000, Delta: office.Delta}
