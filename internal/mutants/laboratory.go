@@ -15,7 +15,7 @@ import (
 )
 
 // timeout bounds one test run. A mutant that only shows by running out of it is not killed.
-const timeout = 2 * time.Minute
+const timeout = 6 * time.Minute
 
 // laboratory runs tests with one file replaced.
 type laboratory struct{ root, dir string }
