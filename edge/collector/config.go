@@ -123,6 +123,7 @@ const (
 	helloDefault    = 5 * time.Minute
 	helloLeast      = time.Second
 	spoolDefault    = 16 << 20
+	spoolGateway    = 1 << 20 // in a segment of an eighth two of the longest releases have room, as the spool demands
 )
 
 // Parse reads edge.yaml; relative paths in it start at folder. The error is a Faults that names everything that is wrong,
@@ -218,6 +219,8 @@ func (r *reader) spool(d *document, c *Config) {
 		n, ok := parseBytes(d.Spool.Bytes)
 		if !ok || n < spool.BytesLeast {
 			r.fault("spool.bytes", "must be a size of 32KiB or more, e.g. 16MiB")
+		} else if d.Role == RoleGateway && n < spoolGateway {
+			r.fault("spool.bytes", "must be 1MiB or more for a gateway, whose releases may be long")
 		}
 		c.SpoolBytes = n
 	}

@@ -72,6 +72,7 @@ data: /d
 attributes: {gateway: x}
 units: [{name: a}, {name: a}, {name: "b c"}, {name: d, attributes: {gateway: y}}]
 listen: {address: "192.168.1.5", certificate: c}
+spool: {bytes: 512KiB}
 sensors:
   - {source: network, unit: a, capability: sense.x}
   - {source: network, unit: z, name: s, capability: sense.x}
@@ -83,7 +84,7 @@ policy: {models: [local], capabilities: [sense.x], open: [sense.x], epsilon: 1, 
 	for _, f := range faults {
 		got = append(got, f.Path)
 	}
-	want := "attributes.gateway units[0].attributes.gateway units[1].name units[1].attributes.gateway units[2].name " +
+	want := "attributes.gateway spool.bytes units[0].attributes.gateway units[1].name units[1].attributes.gateway units[2].name " +
 		"units[2].attributes.gateway units[3].attributes.gateway listen listen.address sensors[0].name sensors[1].unit sensors[3] " +
 		"sensors[2] sensors[2].token_file sensors[0].token_file sensors[1].token_file policy.models[0] units[2] units[3] policy.open"
 	if strings.Join(got, " ") != want {

@@ -191,17 +191,18 @@ func TestSilence(t *testing.T) {
 		want    agent.Outcome
 		charges int
 	}{
-		"as it should":   {want: agent.Reported, charges: 1},
-		"no readings":    {mute: true, want: agent.NoReadings},
-		"spent":          {ledger: ledger.Refusal{Reason: ledger.PeriodSpent}, want: agent.RefusedPeriod, charges: 1},
-		"ledger fails":   {ledger: errors.New("disk"), want: agent.LedgerFailed, charges: 1},
-		"others":         {plan: func(p *wire.DevicePlan) { p.Capability = "sense.noise" }, want: agent.NotDue},
-		"local":          {plan: func(p *wire.DevicePlan) { p.Model = agent.Local }, want: agent.RefusedModel},
-		"paused":         {plan: func(p *wire.DevicePlan) { p.Paused = true }, want: agent.Paused},
-		"broken":         {plan: func(p *wire.DevicePlan) { p.EpsilonMicro = 0 }, want: agent.NotDue},
-		"not in a frame": {crew: func(c *Crew) { c.after(window*minute + 1) }, want: agent.NotDue},
-		"in the frame":   {crew: func(c *Crew) { c.after(window * minute) }, want: agent.Reported, charges: 1},
-		"refused":        {crew: func(c *Crew) { c.shun() }, want: agent.NotDue},
+		"as it should":    {want: agent.Reported, charges: 1},
+		"no readings":     {mute: true, want: agent.NoReadings},
+		"spent":           {ledger: ledger.Refusal{Reason: ledger.PeriodSpent}, want: agent.RefusedPeriod, charges: 1},
+		"clock went back": {ledger: ledger.Refusal{Reason: ledger.ClockBack}, want: agent.RefusedClock, charges: 1},
+		"ledger fails":    {ledger: errors.New("disk"), want: agent.LedgerFailed, charges: 1},
+		"others":          {plan: func(p *wire.DevicePlan) { p.Capability = "sense.noise" }, want: agent.NotDue},
+		"local":           {plan: func(p *wire.DevicePlan) { p.Model = agent.Local }, want: agent.RefusedModel},
+		"paused":          {plan: func(p *wire.DevicePlan) { p.Paused = true }, want: agent.Paused},
+		"broken":          {plan: func(p *wire.DevicePlan) { p.EpsilonMicro = 0 }, want: agent.NotDue},
+		"not in a frame":  {crew: func(c *Crew) { c.after(window*minute + 1) }, want: agent.NotDue},
+		"in the frame":    {crew: func(c *Crew) { c.after(window * minute) }, want: agent.Reported, charges: 1},
+		"refused":         {crew: func(c *Crew) { c.shun() }, want: agent.NotDue},
 	} {
 		l, p := &book{err: c.ledger}, planOf(statistics[0], 1)
 		if c.plan != nil {

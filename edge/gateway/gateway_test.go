@@ -231,6 +231,7 @@ func TestReadingsStayInTheProcess(t *testing.T) {
 		defer f.mu.Unlock()
 		return len(f.hellos) == 2 && f.hellos["block-b"].PlanSetVersion == 1
 	})
+	eventually(t, "both answers are taken in", func() bool { s, _ := r.Status(); return s.Hellos >= 2 })
 	r.clock.Set(begin.Add(30 * time.Second)) // the windows begin that the plan asks for
 	for n := range 3 {
 		r.minute()

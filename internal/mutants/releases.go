@@ -17,5 +17,10 @@ func releases() []mutant {
 		{"gateway: a window is released again", law, "edge/agent/unit.go", "h != nil && o == Reported {", "h != nil && o != Reported {", "edge/agent", "TestUnitsAreAskedTogether"},
 		{"gateway: each sensor of a unit is a unit", law, release, "if x, ok := u.Contribution(&due.question, window); ok {", "for range 2 {\n\t\t\tx, ok := u.Contribution(&due.question, window)\n\t\t\tif !ok {\n\t\t\t\tbreak\n\t\t\t}", edge, "TestSensitivity|TestReleaseIsThePages"},
 		{"gateway: a unit speaks beside its gateway", law, "edge/agent/report.go", "if outcome == Reported && r.plan.wire.Model == Gateway && a.config.Gateway != \"\" {", "if outcome == Reported && r.plan.wire.Model == Gateway && a.config.Gateway == a.config.Device {", "edge/agent", "TestUnitsAreAskedTogether"},
+		{"gateway: any token opens any sensor", law, "edge/gateway/sensors.go", "return x.token == nil || subtle.ConstantTimeCompare(x.token[:], token[:]) == 1", "return x.token == nil || subtle.ConstantTimeCompare(x.token[:], token[:]) <= 1", edge, "TestReadingsAreRefused"},
+		{"gateway: a token that others can read", fault, "edge/gateway/sensors.go", "if info.Mode().Perm()&0o077 != 0 {", "if info.Mode().Perm()&0o002 != 0 {", edge, "TestTokensMustBeSecret"},
+		{"gateway: counts a unit that isn't in the frame", law, release, "case u.refused, outcome == agent.Reported && q.Plan.Charge(window).WindowStart.UnixMilli() < u.sinceMs:", "case u.refused && outcome != agent.Reported:", edge, "TestSilence"},
+		{"gateway: a part names a unit that had a reading, not the least", law, release, "\t\tif x, ok := u.Contribution(&due.question, window); ok {\n", "\t\tif x, ok := u.Contribution(&due.question, window); ok {\n\t\t\tcells[i].device = u.Device()\n", edge, "TestReleaseIsThePages"},
+		{"gateway: what was sent stands in the answer", law, "edge/gateway/hearing.go", "return none, nil, faultValue", "return none, nil, fault(string(faultValue) + s.number)", edge, "TestReadingsAreRefused"},
 	}
 }
