@@ -111,7 +111,7 @@ func (d *design) observer() []string {
 	if d.q.gateway() {
 		out = append(out,
 			"How many units behind a gateway had a reading, in each cell: that is not hidden, as it isn't for a device that speaks for itself. "+
-				"Which of them is.",
+				"Which of them had one is hidden.",
 			"Not from outside, but of the gateway itself: it holds the readings of its units in memory, and whoever runs it could read them.")
 	}
 	return append(out,

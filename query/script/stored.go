@@ -132,6 +132,8 @@ func (p *parser) stored(q *Stored) *Error {
 		switch {
 		case i < 0 && next == 1 && isStatStart(p):
 			return p.expected("FROM", "put a comma between two statistics")
+		case i < 0 && next == 1:
+			return p.expected("FROM", didYouMean(t.text, "name the kappa, e.g. FROM kappa.indoor", "FROM"))
 		case i < 0:
 			return p.expected(anyOf(append(words[min(next, len(words)):len(words):len(words)], "the end")...), didYouMean(t.text, "", words...))
 		case i < next:
