@@ -38,6 +38,8 @@ type Summary struct {
 	Due int64 `json:"due"`
 	// Answered counts reports that the intake answered: they are on disk.
 	Answered int64 `json:"answered"`
+	// Heard counts the devices and units that stand behind what was answered: a gateway's release speaks for several.
+	Heard int64 `json:"heard"`
 	// Refused counts reports that a device's own policy or ledger forbade.
 	Refused int64 `json:"refused"`
 	// Silent counts pairs in which the due device was offline.

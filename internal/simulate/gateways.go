@@ -6,6 +6,8 @@ import (
 	"maps"
 	"strconv"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/quadrat-dev/quadrat/edge/agent"
 	"github.com/quadrat-dev/quadrat/edge/collector"
 	"github.com/quadrat-dev/quadrat/internal/indoor"
@@ -94,6 +96,26 @@ func (f *Fleet) speaker(i int) speaker {
 	}
 }
 
+// spokenFor is how many units a request with a release speaks for.
+func spokenFor(request []byte) (units int) {
+	_, _, n := protowire.ConsumeTag(request)
+	if n < 0 {
+		return 0
+	}
+	content, n := protowire.ConsumeBytes(request[n:])
+	if n < 0 {
+		return 0
+	}
+	r, err := wire.DecodeRelease(content)
+	if err != nil {
+		return 0
+	}
+	for i := range r.Parts {
+		units += int(r.Parts[i].Units)
+	}
+	return units
+}
+
 // release asks every gateway about a window; the caller holds the lock. All units that are not offline have one reading in it.
 func (f *Fleet) release(out []letter, ref string, window, windowMs int64) []letter {
 	position := f.Position(windowMs, window)
@@ -115,7 +137,7 @@ func (f *Fleet) release(out []letter, ref string, window, windowMs int64) []lett
 		request, outcome, _ := h.voice.Report(nil, ref, window)
 		switch {
 		case outcome == agent.Reported:
-			out = append(out, letter{device: h.id, request: request})
+			out = append(out, letter{device: h.id, request: request, units: spokenFor(request)})
 		case outcome == agent.NoReadings:
 			f.summary.Silent++
 		case outcome.Refused():

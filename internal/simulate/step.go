@@ -112,6 +112,7 @@ func (f *Fleet) Step(ctx context.Context) (int, error) {
 		switch status {
 		case wire.Stored:
 			f.summary.Answered++
+			f.summary.Heard += int64(out[i].units)
 		case wire.Rejected:
 			f.summary.Rejected++
 		case wire.Unspecified, wire.Retry:
@@ -124,6 +125,7 @@ func (f *Fleet) Step(ctx context.Context) (int, error) {
 type letter struct {
 	device  string
 	request []byte
+	units   int // that it speaks for
 }
 
 // collect asks every device about a window; the caller holds the lock.
@@ -140,7 +142,7 @@ func (f *Fleet) collect(out []letter, ref string, window int64) []letter {
 		request, outcome, _ := d.Report(nil, ref, window)
 		switch {
 		case outcome == agent.Reported:
-			out = append(out, letter{device: d.Device(), request: request})
+			out = append(out, letter{device: d.Device(), request: request, units: 1})
 		case outcome.Refused():
 			f.summary.Refused++
 		}
