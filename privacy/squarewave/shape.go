@@ -135,45 +135,6 @@ func (t *Tally) Shape(how Method) (Shape, error) {
 	return s, nil
 }
 
-// rounds holds what the rounds of expectation maximisation need.
-type rounds struct {
-	counts   []float64
-	matrix   []float64 // P(output bin i | input bin j), row by row
-	gain     []float64
-	smoothed []float64
-}
-
-func newRounds(t *Tally) *rounds {
-	bins := len(t.counts)
-	return &rounds{counts: t.counts, matrix: t.m.transitions(bins), gain: make([]float64, bins), smoothed: make([]float64, bins)}
-}
-
-// round updates the shares in place and returns the log-likelihood of those
-// before.
-func (e *rounds) round(share []float64) (logLikelihood float64) {
-	clear(e.gain)
-	bins := len(share)
-	for i, n := range e.counts {
-		if n == 0 {
-			continue
-		}
-		row := e.matrix[i*bins : (i+1)*bins]
-		p := 0.0
-		for j, w := range row {
-			p += w * share[j]
-		}
-		logLikelihood += n * math.Log(p)
-		for j, w := range row {
-			e.gain[j] += n / p * w
-		}
-	}
-	for j := range share {
-		share[j] *= e.gain[j]
-	}
-	normalise(share)
-	return logLikelihood
-}
-
 // smooth applies the filter [1 2 1]/4, at the ends [2 1]/3.
 func (e *rounds) smooth(share []float64) {
 	last := len(share) - 1
