@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/quadrat-dev/quadrat/internal/broker"
@@ -31,7 +31,7 @@ func (e *Engine) save(ctx context.Context) error {
 	if err := e.persist(ctx, "commit", func() error { return e.config.Sink.Commit(sequence) }); err != nil {
 		return err
 	}
-	if err := e.persist(ctx, "checkpoint", func() error { return replace(e.config.Folder, encoded) }); err != nil {
+	if err := e.persist(ctx, "checkpoint", func() error { return replace(e.config.Files, e.config.Folder, encoded) }); err != nil {
 		return err
 	}
 	e.config.Sink.Permanent(sequence)
@@ -44,32 +44,31 @@ func (e *Engine) save(ctx context.Context) error {
 }
 
 // replace writes the checkpoint of a folder: temporary name, fsync, rename, fsync of the folder.
-func replace(folder string, content []byte) error {
+func replace(files Files, folder string, content []byte) error {
 	temporary := filepath.Join(folder, checkpointTempName)
-	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	file, err := files.Create(temporary)
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(content)
+	n, err := file.Write(content)
+	if err == nil && n < len(content) {
+		err = io.ErrShortWrite
+	}
 	if err == nil {
 		err = file.Sync()
 	}
 	if err := errors.Join(err, file.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(temporary, filepath.Join(folder, checkpointName)); err != nil {
+	if err := files.Rename(temporary, filepath.Join(folder, checkpointName)); err != nil {
 		return err
 	}
-	dir, err := os.Open(folder)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return files.SyncDir(folder)
 }
 
 // restore takes the state of the checkpoint, when there is one, and brings the sink to its position.
 func (e *Engine) restore(ctx context.Context) error {
-	content, err := os.ReadFile(filepath.Join(e.config.Folder, checkpointName))
+	content, err := e.config.Files.ReadFile(filepath.Join(e.config.Folder, checkpointName))
 	s := &snapshot{newest: make([]int64, partitions)}
 	if err == nil {
 		s, err = decodeCheckpoint(content)

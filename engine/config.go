@@ -49,6 +49,8 @@ type Config struct {
 	Sink      Sink
 	// Folder holds the checkpoint; it is created.
 	Folder string
+	// Files is the file system of the checkpoint. Default: the machine's.
+	Files Files
 	// Settle, when set, is called after frames were taken and before anything that rests on them leaves the engine; it
 	// returns once the rows of those frames are on disk.
 	Settle func(context.Context) error
@@ -95,6 +97,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Pace == nil {
 		c.Pace = clock.Real{}
+	}
+	if c.Files == nil {
+		c.Files = disk{}
 	}
 	if c.Allocator == nil {
 		c.Allocator = memory.DefaultAllocator

@@ -155,6 +155,9 @@ func (e *Engine) wake() {
 	}
 }
 
+// ErrKilled is the cause of a context that stops Run as a killed process stops: without a last checkpoint. Crash tests use it.
+var ErrKilled = errors.New("engine: killed")
+
 // Run works until ctx ends; then it makes a last checkpoint. It fails when the checkpoint can't be read or REPORTS
 // can't be consumed at all. Call it once.
 func (e *Engine) Run(ctx context.Context) error { return e.run(ctx, true) }
@@ -181,7 +184,7 @@ func (e *Engine) run(ctx context.Context, orderly bool) error {
 	err := e.work(ctx, queue, ticks, failed)
 	cancel()
 	group.Wait()
-	if !orderly {
+	if !orderly || errors.Is(context.Cause(ctx), ErrKilled) {
 		return nil
 	}
 	last, stop := context.WithTimeout(context.WithoutCancel(ctx), lastPatience)

@@ -180,6 +180,7 @@ func (e *Engine) publishMark(ctx context.Context, ms int64) error {
 	defer cancel()
 	msg := nats.NewMsg(broker.SubjectMark)
 	msg.Header.Set(markHeader, strconv.FormatInt(ms, 10))
+	msg.Header.Set(jetstream.MsgIDHeader, "mark/"+strconv.FormatInt(ms, 10)) // a second try must not stand behind later reports
 	_, err := e.config.JetStream.PublishMsg(ctx, msg)
 	return err
 }

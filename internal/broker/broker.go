@@ -28,7 +28,8 @@ const (
 	storeBytesMost   = 256 << 30
 	readyPatience    = 20 * time.Second
 	drainPatience    = 10 * time.Second
-	askPatience      = 20 * time.Second // for an answer of JetStream; a busy disk may stall it for seconds
+	reconnectWait    = 250 * time.Millisecond // a server that comes back is found soon
+	askPatience      = 20 * time.Second       // for an answer of JetStream; a busy disk may stall it for seconds
 )
 
 // Config says which NATS to use. Either URL or StoreDir is needed.
@@ -103,6 +104,7 @@ func (b *Broker) Connect(name string, options ...nats.Option) (*nats.Conn, error
 	all := []nats.Option{
 		nats.Name(name),
 		nats.MaxReconnects(-1),
+		nats.ReconnectWait(reconnectWait),
 		nats.RetryOnFailedConnect(false),
 		nats.DrainTimeout(drainPatience),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("nats", "error", err) }),
