@@ -30,6 +30,9 @@ generated: ## check that the generated code is current
 cross: ## build quadrat-edge for every board and check its size
 	go run ./internal/edgesize
 
+soak: ## kill engine, broker and server for half an hour and look at what is left (SOAK=30m)
+	go test -count=1 -timeout 24h ./internal/crash -run 'TestRounds$$' -soak $(or $(SOAK),30m)
+
 mutants: ## plant known bugs and demand that the tests kill each
 	go run ./internal/mutants
 
@@ -54,4 +57,4 @@ bench-estimate: build ## measure quadrat estimate beside DuckDB and R on ten mil
 bench-reports: ## time a report of each mechanism beside the Laplace noise of google/differential-privacy
 	cd bench && go run ./reports
 
-.PHONY: bench-estimate bench-reports help build test race fuzz lint generate generated cross mutants verify coverage external ci
+.PHONY: soak bench-estimate bench-reports help build test race fuzz lint generate generated cross mutants verify coverage external ci

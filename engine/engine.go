@@ -62,8 +62,8 @@ func New(config Config) (*Engine, error) {
 		return nil, fmt.Errorf("engine: metrics: %w", err)
 	}
 	return &Engine{
-		config: config, metrics: m, kick: make(chan struct{}, 1), asked: make(chan chan struct{}), durable: make(chan uint64, 1), kappas: map[string]*kappa{},
-		figures: shuffle.NewFigures(config.Shuffler),
+		config: config, metrics: m, kick: make(chan struct{}, 1), asked: make(chan chan struct{}), durable: make(chan uint64, 1),
+		kappas: map[string]*kappa{}, figures: shuffle.NewFigures(config.Shuffler),
 	}, nil
 }
 

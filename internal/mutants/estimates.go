@@ -34,10 +34,16 @@ func estimators() []mutant {
 
 // engines are bugs in what is counted.
 func engines() []mutant {
-	const window = "engine/window.go"
+	const window, checkpoint = "engine/window.go", "engine/checkpoint.go"
 	return []mutant{
 		{"dedupe: a duplicate counts twice", counting, window, "if *word&bit != 0 {", "if *word&bit == 1<<63 {", "engine", "TestEndToEnd|TestRestartChangesNothing"},
 		{"dedupe: forgotten at a restart", counting, "engine/decode.go", "w.heard = append(w.heard, r.word())", "w.heard = append(w.heard, 0*r.word())", "engine", "TestRestartChangesNothing|TestCrashBetweenCommitAndCheckpoint"},
+		{"trim: told before the checkpoint is on disk", fault, checkpoint, "if err := e.persist(ctx, \"checkpoint\",", "e.covered(sequence)\n\tif err := e.persist(ctx, \"checkpoint\",", "engine", "TestTrimsOnlyWhatIsOnDisk"},
+		{"trim: the message at the position goes too", law, "engine/trim.go", "jetstream.WithPurgeSequence(to)", "jetstream.WithPurgeSequence(to+1)", "engine", "TestTrimsBehindTheCheckpoint|TestTrimKeepsByAge"},
+		{"checkpoint: on disk before the sink's commit", fault, checkpoint, "return e.config.Sink.Commit(sequence) }); err != nil {", "return replace(e.config.Files, e.config.Folder, encoded) }); err != nil {\n\t\treturn err\n\t}\n\tif err := e.persist(ctx, \"commit\", func() error { return e.config.Sink.Commit(sequence) }); err != nil {", "internal/crash", "TestRounds/engine_killed"},
+		{"checkpoint: renamed before it is synced", fault, checkpoint, "err = file.Sync()", "err = error(nil)", "internal/crash", "TestRounds/engine_killed"},
+		{"marks: put again after a restart", fault, "engine/trim.go", "return markOf(m.Header), nil", "return 0 * markOf(m.Header), nil", "internal/crash", "TestRounds/engine_killed"},
+		{"dead letters: replayed past the intake's checks", law, "engine/deadletter/replay.go", "message, l.config.Devices); cause != \"\" {", "message, l.config.Devices); cause == subject {", "engine/deadletter", "TestReplayPassesTheIntake"},
 		{"counting: who was not due is counted", counting, window, "slot+lap != statistic && slot+lap != statistic+statistics {", "slot+lap != statistic && slot+lap == statistic+statistics {", "engine", "TestEveryRefusalIsADeadLetter|TestEndToEnd"},
 		{"counting: one statistic's noise for another", counting, window, "w.moments[at].Add(score, s.noise)", "w.moments[at].Add(score, p.statistics[0].noise)", "engine", "TestEndToEnd"},
 		{"counting: powers forgotten at a restart", counting, "engine/decode.go", "M3: r.float(), M4: r.float()", "M3: r.float(), M4: 2 * r.float()", "engine", "TestVariance"},

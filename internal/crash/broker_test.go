@@ -1,0 +1,111 @@
+package crash_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/quadrat-dev/quadrat/internal/broker"
+)
+
+// The environment that makes the test's own program a broker, to be killed.
+const (
+	envStore  = "QUADRAT_CRASH_BROKER_STORE"
+	envListen = "QUADRAT_CRASH_BROKER_LISTEN"
+)
+
+// beBroker is the program of a broker: it prints where it listens and serves until it is ended.
+func beBroker(store, listen string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	b, err := broker.Open(ctx, broker.Config{StoreDir: store, Listen: listen})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Println(b.URL())
+	<-ctx.Done()
+	if err := b.Close(); err != nil {
+		return 1
+	}
+	return 0
+}
+
+// process is a program that can be killed and started again.
+type process struct {
+	t     *testing.T
+	make  func() *exec.Cmd
+	cmd   *exec.Cmd
+	kills int
+}
+
+// start starts it and gives the first line that it prints.
+func (p *process) start() string {
+	p.t.Helper()
+	p.cmd = p.make()
+	out, err := p.cmd.StdoutPipe()
+	must(p.t, err)
+	must(p.t, p.cmd.Start())
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		_ = p.cmd.Wait()
+		p.t.Fatalf("%s did not start: %v", p.cmd.Path, err)
+	}
+	return strings.TrimSpace(line)
+}
+
+// kill is kill -9.
+func (p *process) kill() {
+	p.t.Helper()
+	p.kills++
+	killings.Add(1)
+	must(p.t, p.cmd.Process.Kill())
+	_ = p.cmd.Wait() // it says that it was killed
+}
+
+// end lets it close in order.
+func (p *process) end() {
+	p.t.Helper()
+	must(p.t, p.cmd.Process.Signal(syscall.SIGTERM))
+	if err := p.cmd.Wait(); err != nil {
+		p.t.Errorf("%s did not end well: %v", p.cmd.Path, err)
+	}
+}
+
+// killBroker is a round: the process of the broker is killed twice under an engine that stays.
+func killBroker(t *testing.T, seed uint64) {
+	c := calmOf(t, seed)
+	random := rand.New(rand.NewPCG(seed, 4))
+	store, listen := t.TempDir(), "127.0.0.1:0"
+	p := &process{t: t, make: func() *exec.Cmd {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), envStore+"="+store, envListen+"="+listen)
+		return cmd
+	}}
+	url := p.start()
+	listen = strings.TrimPrefix(url, "nats://")
+	w := newRig(t, t.TempDir(), broker.Config{URL: url}, rand.New(rand.NewPCG(seed%courses, 1)))
+	w.up(c.course, newDisk(well, 0, 0))
+	d := &disturbance{random: random, at: map[int]bool{}, strike: func() {
+		p.kill()
+		p.start()
+	}}
+	for range 2 {
+		d.at[random.IntN(len(c.course.steps))] = true
+	}
+	w.follow(c.course, d)
+	w.end()
+	if p.kills == 0 {
+		t.Error("nobody was killed")
+	}
+	w.outcome(c.course).check(t, c.course, c.outcome)
+	w.close()
+	p.end()
+}
