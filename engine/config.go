@@ -76,6 +76,9 @@ type Config struct {
 	// ReportsKeep is how long messages of REPORTS stay after a checkpoint on disk covers them, by their age. They go sooner
 	// when the stream is half full; below 0 only then. Default: 1 h.
 	ReportsKeep time.Duration
+	// AcceptGap lets the engine go on when REPORTS begins behind the checkpoint's position. What the sink holds beyond the
+	// checkpoint is dropped, and what lay in between is lost and counted.
+	AcceptGap bool
 	// CheckpointReports is the most reports between two checkpoints. Default: 4,194,304.
 	CheckpointReports int
 	// QueueMessages is how many messages of REPORTS may wait in memory. Default: 256.

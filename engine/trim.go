@@ -16,10 +16,11 @@ import (
 const trimPause = time.Minute
 
 // errTrimmed says that REPORTS no longer holds what the state must be made of.
-var errTrimmed = errors.New("what stood before is in no checkpoint here: put the folders of the engine and of the store back from one backup")
+var errTrimmed = errors.New("what stood in between was trimmed behind a later checkpoint: put the folders of engine, store and " +
+	"broker back from one backup, or accept the gap (--accept-gap), which drops stored rows beyond this checkpoint")
 
-// reach says whether REPORTS goes on where a position ends. Messages that are gone in between are told and counted; without
-// any checkpoint the sink would drop rows that nothing could give again, so that is an error.
+// reach says whether REPORTS goes on where a position ends. A gap means that the checkpoint is older than the one that
+// messages were trimmed behind: the sink would drop rows that nothing can give again, so that is an error unless it is accepted.
 func (e *Engine) reach(ctx context.Context, from uint64) error {
 	stream, err := e.config.JetStream.Stream(ctx, broker.StreamReports)
 	if err != nil {
@@ -30,8 +31,8 @@ func (e *Engine) reach(ctx context.Context, from uint64) error {
 	case state.LastSeq < from:
 		return fmt.Errorf("%s ends at %d, before the checkpoint's position %d: it is another stream",
 			broker.StreamReports, state.LastSeq, from)
-	case state.FirstSeq > 1 && from == 0:
-		return fmt.Errorf("%s begins at %d: %w", broker.StreamReports, state.FirstSeq, errTrimmed)
+	case state.FirstSeq > from+1 && !e.config.AcceptGap:
+		return fmt.Errorf("%s begins at %d, the checkpoint's position is %d: %w", broker.StreamReports, state.FirstSeq, from, errTrimmed)
 	case state.FirstSeq > from+1:
 		e.metrics.lost.Add(float64(state.FirstSeq - from - 1))
 		e.config.Log.Error("engine: messages went before they were read", "position", from, "first", state.FirstSeq)

@@ -136,22 +136,38 @@ func TestTrimKeepsByAge(t *testing.T) {
 	trim(8, 8)
 }
 
-// TestTrimmedStreamNeedsItsCheckpoint starts without the checkpoint that covered what is gone: the sink must not be
-// made to drop rows that nothing can give again.
+// TestTrimmedStreamNeedsItsCheckpoint starts without the checkpoint that covered what is gone, and with an older one: the
+// sink must not be made to drop rows that nothing can give again, unless the operator says so.
 func TestTrimmedStreamNeedsItsCheckpoint(t *testing.T) {
-	w := newWorld(t, 3)
-	w.populate(10)
-	for range 3 {
-		w.publishRaw(broker.ReportSubject(1), nil)
-	}
-	if err := w.reports().Purge(t.Context(), jetstream.WithPurgeSequence(3)); err != nil {
-		t.Fatal(err)
-	}
-	e, err := New(Config{JetStream: w.broker.JetStream(), Frames: w.registry, Sink: w.sink, Folder: w.folder, Clock: w.clock})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := e.Run(t.Context()); !errors.Is(err, errTrimmed) || w.sink.restored {
-		t.Errorf("error %v, want %v; sink restored: %v", err, errTrimmed, w.sink.restored)
+	for name, older := range map[string]bool{"no checkpoint": false, "an older one": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 3)
+			w.populate(10)
+			record := w.deploy("k1", 2, nil, meanPlan("none"))
+			if older {
+				w.start(true, nil, record)
+				w.clock.Set(end(firstWindow))
+				w.closed(firstWindow, 1)
+				w.stop()
+			}
+			for range 3 {
+				w.publishRaw(broker.ReportSubject(1), nil)
+			}
+			last := w.reports().CachedInfo().State.LastSeq
+			if err := w.reports().Purge(t.Context(), jetstream.WithPurgeSequence(last)); err != nil {
+				t.Fatal(err)
+			}
+			w.sink.restored = false
+			e, err := New(Config{JetStream: w.broker.JetStream(), Frames: w.registry, Sink: w.sink, Folder: w.folder, Clock: w.clock})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := e.Run(t.Context()); !errors.Is(err, errTrimmed) || w.sink.restored {
+				t.Errorf("error %v, want %v; sink restored: %v", err, errTrimmed, w.sink.restored)
+			}
+			w.start(true, func(c *Config) { c.AcceptGap = true }, record)
+			w.caughtUp()
+			w.stop()
+		})
 	}
 }

@@ -28,6 +28,7 @@ type serveCmd struct {
 	Checkpoint time.Duration `name:"checkpoint-every" help:"Time between two checkpoints while there is work." default:"5s" env:"QUADRAT_CHECKPOINT_EVERY" placeholder:"DURATION"`
 	Shuffler   string        `help:"Declare that this independent party publishes shuffled batches of reports; plans and results then tell what those tell their readers." env:"QUADRAT_SHUFFLER" placeholder:"NAME"`
 	Delta      float64       `name:"shuffler-delta" help:"Delta of what is told of shuffled batches, above 0 and at most 0.001." default:"1e-6" env:"QUADRAT_SHUFFLER_DELTA"`
+	Gap        bool          `name:"accept-gap" help:"Go on although messages behind the checkpoint are gone; stored rows beyond the checkpoint are dropped."`
 	Speed      float64       `help:"Run the server's clock so many times as fast, for test fleets only." default:"1" env:"QUADRAT_SPEED"`
 	LogLevel   string        `help:"What to log: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"QUADRAT_LOG_LEVEL"`
 	Format     string        `help:"How to print the addresses: json or table." enum:"json,table" default:"json"`
@@ -98,7 +99,7 @@ func (c *serveCmd) config(t *terminal) (server.Config, error) {
 	if c.Checkpoint < time.Millisecond {
 		return server.Config{}, &usageError{"--checkpoint-every: 1ms or more"}
 	}
-	config.CheckpointEvery = c.Checkpoint
+	config.CheckpointEvery, config.AcceptGap = c.Checkpoint, c.Gap
 	if c.Shuffler != "" {
 		config.Shuffler = shuffle.Party{Name: c.Shuffler, Delta: c.Delta}
 	}

@@ -50,6 +50,8 @@ type Config struct {
 	CheckpointEvery time.Duration
 	// Retain is how long stored rows stay; its zero value for ever. It is not about Retention, in which results are revised.
 	Retain storage.Retention
+	// AcceptGap lets the engine go on when REPORTS begins behind the checkpoint; stored rows beyond the checkpoint go.
+	AcceptGap bool
 	// ResponseFloor is the response rate below which results carry a warning; 0 for 0.5, below 0 for no warnings.
 	ResponseFloor float64
 	// Shuffler is an independent party that the operator declares to publish shuffled batches, at whose delta plans and results tell

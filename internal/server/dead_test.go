@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,37 @@ func (w *world) metrics() string {
 		w.t.Fatal(err)
 	}
 	return string(text)
+}
+
+// TestEveryMetricIsExplained holds what /metrics tells, and the causes of dead letters among it, against the page that operators read.
+func TestEveryMetricIsExplained(t *testing.T) {
+	page, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := open(t, t.TempDir(), clock.NewManual(time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)))
+	names, causes := 0, 0
+	for line := range strings.Lines(w.metrics()) {
+		if name, ok := strings.CutPrefix(line, "# HELP quadrat_"); ok {
+			name, _, _ = strings.Cut(name, " ")
+			names++
+			if !strings.Contains(string(page), "`quadrat_"+name) {
+				t.Errorf("docs/operations.md does not explain quadrat_%s", name)
+			}
+		}
+		for _, label := range []string{`quadrat_engine_reports_total{outcome="`, `quadrat_intake_requests_rejected_total{cause="`} {
+			if cause, ok := strings.CutPrefix(line, label); ok {
+				cause, _, _ = strings.Cut(cause, `"`)
+				causes++
+				if !strings.Contains(string(page), "`"+cause+"`") {
+					t.Errorf("docs/operations.md does not explain the cause %s", cause)
+				}
+			}
+		}
+	}
+	if names < 30 || causes < 15 {
+		t.Errorf("%d metrics and %d causes: too few to hold anything against", names, causes)
+	}
 }
 
 // kept waits until so many dead letters are kept.
@@ -92,6 +124,9 @@ func TestReplayCountsOnce(t *testing.T) {
 		t.Fatalf("replay: %v, %v", reply, err)
 	}
 	say()
+	await(t, func() bool { // the engine reads behind the answer
+		return strings.Contains(w.metrics(), `quadrat_engine_reports_total{outcome="duplicate"} 2`+"\n")
+	})
 	if rows := w.exported("reports"); rows != 1 {
 		t.Errorf("%d reports counted of one that came five times", rows)
 	}

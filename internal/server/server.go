@@ -179,7 +179,7 @@ func (s *Server) restore(ctx context.Context) error {
 	s.engine, err = engine.New(engine.Config{
 		JetStream: s.broker.JetStream(), Frames: s.devices, Sink: s.store, Folder: filepath.Join(s.config.Data, "engine"),
 		Settle: s.frames.Flush, Clock: s.config.Clock, Retention: s.config.Retention, ResponseFloor: s.config.ResponseFloor,
-		ReportsKeep: s.config.ReportsKeep, CheckpointEvery: s.config.CheckpointEvery,
+		ReportsKeep: s.config.ReportsKeep, CheckpointEvery: s.config.CheckpointEvery, AcceptGap: s.config.AcceptGap,
 		Shuffler:   s.config.Shuffler,
 		Registerer: s.registry, Log: s.log,
 	})
