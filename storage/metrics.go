@@ -11,6 +11,7 @@ type metrics struct {
 	segments, bytes, rows *prometheus.GaugeVec // by kind
 	merged, written       *prometheus.CounterVec
 	goneRows, goneBytes   *prometheus.CounterVec
+	groupsRead, passed    *prometheus.CounterVec
 	failures              prometheus.Counter
 }
 
@@ -23,13 +24,15 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "quadrat_storage_" + name, Help: help}, byKind)
 	}
 	m := &metrics{
-		segments:  gauge("segments", "Parquet files that count."),
-		bytes:     gauge("bytes", "Their length."),
-		rows:      gauge("rows", "Their rows."),
-		merged:    counter("segments_compacted_total", "Segments that became part of a larger one."),
-		written:   counter("bytes_compacted_total", "Length of the segments that compaction wrote."),
-		goneRows:  counter("rows_expired_total", "Rows that retention removed."),
-		goneBytes: counter("bytes_expired_total", "Length of the files that retention removed."),
+		segments:   gauge("segments", "Parquet files that count."),
+		bytes:      gauge("bytes", "Their length."),
+		rows:       gauge("rows", "Their rows."),
+		merged:     counter("segments_compacted_total", "Segments that became part of a larger one."),
+		written:    counter("bytes_compacted_total", "Length of the segments that compaction wrote."),
+		goneRows:   counter("rows_expired_total", "Rows that retention removed."),
+		goneBytes:  counter("bytes_expired_total", "Length of the files that retention removed."),
+		groupsRead: counter("row_groups_read_total", "Row groups that scans have read."),
+		passed:     counter("row_groups_passed_total", "Row groups that scans have passed over in the files that they opened."),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "quadrat_storage_upkeep_failures_total", Help: "Rounds of upkeep that could not do all that was due.",
 		}),
@@ -38,7 +41,7 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 		return m, nil
 	}
 	var faults []error
-	for _, c := range []prometheus.Collector{m.segments, m.bytes, m.rows, m.merged, m.written, m.goneRows, m.goneBytes, m.failures} {
+	for _, c := range []prometheus.Collector{m.segments, m.bytes, m.rows, m.merged, m.written, m.goneRows, m.goneBytes, m.groupsRead, m.passed, m.failures} {
 		faults = append(faults, to.Register(c))
 	}
 	return m, errors.Join(faults...)

@@ -171,6 +171,7 @@ func (w *Weights) collapse(q question) map[string]answer {
 	if a, ok := w.answers[q]; ok {
 		return a
 	}
+	q.statistic = strings.Clone(q.statistic) // as a key it would keep the column that it is read from
 	out := w.collapseClusters(q)
 	if out != nil {
 		w.answers[q] = out

@@ -98,10 +98,13 @@ func (s *Store) scanSegment(ctx context.Context, seg *Segment, windows span, nam
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", seg.Name, err)
 	}
-	for _, group := range table.groups(windows) {
+	groups := table.groups(windows)
+	s.metrics.passed.WithLabelValues(string(seg.Kind)).Add(float64(len(table.file.RowGroups()) - len(groups)))
+	for _, group := range groups {
 		if err := ctx.Err(); err != nil {
 			return false, err
 		}
+		s.metrics.groupsRead.WithLabelValues(string(seg.Kind)).Inc()
 		rec, err := table.read(group, s.cfg.Allocator)
 		if err != nil {
 			return false, fmt.Errorf("%s: %w", seg.Name, err)
