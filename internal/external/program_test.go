@@ -50,16 +50,17 @@ type program struct {
 	http, httpAddress       string
 	grpcAddress, natsListen string
 	nats                    string
+	flags                   []string
 	cmd                     *exec.Cmd
 	log                     bytes.Buffer // read when the program has ended
 }
 
-// serve starts a server on free ports and stops it at the test's end.
-func serve(t *testing.T) *program {
+// serve starts a server on free ports, with further flags, and stops it at the test's end.
+func serve(t *testing.T, flags ...string) *program {
 	t.Helper()
 	const free = "127.0.0.1:0"
 	p := &program{
-		path: filepath.Join(programs, "quadrat"), data: t.TempDir(), httpAddress: free, grpcAddress: free, natsListen: free,
+		path: filepath.Join(programs, "quadrat"), data: t.TempDir(), httpAddress: free, grpcAddress: free, natsListen: free, flags: flags,
 	}
 	t.Cleanup(func() {
 		p.stop(t)
@@ -74,8 +75,9 @@ func serve(t *testing.T) *program {
 // start starts it and waits until it is ready.
 func (p *program) start(t *testing.T) {
 	t.Helper()
-	cmd := exec.Command(p.path, "serve", "--data", p.data, //nolint:gosec // our own program
-		"--http", p.httpAddress, "--grpc", p.grpcAddress, "--nats-listen", p.natsListen)
+	cmd := exec.Command(p.path, append([]string{ //nolint:gosec // our own program
+		"serve", "--data", p.data, "--http", p.httpAddress, "--grpc", p.grpcAddress, "--nats-listen", p.natsListen,
+	}, p.flags...)...)
 	cmd.Stderr = &p.log
 	out, err := cmd.StdoutPipe()
 	if err != nil {
