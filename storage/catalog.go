@@ -11,11 +11,12 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
+	"strings"
 )
 
 const (
 	catalogName    = "catalog.jsonl"
-	catalogVersion = 2 // 1 had no format and no generation of segments, and nothing was gone
+	catalogVersion = 2 // 1 had no format and no generation of segments, nothing was gone, and there was no archive
 )
 
 // Segment is one Parquet file that counts.
@@ -34,6 +35,10 @@ type Segment struct {
 	Format int `json:"format,omitempty"`
 	// Generation is 0 for a segment of commits, and of a compacted one the greatest among those it was made of plus 1.
 	Generation int `json:"generation,omitempty"`
+	// Archived is the SHA-256 of the file, in hexadecimal digits, once the archive has it.
+	Archived string `json:"archived,omitempty"`
+	// Remote tells that the archive alone has it.
+	Remote bool `json:"remote,omitempty"`
 }
 
 // place is where the segment's rows go.
@@ -55,14 +60,21 @@ type catalogHead struct {
 	Position uint64 `json:"position"`
 	Segments int    `json:"segments"`
 	Gone     int    `json:"gone,omitempty"`
+	Objects  int    `json:"objects,omitempty"`
 	Checksum uint32 `json:"checksum"` // CRC-32C of "<position> <segments>\n" and all that follows the first line
 }
 
 // catalog is what the store has committed: a position of the stream, the segments up to it, and what there was once.
 type catalog struct {
-	position uint64
-	segments []Segment
-	gone     []Gone // what retention has removed
+	position  uint64
+	segments  []Segment
+	gone      []Gone   // what retention has removed
+	condemned []string // objects that the archive may have and no segment needs
+}
+
+// condemnedObject is the line of one of them.
+type condemnedObject struct {
+	Object string `json:"object"`
 }
 
 // sum is the checksum of a catalog whose first line says h and is followed by body.
@@ -71,7 +83,7 @@ func (h *catalogHead) sum(body []byte) uint32 {
 	return crc32.Update(crc32.Checksum(fmt.Appendf(nil, "%d %d\n", h.Position, h.Segments), table), table, body)
 }
 
-// encode is a line of JSON for the head, one for each segment, and one for each Gone.
+// encode is a line of JSON for the head, one for each segment, one for each Gone and one for each condemned object.
 func (c *catalog) encode() ([]byte, error) {
 	var body bytes.Buffer
 	e := json.NewEncoder(&body)
@@ -85,7 +97,14 @@ func (c *catalog) encode() ([]byte, error) {
 			return nil, fmt.Errorf("catalog: %w", err)
 		}
 	}
-	h := catalogHead{Version: catalogVersion, Position: c.position, Segments: len(c.segments), Gone: len(c.gone)}
+	for _, name := range c.condemned {
+		if err := e.Encode(condemnedObject{Object: name}); err != nil {
+			return nil, fmt.Errorf("catalog: %w", err)
+		}
+	}
+	h := catalogHead{
+		Version: catalogVersion, Position: c.position, Segments: len(c.segments), Gone: len(c.gone), Objects: len(c.condemned),
+	}
 	h.Checksum = h.sum(body.Bytes())
 	head, err := json.Marshal(h)
 	if err != nil {
@@ -111,30 +130,58 @@ func decodeCatalog(b []byte) (*catalog, error) {
 	c := &catalog{position: head.Position}
 	lines := bufio.NewScanner(bytes.NewReader(body))
 	for lines.Scan() {
-		if len(c.segments) == head.Segments {
-			var g Gone
-			if json.Unmarshal(lines.Bytes(), &g) != nil || !g.lawful() {
-				return nil, damaged("says of rows that are gone what can't be")
-			}
-			c.gone = append(c.gone, g)
-			continue
+		if err := c.line(lines.Bytes(), &head); err != nil {
+			return nil, err
 		}
-		var s Segment
-		if json.Unmarshal(lines.Bytes(), &s) != nil || !s.lawful() {
-			return nil, damaged("names a segment that can't be")
-		}
-		c.segments = append(c.segments, s)
 	}
-	if lines.Err() != nil || len(c.segments) != head.Segments || len(c.gone) != head.Gone {
+	if lines.Err() != nil || len(c.segments) != head.Segments || len(c.gone) != head.Gone || len(c.condemned) != head.Objects {
 		return nil, damaged("has another number of lines than it says")
 	}
 	return c, nil
 }
 
+// line takes one line: segments come first, then what is gone, then condemned objects.
+func (c *catalog) line(b []byte, head *catalogHead) error {
+	switch {
+	case len(c.segments) < head.Segments:
+		var s Segment
+		if json.Unmarshal(b, &s) != nil || !s.lawful() {
+			return &Error{Code: Damaged, Detail: "the catalog names a segment that can't be"}
+		}
+		c.segments = append(c.segments, s)
+	case len(c.gone) < head.Gone:
+		var g Gone
+		if json.Unmarshal(b, &g) != nil || !g.lawful() {
+			return &Error{Code: Damaged, Detail: "the catalog says of rows that are gone what can't be"}
+		}
+		c.gone = append(c.gone, g)
+	default:
+		var o condemnedObject
+		if json.Unmarshal(b, &o) != nil || !lawfulObject(o.Object) {
+			return &Error{Code: Damaged, Detail: "the catalog names an object that can't be"}
+		}
+		c.condemned = append(c.condemned, o.Object)
+	}
+	return nil
+}
+
+// lawfulObject tells whether a name is one that a segment's object can have.
+func lawfulObject(name string) bool {
+	parts := strings.Split(name, "/")
+	if len(parts) != 4 {
+		return false
+	}
+	ref, isRef := strings.CutPrefix(parts[1], "kappa=")
+	date, isDate := strings.CutPrefix(parts[2], "date=")
+	s := Segment{Kind: Kind(parts[0]), Ref: ref, Date: date, Name: parts[3], Rows: 1}
+	return isRef && isDate && s.lawful()
+}
+
 func (s *Segment) lawful() bool {
 	known := s.Kind == KindReports || s.Kind == KindResults || s.Kind == KindStrata
 	return known && validRef(s.Ref) && len(s.Date) == 10 && filepath.Base(s.Date) == s.Date &&
-		filepath.Base(s.Name) == s.Name && filepath.Ext(s.Name) == ".parquet" && s.First <= s.Last && s.Rows > 0 && s.Format >= 0 && s.Format <= s.Kind.version() && s.Generation >= 0
+		filepath.Base(s.Name) == s.Name && filepath.Ext(s.Name) == ".parquet" && s.First <= s.Last && s.Rows > 0 && s.Format >= 0 && s.Format <= s.Kind.version() && s.Generation >= 0 &&
+		(len(s.Archived) == 64 || s.Archived == "" && !s.Remote)
 }
 
 func loadCatalog(f FS, root string) (*catalog, error) {

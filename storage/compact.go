@@ -39,12 +39,12 @@ func (s *Store) termsOf(date string, now time.Time) terms {
 }
 
 // plan is the compactions that are worth it now. Segments beyond the permanent position take no part, since a restart may
-// drop them; nor do those that are large enough.
+// drop them; nor do those that are large enough, or in the archive alone.
 func (s *Store) plan(segments []Segment, permanent uint64, now time.Time) []compaction {
 	groups := map[part][]Segment{}
 	var order []part
 	for _, seg := range segments {
-		if seg.Last > permanent {
+		if seg.Last > permanent || seg.Remote {
 			continue
 		}
 		p := part{kind: seg.Kind, place: seg.place()}
@@ -139,6 +139,9 @@ func (s *Store) replace(old []Segment, by *Segment) error {
 	next.segments = make([]Segment, 0, len(s.catalog.segments))
 	found := 0
 	for _, seg := range s.catalog.segments {
+		if gone[seg] && seg.Archived != "" {
+			next.condemn(seg.object())
+		}
 		if !gone[seg] {
 			next.segments = append(next.segments, seg)
 			continue

@@ -186,6 +186,13 @@ func FuzzCatalog(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(b)
+	for _, name := range []string{"catalog-v1.jsonl", "catalog-v2.jsonl", "catalog-v2-archive.jsonl"} {
+		b, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := decodeCatalog(b)
 		if err != nil {
@@ -195,6 +202,11 @@ func FuzzCatalog(f *testing.F) {
 			rel, err := filepath.Rel("/data", c.segments[i].path("/data"))
 			if err != nil || strings.HasPrefix(rel, "..") {
 				t.Fatal("a segment lies outside the store")
+			}
+		}
+		for _, name := range c.condemned {
+			if filepath.Clean(name) != name || strings.HasPrefix(name, "..") || filepath.IsAbs(name) {
+				t.Fatal("an object lies outside the archive")
 			}
 		}
 	})

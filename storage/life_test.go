@@ -78,7 +78,8 @@ func lived(t testing.TB, cfg Config) (map[string][]string, int) {
 	s := open(t, t.TempDir(), cfg)
 	must(t, s.Restore(0))
 	must(t, (&life{}).goOn(t, s))
-	return lifeAnswers(t, s), f.done
+	steps := f.done
+	return lifeAnswers(t, s), steps
 }
 
 // lifeAnswers is what is compared; fewer than answers, since it is many times.
@@ -90,20 +91,51 @@ func lifeAnswers(t testing.TB, s *Store) map[string][]string {
 	}
 }
 
-// tidy holds that every file is named and every name has its file.
+// tidy holds that every file is named and every name has its file, here or in the archive.
 func tidy(t testing.TB, s *Store, when string) {
 	t.Helper()
-	files, segments := len(tree(t, s.dir)), len(s.Segments())
-	if files != segments+1 && files+segments > 0 { // the catalog, which an empty store has not
-		t.Errorf("%s: %d files for %d segments and a catalog", when, files, segments)
+	local := 0
+	for _, seg := range s.Segments() {
+		if !seg.Remote {
+			local++
+		}
+	}
+	files := len(tree(t, s.dir))
+	if files != local+1 && files+local > 0 { // the catalog, which an empty store has not
+		t.Errorf("%s: %d files for %d segments and a catalog", when, files, local)
+	}
+	shelf, ok := s.cfg.Archive.(*shelf)
+	if !ok {
+		return
+	}
+	want := map[string]bool{}
+	for _, seg := range s.Segments() {
+		if seg.Archived != "" {
+			want[seg.object()] = true
+		}
+	}
+	for _, name := range s.catalog.condemned {
+		want[name] = true
+	}
+	for name := range shelf.objects {
+		if !want[name] {
+			t.Errorf("%s: the archive has %s, of which the catalog doesn't know", when, name)
+		}
 	}
 }
 
-// lifeConfig compacts early and often; every second one removes the reports of the first of two dates, too.
+// lives is how many configurations lifeConfig has.
+const lives = 3
+
+// lifeConfig compacts early and often. The second configuration removes the reports of the first of two dates, too; the third one
+// has an archive besides, and keeps no file here that is there.
 func lifeConfig(n int) Config {
 	c := Config{RowsPending: 9, Clock: at(2), Late: time.Hour}
-	if n%2 == 1 {
+	if n%lives > 0 {
 		c.Retain.ReportsAge = 36 * time.Hour
+	}
+	if n%lives == 2 {
+		c.Retain.BytesMax, c.Archive = 1, &shelf{}
 	}
 	return c
 }
@@ -112,14 +144,14 @@ func lifeConfig(n int) Config {
 // ways, restarts at the engine's checkpoint, and expects the answers of an undisturbed life.
 func TestLifeAfterCrashes(t *testing.T) {
 	t.Parallel()
-	var wants [2]map[string][]string
+	var wants [lives]map[string][]string
 	var steps, crashes int
 	for n := range wants {
 		wants[n], steps = lived(t, lifeConfig(n))
 	}
 	for n, at := 0, 0; at < steps; n, at = n+1, at+5*stride() {
-		want, cfg, f := wants[n%2], lifeConfig(n), newFaultyFS()
-		f.kind, f.at, f.lost = crash, at, losses()[n%3]
+		want, cfg, f := wants[n%lives], lifeConfig(n), newFaultyFS()
+		f.kind, f.at, f.lost = crash, at, losses()[n/lives%3]
 		cfg.FS = f
 		dir, l := t.TempDir(), &life{}
 		if s, err := Open(dir, cfg); err == nil && s.Restore(0) == nil {
@@ -149,10 +181,10 @@ func TestLifeAfterCrashes(t *testing.T) {
 // undisturbed life, before and after a restart.
 func TestLifeWithFaults(t *testing.T) {
 	t.Parallel()
-	want, steps := lived(t, lifeConfig(1))
+	want, steps := lived(t, lifeConfig(2))
 	for _, kind := range []fault{shortWrite, noSpace, noSync} {
 		for at := int(kind); at < steps; at += 17 * stride() {
-			cfg, f := lifeConfig(1), newFaultyFS()
+			cfg, f := lifeConfig(2), newFaultyFS()
 			f.kind, f.at = kind, at
 			cfg.FS = f
 			dir, l := t.TempDir(), &life{retry: true}

@@ -13,6 +13,9 @@ type metrics struct {
 	goneRows, goneBytes   *prometheus.CounterVec
 	groupsRead, passed    *prometheus.CounterVec
 	failures              prometheus.Counter
+
+	sent, fetched, archiveFailures prometheus.Counter
+	remote                         prometheus.Gauge
 }
 
 func newMetrics(to prometheus.Registerer) (*metrics, error) {
@@ -37,11 +40,24 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 			Name: "quadrat_storage_upkeep_failures_total", Help: "Rounds of upkeep that could not do all that was due.",
 		}),
 	}
+	for field, about := range map[*prometheus.Counter][2]string{
+		&m.sent:            {"archive_sent_bytes_total", "Length of the segments that were copied to the archive."},
+		&m.fetched:         {"archive_fetched_bytes_total", "Length of the segments that were read from the archive."},
+		&m.archiveFailures: {"archive_failures_total", "Segments that could not be copied to the archive for now."},
+	} {
+		*field = prometheus.NewCounter(prometheus.CounterOpts{Name: "quadrat_storage_" + about[0], Help: about[1]})
+	}
+	m.remote = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "quadrat_storage_archive_only_bytes", Help: "Length of the segments that the archive alone has.",
+	})
 	if to == nil {
 		return m, nil
 	}
 	var faults []error
-	for _, c := range []prometheus.Collector{m.segments, m.bytes, m.rows, m.merged, m.written, m.goneRows, m.goneBytes, m.groupsRead, m.passed, m.failures} {
+	for _, c := range []prometheus.Collector{
+		m.segments, m.bytes, m.rows, m.merged, m.written, m.goneRows, m.goneBytes, m.groupsRead, m.passed, m.failures,
+		m.sent, m.fetched, m.archiveFailures, m.remote,
+	} {
 		faults = append(faults, to.Register(c))
 	}
 	return m, errors.Join(faults...)
@@ -49,6 +65,13 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 
 // hold tells what the catalog names.
 func (m *metrics) hold(segments []Segment) {
+	var remote int64
+	for i := range segments {
+		if segments[i].Remote {
+			remote += segments[i].Bytes
+		}
+	}
+	m.remote.Set(float64(remote))
 	for _, k := range kinds() {
 		var n, bytes, rows int64
 		for i := range segments {

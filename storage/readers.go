@@ -11,6 +11,7 @@ type readers struct {
 	epoch  uint64         // how often files were doomed
 	open   map[uint64]int // readers by the epoch that they began in
 	doomed []doomed
+	held   map[string]uint64 // objects of the archive by the epoch that they were condemned in
 }
 
 // doomed is a file that readers of an epoch before its own may need.
@@ -60,6 +61,10 @@ func (s *Store) retire(segments []Segment) {
 		s.readers.epoch++
 	}
 	for i := range segments {
+		if segments[i].Remote {
+			s.readers.hold(segments[i].object())
+			continue
+		}
 		s.readers.doomed = append(s.readers.doomed, doomed{path: segments[i].path(s.dir), epoch: s.readers.epoch})
 	}
 	s.reap()
@@ -85,4 +90,27 @@ func (s *Store) reap() {
 // keeps tells whether a path is that of a doomed file.
 func (r *readers) keeps(path string) bool {
 	return slices.ContainsFunc(r.doomed, func(d doomed) bool { return d.path == path })
+}
+
+// hold notes that readers of earlier epochs may need an object.
+func (r *readers) hold(name string) {
+	if r.held == nil {
+		r.held = map[string]uint64{}
+	}
+	r.held[name] = r.epoch
+}
+
+// wants tells whether a reader may still need a condemned object.
+func (r *readers) wants(name string) bool {
+	epoch, held := r.held[name]
+	if !held {
+		return false
+	}
+	for began := range r.open {
+		if began < epoch {
+			return true
+		}
+	}
+	delete(r.held, name)
+	return false
 }

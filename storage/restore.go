@@ -34,6 +34,9 @@ func (s *Store) Restore(sequence uint64) error {
 			return &Error{Code: Position, Detail: fmt.Sprintf("position %d lies inside a segment", sequence)}
 		default:
 			dropped = append(dropped, seg)
+			if seg.Archived != "" {
+				kept.condemn(seg.object())
+			}
 		}
 	}
 	if sequence != s.catalog.position {
@@ -86,7 +89,9 @@ func (s *Store) recall() error {
 func (s *Store) sweep() error {
 	named := make(map[string]bool, len(s.catalog.segments))
 	for i := range s.catalog.segments {
-		named[s.catalog.segments[i].path(s.dir)] = true
+		if seg := &s.catalog.segments[i]; !seg.Remote {
+			named[seg.path(s.dir)] = true
+		}
 	}
 	for _, d := range s.readers.doomed {
 		named[d.path] = true

@@ -15,7 +15,8 @@ type Retention struct {
 	ReportsAge time.Duration // from the end of a date until its reports and strata go
 	ResultsAge time.Duration // from the end of a date until its results go
 	// BytesMax is the most bytes of all segments on this disk. Beyond it the oldest dates go, reports and strata of all
-	// before any results. A date that isn't over stays, whatever it holds.
+	// before any results. A date that isn't over stays, whatever it holds. With an archive no row goes, but files that the
+	// archive has.
 	BytesMax int64
 }
 
@@ -135,7 +136,7 @@ func (s *Store) outlived(now time.Time) (*catalog, []Segment) {
 // oversize is segments of the oldest dates, as many dates as must go until the rest is small enough, once those that go
 // anyway are gone. The caller holds mu.
 func (s *Store) oversize(before map[part]string, today string) []Segment {
-	if s.cfg.Retain.BytesMax == 0 {
+	if s.cfg.Retain.BytesMax == 0 || s.cfg.Archive != nil { // with an archive only local files go
 		return nil
 	}
 	var bytes int64
@@ -150,9 +151,7 @@ func (s *Store) oversize(before map[part]string, today string) []Segment {
 			kept = append(kept, seg)
 		}
 	}
-	slices.SortStableFunc(kept, func(a, b Segment) int {
-		return cmp.Or(cmp.Compare(rank(a.Kind), rank(b.Kind)), cmp.Compare(a.Date, b.Date))
-	})
+	slices.SortStableFunc(kept, func(a, b Segment) int { return compareDates(&a, &b) })
 	n := 0
 	for n < len(kept) && (bytes > s.cfg.Retain.BytesMax || n > 0 && kept[n].Date == kept[n-1].Date && rank(kept[n].Kind) == rank(kept[n-1].Kind)) {
 		bytes -= kept[n].Bytes
@@ -167,6 +166,11 @@ func (s *Store) oversize(before map[part]string, today string) []Segment {
 	return kept[:n]
 }
 
+// compareDates is the order in which dates go: reports and strata before results, the oldest first.
+func compareDates(a, b *Segment) int {
+	return cmp.Or(cmp.Compare(rank(a.Kind), rank(b.Kind)), cmp.Compare(a.Date, b.Date))
+}
+
 // rank is the order in which families of kinds go.
 func rank(k Kind) int {
 	if k.family() == KindReports {
@@ -178,7 +182,7 @@ func rank(k Kind) int {
 // without is the catalog once rows before given dates are gone, and the segments that it ceases to name. Those beyond the
 // permanent position stay, unseen, until they are permanent. It is nil when nothing changes.
 func (c *catalog) without(before map[part]string, permanent uint64) (*catalog, []Segment) {
-	next := &catalog{position: c.position, gone: slices.Clone(c.gone)}
+	next := &catalog{position: c.position, gone: slices.Clone(c.gone), condemned: c.condemned}
 	for p, date := range before {
 		if g := next.goneOf(p.kind, p.ref); g == nil {
 			next.gone = append(next.gone, Gone{Kind: p.kind, Ref: p.ref, Before: date})
@@ -195,6 +199,9 @@ func (c *catalog) without(before map[part]string, permanent uint64) (*catalog, [
 		}
 		g := next.goneOf(seg.Kind, seg.Ref)
 		g.Segments, g.Rows, g.Bytes = g.Segments+1, g.Rows+seg.Rows, g.Bytes+seg.Bytes
+		if seg.Archived != "" {
+			next.condemn(seg.object())
+		}
 		dropped = append(dropped, seg)
 	}
 	if len(dropped) == 0 && slices.Equal(next.gone, c.gone) {

@@ -85,7 +85,7 @@ func (s *Store) scan(ctx context.Context, of []Segment, k Kind, ref string, wind
 }
 
 func (s *Store) scanSegment(ctx context.Context, seg *Segment, windows span, names []string, yield func(arrow.Record, error) bool) (more bool, err error) {
-	file, err := s.cfg.FS.Open(seg.path(s.dir))
+	file, err := s.openSegment(ctx, seg)
 	if err != nil {
 		return false, err
 	}
@@ -118,6 +118,14 @@ func (s *Store) scanSegment(ctx context.Context, seg *Segment, windows span, nam
 		}
 	}
 	return true, nil
+}
+
+// openSegment opens a segment's file, here or from the archive.
+func (s *Store) openSegment(ctx context.Context, seg *Segment) (ReadFile, error) {
+	if seg.Remote {
+		return s.fetch(ctx, seg)
+	}
+	return s.cfg.FS.Open(seg.path(s.dir))
 }
 
 // cutWindows is the rows whose windows lie in the span; rows are ordered by window.

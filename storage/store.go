@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -31,6 +32,7 @@ type Config struct {
 	RowsMerging int                   // rows that compaction may hold in memory, beside a row group of the new file [262144]
 	Late        time.Duration         // how long after its end a date may still get rows [8 days]
 	Retain      Retention             // what goes after a time [for ever]
+	Archive     Objects               // where segments of dates that are over are copied to; nil for nowhere
 	FS          FS                    // [Disk]
 	Clock       clock.Clock           // of dates: what is past, what is too old [the machine's]
 	Pace        clock.Clock           // of upkeep: retries and rounds [the machine's]
@@ -79,6 +81,7 @@ type Store struct {
 	metrics *metrics
 	wake    chan struct{} // tells Run that there may be work
 	upkeep  sync.Mutex    // held by the one round of upkeep
+	fetches atomic.Uint64 // files that were fetched
 
 	mu        sync.Mutex // guards everything below
 	catalog   catalog

@@ -12,7 +12,7 @@ const (
 	upkeepRetry = 10 * time.Second // after a round that failed
 )
 
-// Run keeps the store in good order until ctx ends: it removes what retention doesn't keep and compacts the rest. It never fails: what can't be done now is logged
+// Run keeps the store in good order until ctx ends: it removes what retention doesn't keep, compacts the rest, and keeps the archive. It never fails: what can't be done now is logged
 // and counted, and tried again. Readers and commits go on meanwhile.
 func (s *Store) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
@@ -69,7 +69,7 @@ func (s *Store) Upkeep(ctx context.Context) error {
 		return nil
 	}
 	var faults []error
-	for _, work := range []func(context.Context) error{s.retain, s.compactAll} {
+	for _, work := range []func(context.Context) error{s.retain, s.compactAll, s.archiveAll} {
 		if err := work(ctx); err != nil {
 			faults = append(faults, fmt.Errorf("storage: %w", err))
 		}

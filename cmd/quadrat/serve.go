@@ -46,7 +46,8 @@ takes a free one. Flags go before QUADRAT_* in the environment, and those before
 --shuffler is a declaration and checks nothing: it is for an operator who has a contract with such a party.
 A broker of --nats must sync every write (sync_interval: always), or what was answered to devices can be lost with it.
 What --retain-reports, --retain-results and --retain-bytes don't keep goes by whole UTC dates, the oldest first, and with
---retain-bytes reports before results; today's rows always stay. An export says what is gone.
+--retain-bytes reports before results; today's rows always stay. An export says what is gone. With --archive they are copied to
+a bucket when their date is over; --retain-bytes then removes files that the bucket has, and exports read them from there.
 --speed is for fleets of simulated devices whose clocks run as fast. Such a clock begins at the machine's time whenever
 the server starts, so give each run a folder of its own.`
 }
@@ -81,6 +82,10 @@ func (c *serveCmd) config(t *terminal) (server.Config, error) {
 		Retain: c.retention(),
 		Logger: slog.New(slog.NewTextHandler(t.errs, &slog.HandlerOptions{Level: level})),
 	}
+	var err error
+	if config.Archive, err = c.archive(); err != nil {
+		return server.Config{}, err
+	}
 	if !(c.Speed > 0) || c.Speed > 1e6 {
 		return server.Config{}, &usageError{"--speed: above 0, and at most 1000000"}
 	}
@@ -104,7 +109,6 @@ func (c *serveCmd) config(t *terminal) (server.Config, error) {
 		config.Shuffler = shuffle.Party{Name: c.Shuffler, Delta: c.Delta}
 	}
 	if c.TokenFile != "" {
-		var err error
 		if config.Token, err = server.ReadToken(c.TokenFile); err != nil {
 			return server.Config{}, err
 		}

@@ -52,6 +52,8 @@ type Config struct {
 	Retain storage.Retention
 	// AcceptGap lets the engine go on when REPORTS begins behind the checkpoint; stored rows beyond the checkpoint go.
 	AcceptGap bool
+	// Archive is where stored rows are copied to when their date is over; nil for nowhere.
+	Archive storage.Objects
 	// ResponseFloor is the response rate below which results carry a warning; 0 for 0.5, below 0 for no warnings.
 	ResponseFloor float64
 	// Shuffler is an independent party that the operator declares to publish shuffled batches, at whose delta plans and results tell

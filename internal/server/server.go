@@ -171,7 +171,7 @@ func (s *Server) restore(ctx context.Context) error {
 		return err
 	}
 	s.store, err = storage.Open(filepath.Join(s.config.Data, "store"), storage.Config{
-		Late: s.config.Retention + 24*time.Hour, Retain: s.config.Retain, Clock: s.config.Clock, Registerer: s.registry, Log: s.log,
+		Late: s.config.Retention + 24*time.Hour, Retain: s.config.Retain, Archive: s.config.Archive, Clock: s.config.Clock, Registerer: s.registry, Log: s.log,
 	})
 	if err != nil {
 		return err

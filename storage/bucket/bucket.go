@@ -1,0 +1,160 @@
+// Package bucket keeps whole objects in a bucket of an S3-compatible object store: what storage's archive needs, and nothing
+// else. Every upload carries its MD5, which the store checks, and is looked at again afterwards. It holds no state beside
+// its connections and never lists a bucket; storage's catalog says what is there. cmd reads the credentials.
+//
+//	b, err := bucket.Open(bucket.Config{URL: "s3://bucket/prefix", AccessKey: id, SecretKey: secret})
+//	err = b.Put(ctx, "reports/…", file, size)
+package bucket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+)
+
+const (
+	attempts     = 3                // of one request, by the library
+	patience     = time.Minute      // of a call, beside its bytes
+	slowest      = 64 << 10         // bytes a second that a transfer must reach on the whole
+	answerWithin = 30 * time.Second // for the head of an answer
+)
+
+// Config says which bucket. URL is required.
+type Config struct {
+	// URL is s3://bucket or s3://bucket/prefix.
+	URL string
+	// Endpoint is the URL of the service, whose scheme decides about TLS; empty for https://s3.amazonaws.com.
+	Endpoint string
+	// Region of the bucket; empty for us-east-1.
+	Region string
+	// AccessKey and SecretKey sign requests; with both empty requests are anonymous.
+	AccessKey, SecretKey string
+}
+
+// Bucket is a folder of a bucket. It is safe for use by many goroutines.
+type Bucket struct {
+	client       *minio.Client
+	name, prefix string
+}
+
+// Open makes the connections' settings; it does not connect.
+func Open(c Config) (*Bucket, error) {
+	where, err := url.Parse(c.URL)
+	if err != nil || where.Scheme != "s3" || where.Host == "" || where.User != nil || where.RawQuery != "" {
+		return nil, fmt.Errorf("archive %q: write s3://bucket or s3://bucket/prefix", c.URL)
+	}
+	if c.Endpoint == "" {
+		c.Endpoint = "https://s3.amazonaws.com"
+	}
+	service, err := url.Parse(c.Endpoint)
+	if err != nil || service.Host == "" || service.Scheme != "http" && service.Scheme != "https" || strings.Trim(service.Path, "/") != "" {
+		return nil, fmt.Errorf("archive endpoint %q: write http://host:port or https://host", c.Endpoint)
+	}
+	if c.Region == "" {
+		c.Region = "us-east-1"
+	}
+	transport, err := minio.DefaultTransport(service.Scheme == "https")
+	if err != nil {
+		return nil, fmt.Errorf("archive: %w", err)
+	}
+	transport.ResponseHeaderTimeout = answerWithin
+	client, err := minio.New(service.Host, &minio.Options{
+		Creds: credentials.NewStaticV4(c.AccessKey, c.SecretKey, ""), Secure: service.Scheme == "https", Region: c.Region,
+		Transport: transport, MaxRetries: attempts,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("archive: %w", err)
+	}
+	return &Bucket{client: client, name: where.Host, prefix: strings.Trim(where.Path, "/")}, nil
+}
+
+func (b *Bucket) key(name string) string { return path.Join(b.prefix, name) }
+
+// limited ends a call that moves bytes slower than any line in use would.
+func limited(ctx context.Context, bytes int64) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, patience+time.Duration(bytes/slowest)*time.Second)
+}
+
+// Put writes an object, in place of one of that name, and returns once the store has confirmed its MD5 and tells its size.
+func (b *Bucket) Put(ctx context.Context, name string, from io.ReaderAt, size int64) error {
+	ctx, cancel := limited(ctx, size)
+	defer cancel()
+	_, err := b.client.PutObject(ctx, b.name, b.key(name), io.NewSectionReader(from, 0, size), size, minio.PutObjectOptions{
+		ContentType: "application/vnd.apache.parquet", SendContentMd5: true, DisableMultipart: true,
+	})
+	if err != nil {
+		return fmt.Errorf("put: %w", told(err))
+	}
+	info, err := b.client.StatObject(ctx, b.name, b.key(name), minio.StatObjectOptions{})
+	if err != nil {
+		return fmt.Errorf("look: %w", told(err))
+	}
+	if info.Size != size {
+		return fmt.Errorf("put: the object store holds %d bytes of %d", info.Size, size)
+	}
+	return nil
+}
+
+// Get reads an object from a byte on; the caller closes it. An object that isn't there is an error that is fs.ErrNotExist.
+func (b *Bucket) Get(ctx context.Context, name string, offset, size int64) (io.ReadCloser, error) {
+	ctx, cancel := limited(ctx, size-offset)
+	options := minio.GetObjectOptions{}
+	if offset > 0 {
+		if err := options.SetRange(offset, 0); err != nil {
+			cancel()
+			return nil, fmt.Errorf("get: %w", err)
+		}
+	}
+	core := minio.Core{Client: b.client}
+	body, _, header, err := core.GetObject(ctx, b.name, b.key(name), options)
+	if err != nil {
+		cancel()
+		return nil, fmt.Errorf("get: %w", told(err))
+	}
+	if offset > 0 && !strings.HasPrefix(header.Get("Content-Range"), fmt.Sprintf("bytes %d-", offset)) {
+		cancel()
+		return nil, errors.Join(errors.New("get: the object store ignores ranges"), body.Close())
+	}
+	return &reading{ReadCloser: body, cancel: cancel}, nil
+}
+
+// reading ends its call when it is closed.
+type reading struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+// Close lets go of the connection.
+func (r *reading) Close() error {
+	r.cancel()
+	return r.ReadCloser.Close()
+}
+
+// Remove removes an object; one that isn't there is no error.
+func (b *Bucket) Remove(ctx context.Context, name string) error {
+	ctx, cancel := limited(ctx, 0)
+	defer cancel()
+	if err := b.client.RemoveObject(ctx, b.name, b.key(name), minio.RemoveObjectOptions{}); err != nil {
+		return fmt.Errorf("remove: %w", told(err))
+	}
+	return nil
+}
+
+// told makes an answer of the store one of our errors. Codes and texts of the store say nothing of keys or secrets.
+func told(err error) error {
+	answer := minio.ToErrorResponse(err)
+	if answer.StatusCode == http.StatusNotFound {
+		return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	}
+	return err
+}
