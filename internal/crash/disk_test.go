@@ -58,6 +58,13 @@ func (d *disk) fall() {
 	d.collapse(d.illness == powerCut)
 }
 
+// ail lets the illness begin with the next operation.
+func (d *disk) ail() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.at = d.done
+}
+
 func (d *disk) collapse(lose bool) {
 	if d.down {
 		return
@@ -79,7 +86,7 @@ func (d *disk) collapse(lose bool) {
 func (d *disk) step() ill {
 	n := d.done
 	d.done++
-	if d.illness == well || n < d.at || n >= d.at+d.last && d.illness < killed {
+	if d.illness == well || n < d.at || n-d.at >= d.last && d.illness < killed {
 		return well
 	}
 	if d.illness >= killed {

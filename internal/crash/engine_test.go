@@ -1,6 +1,7 @@
 package crash_test
 
 import (
+	"math"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -167,11 +168,11 @@ func sickenDisk(t *testing.T, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 3))
 	w := newRig(t, t.TempDir(), broker.Config{StoreDir: t.TempDir()}, rand.New(rand.NewPCG(seed%courses, 1)))
 	defer w.close()
-	d := newDisk([]ill{shortWrite, noSpace, noSync}[seed%3], random.IntN(c.operations/2), 1+random.IntN(4))
+	d := newDisk([]ill{shortWrite, noSpace, noSync}[seed%3], math.MaxInt, 1+random.IntN(4))
 	if !w.up(c.course, d) {
 		t.Fatal("a disk that is only ill fell")
 	}
-	w.follow(c.course, nil)
+	w.follow(c.course, &disturbance{random: random, at: map[int]bool{random.IntN(len(c.course.steps)): true}, strike: d.ail})
 	w.end()
 	if d.done <= d.at {
 		t.Errorf("the fault at operation %d never came, there were %d", d.at, d.done)

@@ -257,6 +257,7 @@ func (s *site) check(whole bool) {
 	defer func() { _ = w.broker.Close() }()
 	keyer, records := s.plans(w.broker)
 	c := &course{records: records}
+	s.cut(w)
 	got := w.outcome(c)
 	for id := range s.answered {
 		part := strings.Split(id, "/")
@@ -280,6 +281,23 @@ func (s *site) check(whole bool) {
 			s.t.Errorf("%s differ from those of an undisturbed run: %d, %d\n%s", part.name, len(part.got), len(part.want),
 				firstDifference(part.got, part.want))
 		}
+	}
+}
+
+// cut takes the marks from REPORTS that came while the server was ending: it had no time to obey them.
+func (s *site) cut(w *rig) {
+	s.t.Helper()
+	store, err := storage.Open(filepath.Join(s.data, "store"), storage.Config{})
+	must(s.t, err)
+	stream, err := w.broker.JetStream().Stream(s.t.Context(), broker.StreamReports)
+	must(s.t, err)
+	for seq := store.Position() + 1; seq <= stream.CachedInfo().State.LastSeq; seq++ {
+		m, err := stream.GetMsg(s.t.Context(), seq)
+		must(s.t, err)
+		if m.Subject != broker.SubjectMark {
+			s.t.Errorf("message %d of %s came after all reports were answered and covered", seq, m.Subject)
+		}
+		must(s.t, stream.DeleteMsg(s.t.Context(), seq))
 	}
 }
 
