@@ -123,7 +123,7 @@ func (s *Store) clean(ctx context.Context) error {
 }
 
 // lighten lets local files go, those of the oldest dates first, until the rest is as small as retention wants it; the archive
-// has them all.
+// has them all. Those of the newest commit stay: a restart reads them, and must not wait for the archive.
 func (s *Store) lighten() error {
 	if s.cfg.Retain.BytesMax == 0 {
 		return nil
@@ -137,7 +137,7 @@ func (s *Store) lighten() error {
 		for i := range c.segments {
 			if seg := &c.segments[i]; !seg.Remote {
 				bytes += seg.Bytes
-				if seg.Archived != "" {
+				if seg.Archived != "" && seg.Last < c.position {
 					sent = append(sent, i)
 				}
 			}

@@ -79,7 +79,8 @@ func archived(t *testing.T, dir string, to *shelf) *Store {
 	s := open(t, dir, Config{FS: newFaultyFS(), Clock: at(30), Archive: to, Retain: Retention{BytesMax: 1}, Pace: &hasty{}})
 	must(t, s.Restore(0))
 	fill(t, s, 0, 12)
-	s.Permanent(720)
+	must(t, s.Commit(721))
+	s.Permanent(721)
 	return s
 }
 
@@ -121,7 +122,7 @@ func TestArchiveChangesNoAnswer(t *testing.T) {
 	}
 	tidy(t, s, "after reading")
 	again := open(t, dir, Config{FS: newFaultyFS(), Clock: at(30), Archive: to})
-	must(t, again.Restore(720))
+	must(t, again.Restore(721))
 	for what, rows := range answers(t, again) {
 		if !reflect.DeepEqual(rows, want[what]) {
 			t.Errorf("after a restart: the archive changed %s", what)
@@ -210,4 +211,21 @@ func TestObjectsGoWithTheirRows(t *testing.T) {
 	if entries, err := os.ReadDir(dir); err != nil || len(parquetFiles(t, dir)) != 0 {
 		t.Errorf("left: %v, %v", entries, err)
 	}
+}
+
+// TestARestartDoesNotNeedTheArchive keeps what a restart reads here.
+func TestARestartDoesNotNeedTheArchive(t *testing.T) {
+	dir, to := t.TempDir(), &shelf{}
+	cfg := Config{FS: newFaultyFS(), Clock: at(30), Archive: to, Retain: Retention{BytesMax: 1}, Pace: &hasty{}}
+	s := open(t, dir, cfg)
+	must(t, s.Restore(0))
+	fill(t, s, 0, 12)
+	s.Permanent(720)
+	must(t, s.Upkeep(context.Background()))
+	if len(to.objects) == 0 {
+		t.Error("nothing was archived")
+	}
+	to.objects = nil
+	again := open(t, dir, cfg)
+	must(t, again.Restore(720))
 }

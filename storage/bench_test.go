@@ -57,3 +57,35 @@ func BenchmarkScan(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkCompact merges 64 segments of 8,192 reports each, of one minute's windows.
+func BenchmarkCompact(b *testing.B) {
+	const segments, rows = 64, 8192
+	b.SetBytes(segments * rows)
+	for b.Loop() {
+		b.StopTimer()
+		s := open(b, b.TempDir(), Config{Clock: at(30), RowsMerging: segments * rows})
+		must(b, s.Restore(0))
+		rng := rand.New(rand.NewPCG(1, 1))
+		for i := range uint64(segments) {
+			made := makeReports(rng, i*rows+1, rows)
+			for j := range made {
+				made[j].WindowStartMs = baseMs + 120_000 + int64(i/8)*60_000
+				made[j].WindowEndMs = made[j].WindowStartMs + 60_000
+			}
+			rec := recordOf(b, made)
+			must(b, s.Reports(rec))
+			rec.Release()
+			must(b, s.Commit((i+1)*rows))
+		}
+		s.Permanent(segments * rows)
+		b.StartTimer()
+		must(b, s.Upkeep(context.Background()))
+		b.StopTimer()
+		if left := s.Segments(); len(left) != 1 || left[0].Rows != segments*rows {
+			b.Fatal(left)
+		}
+		b.ReportMetric(float64(s.Segments()[0].Bytes)/(segments*rows), "bytes/report")
+		b.StartTimer()
+	}
+}

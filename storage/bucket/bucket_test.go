@@ -145,7 +145,8 @@ func TestStoreInABucket(t *testing.T) {
 	defer record.Release()
 	for _, step := range []func() error{
 		func() error { return store.Restore(0) }, func() error { return store.Reports(record) },
-		func() error { return store.Commit(1) }, func() error { store.Permanent(1); return nil },
+		func() error { return store.Commit(1) }, func() error { return store.Commit(2) },
+		func() error { store.Permanent(2); return nil },
 	} {
 		if err := step(); err != nil {
 			t.Fatal(err)
