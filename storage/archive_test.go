@@ -130,9 +130,12 @@ func TestArchiveChangesNoAnswer(t *testing.T) {
 	}
 }
 
-// TestNoRowOfADamagedObjectIsRead damages the archive's copies in three ways.
+// TestNoRowOfADamagedObjectIsRead damages the archive's copies in four ways, of which one leaves a Parquet file as good as any.
 func TestNoRowOfADamagedObjectIsRead(t *testing.T) {
 	for name, damage := range map[string]func(*shelf, string){
+		"a name changed": func(s *shelf, name string) {
+			s.objects[name] = bytes.ReplaceAll(s.objects[name], []byte("indoor"), []byte("indoos"))
+		},
 		"a bit flipped": func(s *shelf, name string) { s.objects[name][len(s.objects[name])/2] ^= 1 },
 		"cut short":     func(s *shelf, name string) { s.objects[name] = s.objects[name][:10] },
 		"gone":          func(s *shelf, name string) { delete(s.objects, name) },

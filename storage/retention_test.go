@@ -106,6 +106,38 @@ func TestRetentionWaitsForTheCheckpoint(t *testing.T) {
 			t.Errorf("%s of %s is left", seg.Name, seg.Kind)
 		}
 	}
+	if gone, _ := again.Gone(KindReports, testRef); gone.Rows != 3*(60+2) {
+		t.Errorf("%d rows are said to be gone, want %d", gone.Rows, 3*(60+2))
+	}
+}
+
+// TestRetentionCrashes stops the world at every operation of a round that removes a date, and expects either all of its rows or
+// none after the restart, and each segment with its file.
+func TestRetentionCrashes(t *testing.T) {
+	now := at(2)
+	for at, crashed := 0, true; crashed; at++ {
+		dir, f := t.TempDir(), newFaultyFS()
+		fill(t, func() *Store {
+			s := open(t, dir, Config{FS: newFaultyFS()})
+			must(t, s.Restore(0))
+			return s
+		}(), 0, 4)
+		cfg := Config{FS: f, Clock: now, Retain: Retention{ReportsAge: 36 * time.Hour}, BytesTarget: 1}
+		s := open(t, dir, cfg)
+		must(t, s.Restore(240))
+		all := len(scanAll(t, s))
+		f.kind, f.at, f.lost = crash, f.done+at, lostNone
+		_ = s.Upkeep(context.Background())
+		crashed = f.down
+		cfg.FS = newFaultyFS()
+		again := open(t, dir, cfg)
+		must(t, again.Restore(240))
+		tidy(t, again, "after the restart")
+		rows := scanAll(t, again)
+		if n := len(of("2027-01-15", rows)); len(rows) != all && len(rows) != n || n == 0 || n == all {
+			t.Errorf("step %d: %d rows, of which %d are of the date that stays, of %d", at, len(rows), n, all)
+		}
+	}
 }
 
 func TestRetentionBySize(t *testing.T) {
