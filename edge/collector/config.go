@@ -51,7 +51,7 @@ type Sensor struct {
 	Network    *NetworkSensor // of one that sends its readings
 }
 
-// Fault is a place in edge.yaml and what is wrong there.
+// Fault is a place in the configuration, a setting or a line, and what is wrong there.
 type Fault struct{ Path, Text string }
 
 // Faults is everything that is wrong with edge.yaml. It is an error.
@@ -146,13 +146,21 @@ func Parse(content []byte, folder string) (Config, error) {
 func yamlFaults(err error) Faults {
 	var typed *yaml.TypeError
 	if !errors.As(err, &typed) {
-		return Faults{{"edge.yaml", err.Error()}}
+		return Faults{located(strings.TrimPrefix(err.Error(), "yaml: "))}
 	}
 	var f Faults
 	for _, text := range typed.Errors {
-		f = append(f, Fault{"edge.yaml", plain.Replace(text)})
+		f = append(f, located(plain.Replace(text)))
 	}
 	return f
+}
+
+// located is a fault that the YAML parser found: it tells the line and, since any file may be the configuration, no name.
+func located(text string) Fault {
+	if line, what, ok := strings.Cut(text, ": "); ok && strings.HasPrefix(line, "line ") {
+		return Fault{line, what}
+	}
+	return Fault{"layout", text}
 }
 
 // plain takes Go's words out of what the YAML parser says.

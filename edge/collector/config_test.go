@@ -67,6 +67,13 @@ func TestUnknownFieldsAreFaults(t *testing.T) {
 	if !errors.As(err, &faults) || len(faults) != 2 || strings.Contains(err.Error(), "collector.") {
 		t.Error(err)
 	}
+	// The file may have any name, so that a fault tells only where in it.
+	if want := (Fault{"line 1", "field devise not found"}); len(faults) == 0 || faults[0] != want {
+		t.Errorf("%q, want %q", faults, want)
+	}
+	if _, err := Parse([]byte("device: [\n"), "/"); !errors.As(err, &faults) || !strings.HasPrefix(faults[0].Path, "line ") {
+		t.Errorf("%q", faults)
+	}
 }
 
 func TestUnits(t *testing.T) {
