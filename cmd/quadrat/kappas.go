@@ -109,9 +109,18 @@ func resultRow(r *quadratv1.Result) string {
 	if c := r.GetChange(); c != nil {
 		change = fmt.Sprintf("%+.5g ± %.3g", c.GetValue(), (c.GetCiHigh()-c.GetCiLow())/2)
 	}
-	return fmt.Sprintf("%s\t%d\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%.3g\t%s", r.GetWindowStart().AsTime().Format(time.RFC3339), r.GetRevision(),
+	return fmt.Sprintf("%s\t%d\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s", r.GetWindowStart().AsTime().Format(time.RFC3339), r.GetRevision(),
 		demo.StatisticName(r), cellName(r.GetCell()), estimate, number(r.CiLow), number(r.CiHigh), //nolint:protogetter // absent ones are shown as such
-		r.GetReports(), r.GetPanel(), r.GetResponseRate(), change)
+		r.GetReports(), r.GetPanel(), responseRate(r.GetResponseRate()), change)
+}
+
+// responseRate shows a share in three digits; 1 is said only when all have answered.
+func responseRate(rate float64) string {
+	const almost = 0.999
+	if rate > almost && rate < 1 {
+		rate = almost
+	}
+	return fmt.Sprintf("%.3g", rate)
 }
 
 // watchCmd is `quadrat watch`.

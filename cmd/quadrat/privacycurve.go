@@ -84,11 +84,12 @@ func (c *privacyCurveCmd) Run(_ context.Context, t *terminal) error {
 	return err
 }
 
-// curveTable has a line for each ε and a column for each mechanism; the least error of a line has a star.
+// curveTable has a line for each ε and a column for each mechanism; the least error of a line has a star. Drafts are marked and
+// have none, since no plan can ask for them.
 func curveTable(w io.Writer, points []curve.Point) error {
 	var names []string
 	var grid []float64
-	at := map[string]map[float64]float64{}
+	at, drafts := map[string]map[float64]float64{}, map[string]bool{}
 	for _, p := range points {
 		if at[p.Mechanism] == nil {
 			at[p.Mechanism] = map[float64]float64{}
@@ -97,14 +98,22 @@ func curveTable(w io.Writer, points []curve.Point) error {
 		if len(names) == 1 {
 			grid = append(grid, p.Epsilon)
 		}
-		at[p.Mechanism][p.Epsilon] = p.StdError
+		at[p.Mechanism][p.Epsilon], drafts[p.Mechanism] = p.StdError, p.Draft
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "EPSILON\t"+strings.ToUpper(strings.Join(names, "\t")))
+	fmt.Fprint(table, "EPSILON")
+	for _, name := range names {
+		mark := ""
+		if drafts[name] {
+			mark = " (draft)"
+		}
+		fmt.Fprint(table, "\t"+strings.ToUpper(name)+mark)
+	}
+	fmt.Fprintln(table)
 	for _, e := range grid {
-		best := names[0]
+		best := ""
 		for _, name := range names {
-			if at[name][e] < at[best][e] {
+			if !drafts[name] && (best == "" || at[name][e] < at[best][e]) {
 				best = name
 			}
 		}

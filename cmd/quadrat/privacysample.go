@@ -82,6 +82,9 @@ func (c *privacySampleCmd) Run(ctx context.Context, t *terminal) error {
 	if c.N == 0 {
 		return &usageError{message: "--n 0: at least one report"}
 	}
+	if slices.Contains(mechanisms.Drafts(), c.Mechanism) {
+		fmt.Fprintf(t.errs, "quadrat: the proof of %s is a draft; no plan and no device can ask for it\n", c.Mechanism)
+	}
 	if c.Format == formatJSON {
 		next = c.json(next)
 	}
