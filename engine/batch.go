@@ -73,6 +73,25 @@ func decodeBatch(b []byte, columns *reports, yield func(*reports), one *release,
 	return nil
 }
 
+// storedMs is when the intake stored a StoredBatch, which stands behind its version; 0 when it isn't there.
+func storedMs(b []byte) int64 {
+	for range 2 {
+		num, typ, n := protowire.ConsumeTag(b)
+		if n < 0 || typ != protowire.VarintType {
+			return 0
+		}
+		v, size := protowire.ConsumeVarint(b[n:])
+		if size < 0 {
+			return 0
+		}
+		if num == 4 {
+			return max(int64(v), 0)
+		}
+		b = b[n+size:]
+	}
+	return 0
+}
+
 // decode reads a StoredGroup. Packed arrays only, which is what the intake writes.
 func (r *reports) decode(b []byte) bool {
 	*r = reports{device: r.device[:0], statistic: r.statistic[:0], value: r.value[:0], row: r.row[:0]}

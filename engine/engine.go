@@ -32,6 +32,7 @@ type Engine struct {
 	order    []string // references, sorted
 	sequence uint64   // position in REPORTS up to which everything is in the state
 	markMs   int64    // newest mark read
+	nowMs    int64    // moment of the message that is being counted
 	newest   [broker.Partitions]int64
 	levelMs  int64     // watermark before GRACE: what has closed
 	late     []late    // closed windows that late reports came for
@@ -223,6 +224,15 @@ func (e *Engine) release() {
 	e.out.records = nil
 }
 
+// momentOf is the server's clock when a message was stored, so that a replay tells the same of it; that of now for a message
+// of before it was kept.
+func (e *Engine) momentOf(m *message) int64 {
+	if ms := storedMs(m.data); ms > 0 {
+		return ms
+	}
+	return e.config.Clock.Now().UnixMilli()
+}
+
 // take counts one message of REPORTS. The caller holds mu.
 func (e *Engine) take(m *message, out *output) {
 	if m.sequence <= e.sequence {
@@ -235,6 +245,7 @@ func (e *Engine) take(m *message, out *output) {
 		e.revise(out)
 		return
 	}
+	e.nowMs = max(e.momentOf(m), e.markMs)
 	err := decodeBatch(m.data, &e.columns, func(r *reports) { e.count(r, m, out) }, &e.said, func(r *release) { e.countRelease(r, m, out) })
 	if err != nil {
 		e.metrics.refused(causeMalformed, 1)
@@ -288,8 +299,7 @@ func (e *Engine) admit(k *kappa, index int64, revision uint64, out *output) (w *
 		return nil, causeDue, false
 	}
 	start, _ := p.span(index)
-	now := max(e.config.Clock.Now().UnixMilli(), e.markMs)
-	if start < 0 || start > now+e.config.Tolerance.Milliseconds() {
+	if start < 0 || start > e.nowMs+e.config.Tolerance.Milliseconds() {
 		return nil, causeFuture, false
 	}
 	if index < k.next && !known {

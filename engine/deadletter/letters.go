@@ -15,6 +15,7 @@ import (
 
 	"github.com/quadrat-dev/quadrat/engine/intake"
 	"github.com/quadrat-dev/quadrat/internal/broker"
+	"github.com/quadrat-dev/quadrat/internal/clock"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
@@ -33,6 +34,8 @@ type Config struct {
 	JetStream jetstream.JetStream
 	// Devices tells which gateway speaks for a device.
 	Devices intake.Devices
+	// Clock is the server's. Default: the machine's.
+	Clock clock.Clock
 	// Registerer takes the metrics; nil for none.
 	Registerer prometheus.Registerer
 }
@@ -45,6 +48,9 @@ type Letters struct {
 
 // New makes Letters. It fails when the metrics are registered already.
 func New(config Config) (*Letters, error) {
+	if config.Clock == nil {
+		config.Clock = clock.Real{}
+	}
 	l := &Letters{config: config, replayed: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "quadrat", Subsystem: "dead_letters", Name: "replayed_total", Help: "Dead letters replayed, by outcome.",
 	}, []string{"outcome"})}

@@ -1,6 +1,7 @@
 package deadletter_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/quadrat-dev/quadrat/engine/intake"
 	"github.com/quadrat-dev/quadrat/fleet"
 	"github.com/quadrat-dev/quadrat/internal/broker"
+	"github.com/quadrat-dev/quadrat/internal/clock"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
@@ -23,6 +25,9 @@ const patience = time.Minute
 
 // secret stands in every message and must stand in no view.
 const secret = 7_310_553
+
+// moment is the server's clock.
+var moment = time.UnixMilli(1_800_000_000_123).UTC()
 
 // behind maps devices to their gateways.
 type behind map[string]string
@@ -61,7 +66,7 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = in.Close() })
-	w.letters, err = deadletter.New(deadletter.Config{Conn: b.Conn(), JetStream: b.JetStream(), Devices: w.devices})
+	w.letters, err = deadletter.New(deadletter.Config{Conn: b.Conn(), JetStream: b.JetStream(), Devices: w.devices, Clock: clock.NewManual(moment)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,8 +181,12 @@ func TestReplayOfRefusedReports(t *testing.T) {
 		t.Fatal(err)
 	}
 	m, err := stream.GetMsg(t.Context(), 1)
-	if err != nil || m.Subject != "quadrat.report.3" || string(m.Data) != string(body) {
+	if err != nil || m.Subject != "quadrat.report.3" || !bytes.HasSuffix(m.Data, body) {
 		t.Fatalf("stored %v, %v", m, err)
+	}
+	again := &quadratv1.StoredBatch{}
+	if err := proto.Unmarshal(m.Data, again); err != nil || again.GetVersion() != 1 || again.GetStoredMs() != moment.UnixMilli() {
+		t.Errorf("stored %v, %v: not as of the replay", again, err)
 	}
 	if id := m.Header.Get("Nats-Msg-Id"); id != fmt.Sprintf("dead/%d", first) {
 		t.Errorf("identity %q: a second try of the letter would be stored again", id)

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quadrat-dev/quadrat/engine/intake"
@@ -116,13 +118,22 @@ func (l *Letters) request(ctx context.Context, subject string, message []byte) e
 func (l *Letters) publish(ctx context.Context, subject string, message []byte, sequence uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
-	msg := &nats.Msg{Subject: subject, Data: message, Header: nats.Header{}}
+	msg := &nats.Msg{Subject: subject, Data: storedAt(message, l.config.Clock.Now()), Header: nats.Header{}}
 	id := "dead/" + strconv.FormatUint(sequence, 10)
 	_, err := l.config.JetStream.PublishMsg(ctx, msg, jetstream.WithExpectStream(broker.StreamReports), jetstream.WithMsgID(id))
 	if err != nil {
 		return fmt.Errorf("%s: %w", broker.StreamReports, err)
 	}
 	return nil
+}
+
+// storedAt puts the moment of the replay in front of a batch: what was too far in the future may be so no more.
+func storedAt(message []byte, now time.Time) []byte {
+	b := protowire.AppendTag(nil, 1, protowire.VarintType)
+	b = protowire.AppendVarint(b, storedVersion)
+	b = protowire.AppendTag(b, 4, protowire.VarintType)
+	b = protowire.AppendVarint(b, uint64(now.UnixMilli()))
+	return append(b, message...)
 }
 
 // Replay lets letters in again: those of the sequences, or, without any, all that are there now of a cause, or of all

@@ -14,6 +14,7 @@ import (
 
 	"github.com/quadrat-dev/quadrat/fleet"
 	"github.com/quadrat-dev/quadrat/internal/broker"
+	"github.com/quadrat-dev/quadrat/internal/clock"
 )
 
 // packs is how many batches there are: one gathers, one is stored, one is answered.
@@ -39,6 +40,8 @@ type Config struct {
 	BatchReports int
 	// QueueDead is how many dead letters may wait to be stored. More are dropped and counted. Default: 256.
 	QueueDead int
+	// Clock is the server's. Default: the machine's.
+	Clock clock.Clock
 	// StorePatience is how long the stream's acknowledgement is waited for. Default: 5 s.
 	StorePatience time.Duration
 	// Registerer takes the metrics; nil for none.
@@ -56,6 +59,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.StorePatience == 0 {
 		c.StorePatience = 5 * time.Second
+	}
+	if c.Clock == nil {
+		c.Clock = clock.Real{}
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
@@ -229,7 +235,7 @@ func (i *Intake) store() {
 	for p := range i.full {
 		ctx, cancel := context.WithTimeout(context.Background(), i.config.StorePatience)
 		timer := prometheus.NewTimer(i.metrics.seconds)
-		p.err = publish(ctx, i.config.JetStream, p.messages())
+		p.err = publish(ctx, i.config.JetStream, p.messages(i.config.Clock.Now()))
 		cancel()
 		timer.ObserveDuration()
 		i.stored <- p

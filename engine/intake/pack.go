@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 	"encoding/binary"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -108,8 +109,8 @@ func (p *pack) open(key groupKey, name []byte) int {
 	return at
 }
 
-// messages encodes one StoredBatch for each partition that has reports or releases. They are valid until reset.
-func (p *pack) messages() []*nats.Msg {
+// messages encodes one StoredBatch for each partition that has reports or releases, as of a moment. They are valid until reset.
+func (p *pack) messages(now time.Time) []*nats.Msg {
 	p.buffer, p.out = p.buffer[:0], p.out[:0]
 	for partition, places := range p.byPartition {
 		releases := p.releases[partition]
@@ -119,6 +120,8 @@ func (p *pack) messages() []*nats.Msg {
 		from := len(p.buffer)
 		p.buffer = protowire.AppendTag(p.buffer, 1, protowire.VarintType)
 		p.buffer = protowire.AppendVarint(p.buffer, storedVersion)
+		p.buffer = protowire.AppendTag(p.buffer, 4, protowire.VarintType)
+		p.buffer = protowire.AppendVarint(p.buffer, uint64(now.UnixMilli()))
 		for _, at := range places {
 			p.scratch = p.groups[at].append(p.scratch[:0])
 			p.buffer = protowire.AppendTag(p.buffer, 2, protowire.BytesType)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/proto"
@@ -130,7 +131,7 @@ func FuzzRelease(f *testing.F) {
 		}
 		p.add(&d, "gate", "")
 		batch := &quadratv1.StoredBatch{}
-		if err := proto.Unmarshal(p.messages()[0].Data, batch); err != nil {
+		if err := proto.Unmarshal(p.messages(time.UnixMilli(0))[0].Data, batch); err != nil {
 			t.Fatal(err)
 		}
 		r := batch.GetReleases()[0]

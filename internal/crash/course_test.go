@@ -98,7 +98,7 @@ func chart(w *rig, random *rand.Rand) *course {
 		c.steps = append(c.steps, step{to: end})
 		now := c.said(w, random, end)
 		c.reports += len(now)
-		now = append(now, noise(random)...)
+		now = append(now, noise(random, i)...)
 		cut := len(now) / 8
 		late, now = now[:cut], append(now[cut:], late...)
 		now = append(now, now[:len(now)/4]...) // duplicates
@@ -191,19 +191,21 @@ func valueOf(w *rig, p *quadratv1.DevicePlan, s *quadratv1.StatisticPlan, random
 	return random.Int64N(int64(m.Codes()))
 }
 
-// noise is requests that must be refused, each in its own way, and stop nobody.
-func noise(random *rand.Rand) []step {
+// noise is requests of a tick that must be refused, each in its own way, and stop nobody. The window of the one from the future
+// comes within the course: who is started again then must refuse it nevertheless.
+func noise(random *rand.Rand, tickNumber int) []step {
 	window := epoch.UnixMilli() / tick.Milliseconds()
 	of := func(device, kappa string, revision uint32, window, value int64) step {
 		r := wire.Report{Device: device, Kappa: kappa, Revision: revision, Window: window, Value: value}
-		return step{subject: broker.PrefixIn + "d1", body: r.AppendRequest(nil), refused: device != "d1"}
+		return step{subject: broker.PrefixIn + device, body: r.AppendRequest(nil)}
 	}
+	forged := of("d2", "k1", 1, window, 0)
+	forged.subject, forged.refused = broker.PrefixIn+"d1", true
 	whole := of("d1", "k1", 1, window, 0).body
 	all := []step{
-		of("d2", "k1", 1, window, 0),     // forged
+		forged,
 		of("d1", "gone", 1, window, 0),   // unknown kappa
 		of("d1", "k1", 7, window, 0),     // another revision
-		of("d1", "k1", 1, window+1e6, 0), // future
 		of("d1", "k1", 1, window-1e6, 0), // expired
 		of("d1", "k1", 1, window, 1<<40), // no code, or not due
 		{subject: broker.PrefixIn + "d1", body: whole[:len(whole)-1], refused: true},     // truncated
@@ -211,5 +213,5 @@ func noise(random *rand.Rand) []step {
 		{subject: broker.PrefixIn + "d1", body: []byte("poison"), refused: true},
 	}
 	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	return all[:3]
+	return append(all[:3], of("d1", "k1", 1, window+int64(tickNumber)+2, 0), of("d3", "k1", 1, window+int64(tickNumber)+2, 0))
 }

@@ -131,7 +131,7 @@ func (w *rig) up(c *course, d *disk) bool {
 	var err error
 	w.engine, err = engine.New(engine.Config{
 		JetStream: w.broker.JetStream(), Frames: w.registry, Sink: w.store, Folder: filepath.Join(w.dir, "engine"),
-		Files: engineDisk{d}, Settle: w.frames.Flush, Clock: w.clock, ReviseAfter: time.Hour, CheckpointEvery: 4 * time.Millisecond,
+		Files: engineDisk{d}, Settle: w.frames.Flush, Clock: w.clock, ReviseAfter: time.Hour, Tolerance: tick / 2, CheckpointEvery: 4 * time.Millisecond,
 		ReportsKeep: 1, RecordRows: 16, Log: slog.New(slog.DiscardHandler),
 	})
 	must(w.t, err)
@@ -165,7 +165,7 @@ func (w *rig) listen() {
 	js, err := jetstream.New(w.conn, jetstream.WithDefaultTimeout(answerPatience))
 	must(w.t, err)
 	w.intake, err = intake.New(intake.Config{
-		Conn: w.conn, JetStream: js, Keyer: w.registry.Keyer(), Devices: w.registry, StorePatience: answerPatience,
+		Conn: w.conn, JetStream: js, Keyer: w.registry.Keyer(), Devices: w.registry, Clock: w.clock, StorePatience: answerPatience,
 		Log: slog.New(slog.DiscardHandler),
 	})
 	must(w.t, err)

@@ -200,7 +200,7 @@ func (s *Server) plan(ctx context.Context) error {
 		return fmt.Errorf("plans: %w", err)
 	}
 	letters, err := deadletter.New(deadletter.Config{
-		Conn: s.broker.Conn(), JetStream: s.broker.JetStream(), Devices: s.devices, Registerer: s.registry,
+		Conn: s.broker.Conn(), JetStream: s.broker.JetStream(), Devices: s.devices, Clock: s.config.Clock, Registerer: s.registry,
 	})
 	if err != nil {
 		return err
@@ -247,7 +247,7 @@ func (s *Server) hear(context.Context) error {
 		return fmt.Errorf("intake: %w", err)
 	}
 	s.intake, err = intake.New(intake.Config{
-		Conn: s.intakeConn, JetStream: js, Keyer: s.devices.Keyer(), Devices: s.devices, Registerer: s.registry, Log: s.log,
+		Conn: s.intakeConn, JetStream: js, Keyer: s.devices.Keyer(), Devices: s.devices, Clock: s.config.Clock, Registerer: s.registry, Log: s.log,
 	})
 	if err != nil {
 		return err

@@ -601,7 +601,10 @@ type StoredBatch struct {
 	// The reports, grouped by kappa, revision and window.
 	Groups []*StoredGroup `protobuf:"bytes,2,rep,name=groups,proto3" json:"groups,omitempty"`
 	// What gateways released.
-	Releases      []*StoredRelease `protobuf:"bytes,3,rep,name=releases,proto3" json:"releases,omitempty"`
+	Releases []*StoredRelease `protobuf:"bytes,3,rep,name=releases,proto3" json:"releases,omitempty"`
+	// The server's clock when the intake stored it, in milliseconds from the UTC epoch; it stands behind the version, before all else.
+	// What is too far in the future is told by it, so that a replay tells the same. 0 in messages of before it was kept.
+	StoredMs      int64 `protobuf:"varint,4,opt,name=stored_ms,json=storedMs,proto3" json:"stored_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -655,6 +658,13 @@ func (x *StoredBatch) GetReleases() []*StoredRelease {
 		return x.Releases
 	}
 	return nil
+}
+
+func (x *StoredBatch) GetStoredMs() int64 {
+	if x != nil {
+		return x.StoredMs
+	}
+	return 0
 }
 
 // StoredGroup holds reports of one kappa, plan revision and window. Its three arrays have one length.
@@ -983,11 +993,12 @@ const file_quadrat_v1_report_proto_rawDesc = "" +
 	"\x12STATUS_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATUS_STORED\x10\x01\x12\x13\n" +
 	"\x0fSTATUS_REJECTED\x10\x02\x12\x10\n" +
-	"\fSTATUS_RETRY\x10\x03\"\x8f\x01\n" +
+	"\fSTATUS_RETRY\x10\x03\"\xac\x01\n" +
 	"\vStoredBatch\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12/\n" +
 	"\x06groups\x18\x02 \x03(\v2\x17.quadrat.v1.StoredGroupR\x06groups\x125\n" +
-	"\breleases\x18\x03 \x03(\v2\x19.quadrat.v1.StoredReleaseR\breleases\"\xa3\x01\n" +
+	"\breleases\x18\x03 \x03(\v2\x19.quadrat.v1.StoredReleaseR\breleases\x12\x1b\n" +
+	"\tstored_ms\x18\x04 \x01(\x03R\bstoredMs\"\xa3\x01\n" +
 	"\vStoredGroup\x12\x14\n" +
 	"\x05kappa\x18\x01 \x01(\tR\x05kappa\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\rR\brevision\x12\x16\n" +
