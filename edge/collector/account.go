@@ -49,13 +49,14 @@ type Account struct {
 
 // Spending is what one kappa has cost since the ledger began, and what it asks for if the device still holds its plan.
 type Spending struct {
-	Ref       string     `json:"ref"`
-	Name      string     `json:"name,omitempty"`
-	Asks      string     `json:"asks,omitempty"` // its statistics
-	PerReport string     `json:"epsilon_per_report,omitempty"`
-	PerValue  string     `json:"epsilon_per_value,omitempty"` // charged once for each category, in place of each report
-	PerPeriod string     `json:"epsilon_per_period,omitempty"`
-	Period    string     `json:"period,omitempty"` // "ever" with epsilon_per_value
+	Ref       string `json:"ref"`
+	Name      string `json:"name,omitempty"`
+	Asks      string `json:"asks,omitempty"` // its statistics
+	PerReport string `json:"epsilon_per_report,omitempty"`
+	PerValue  string `json:"epsilon_per_value,omitempty"` // charged once for each category, in place of each report
+	PerPeriod string `json:"epsilon_per_period,omitempty"`
+	Period    string `json:"period,omitempty"` // "ever" with epsilon_per_value
+	period    time.Duration
 	Standing  string     `json:"standing"`
 	Epsilon   string     `json:"epsilon"`
 	Rho       string     `json:"rho"`
@@ -165,7 +166,8 @@ func (a *Account) judged(judge *agent.Agent, earlier, stands map[string]agent.St
 		s := a.of(h.Plan.Ref)
 		s.Name, s.Asks, s.Standing = h.Plan.Name, asks(h.Plan), h.Standing.String()
 		s.PerReport, s.PerPeriod = privacy.Epsilon(h.Plan.EpsilonMicro).String(), privacy.Epsilon(h.Plan.EpsilonPeriodMicro).String()
-		s.Period = milliseconds(h.Plan.PeriodMs).String()
+		s.period = milliseconds(h.Plan.PeriodMs)
+		s.Period = s.period.String()
 		if value := privacy.Epsilon(h.Plan.EpsilonValueMicro); value > 0 {
 			s.PerValue, s.Period = value.String(), "ever"
 		}

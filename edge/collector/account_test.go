@@ -40,7 +40,7 @@ func TestOwnerReadsTheAccount(t *testing.T) {
 	a, text := told(t, w)
 	for _, want := range []string{
 		"epsilon 3 in any 10m", "[#################...]  2.5  left now: 0.5", "2.5 of 12 in 3 reports, left: 9.5", "rho 1.125",
-		"room (k7f3q2)", "mean(temperature)", "1, at most 1000000 per 10m0s", "silent until enough has come back", "No server can raise a limit",
+		"room (k7f3q2)", "mean(temperature)", "1, at most 1000000 per 10m ", "silent until enough has come back", "No server can raise a limit",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in\n%s", want, text)

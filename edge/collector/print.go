@@ -118,7 +118,7 @@ func (a *Account) printKappas(w io.Writer) error {
 			name = k.Name + " (" + k.Ref + ")"
 		}
 		if k.PerReport != "" {
-			costs = fmt.Sprintf("%s, at most %s per %s", k.PerReport, k.PerPeriod, k.Period)
+			costs = fmt.Sprintf("%s, at most %s per %s", k.PerReport, k.PerPeriod, words(k.period))
 		}
 		if k.PerValue != "" {
 			costs = fmt.Sprintf("%s once for each category, at most %s ever", k.PerValue, k.PerPeriod)
