@@ -62,8 +62,10 @@ func (s *Store) plan(segments []Segment, permanent uint64, now time.Time) []comp
 	return out
 }
 
-// alike is how many times as large as the one before a segment may be to make up the number.
-const alike = 4
+const (
+	alike = 4 // times as large as the one before a segment may be to make up the number
+	some  = 4 // segments that are enough where memory holds no more
+)
 
 // choose takes the smallest segments, as many as fit into one file and into memory, or none when they are too few.
 func (s *Store) choose(segments []Segment, t terms) []Segment {
@@ -72,6 +74,7 @@ func (s *Store) choose(segments []Segment, t terms) []Segment {
 	})
 	var chosen []Segment
 	var bytes, rows int64
+	full, brim := false, false // more would be worth it, but memory or the file holds no more
 	for i := range segments {
 		seg := &segments[i]
 		n := len(chosen)
@@ -79,16 +82,22 @@ func (s *Store) choose(segments []Segment, t terms) []Segment {
 			break
 		}
 		if n > 0 && n < t.least && !math.IsInf(t.ratio, 1) && seg.Bytes > alike*chosen[n-1].Bytes {
+			if full && n >= some {
+				break
+			}
 			chosen, bytes, rows = nil, 0, 0 // the small ones wait for more of their size
 		}
 		if bytes+seg.Bytes > s.cfg.BytesTarget {
+			brim = n > 1 && bytes >= s.cfg.BytesTarget/2
 			break
 		}
-		if rows+seg.merging() <= int64(s.cfg.RowsMerging) {
-			chosen, bytes, rows = append(chosen, *seg), bytes+seg.Bytes, rows+seg.merging()
+		if rows+seg.merging() > int64(s.cfg.RowsMerging) {
+			full = true
+			continue
 		}
+		chosen, bytes, rows = append(chosen, *seg), bytes+seg.Bytes, rows+seg.merging()
 	}
-	if len(chosen) < t.least {
+	if len(chosen) < t.least && !brim && !(full && len(chosen) >= some) {
 		return nil
 	}
 	slices.SortStableFunc(chosen, func(a, b Segment) int { return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(a.Last, b.Last)) })

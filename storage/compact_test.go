@@ -231,39 +231,63 @@ func TestNothingBeyondTheCheckpointIsCompacted(t *testing.T) {
 	}
 }
 
-// TestCompactionIsWorthIt makes a year of small segments of one date that goes on, and then one that is over, on paper. Writing
-// a byte again must stay as rare as the logarithm of their number, and few files may be left.
+// TestCompactionIsWorthIt makes very many segments of one date on paper: small ones while the date goes on and when it is over,
+// and such of which memory holds four row groups at once. Writing a byte again must stay about as rare as the logarithm of their
+// number, and few files may be left that could still grow.
 func TestCompactionIsWorthIt(t *testing.T) {
-	const commits, size = 20_000, 10_000
-	s := &Store{cfg: Config{BytesTarget: 1 << 40, RowsMerging: 1 << 30}.withDefaults()}
-	for _, days := range []int{0, 1} {
-		now := time.UnixMilli(baseMs).Add(time.Duration(days) * 24 * time.Hour)
-		var segments []Segment
-		var written int64
-		most := 0
-		for i := range uint64(commits) {
-			segments = append(segments, Segment{
-				Kind: KindReports, Ref: testRef, Date: day(baseMs), First: i + 1, Last: i + 1, Rows: 10, Bytes: size, Format: KindReports.version(),
-			})
-			for {
-				plan := s.plan(slices.Clone(segments), commits, now)
-				if plan == nil {
-					break
-				}
-				merged := Segment{Kind: KindReports, Ref: testRef, Date: day(baseMs), Format: KindReports.version()}
-				for _, in := range plan[0].inputs {
-					merged.Bytes, merged.Last = merged.Bytes+in.Bytes, max(merged.Last, in.Last)
-					segments = slices.DeleteFunc(segments, func(o Segment) bool { return o == in })
-				}
-				written += merged.Bytes
-				segments = append(segments, merged)
-			}
-			most = max(most, len(segments))
+	for _, c := range []struct {
+		name       string
+		commits    uint64
+		rows, size int64
+		days       int
+		again      float64
+	}{
+		{"small, today", 20_000, 10, 10_000, 0, 14}, // log₂(20,000) is 14.3
+		{"small, over", 20_000, 10, 10_000, 1, 14},
+		{"large, today", 4_000, 100_000, 2 << 20, 0, 6}, // 64 make one file
+		{"large, over", 4_000, 100_000, 2 << 20, 1, 6},
+	} {
+		s := &Store{cfg: Config{}.withDefaults()}
+		if c.rows < rowGroupRows {
+			s.cfg.BytesTarget, s.cfg.RowsMerging = 1<<40, 1<<30
 		}
-		if again := float64(written) / (commits * size); again > 14 || most > 60 { // log2(20,000) is 14.3
-			t.Errorf("after %d days: each byte was written %.1f times more, up to %d files", days, again, most)
+		now := time.UnixMilli(baseMs).Add(time.Duration(c.days) * 24 * time.Hour)
+		grown, most := compactOnPaper(s, c.commits, c.rows, c.size, now)
+		if again := float64(grown) / float64(int64(c.commits)*c.size); again > c.again || most > 60 {
+			t.Errorf("%s: each byte was written %.1f times more, up to %d files", c.name, again, most)
 		}
 	}
+}
+
+// compactOnPaper is how many bytes are written again, and the most files below half of the target, while segments come.
+func compactOnPaper(s *Store, commits uint64, rows, size int64, now time.Time) (again int64, most int) {
+	var segments []Segment
+	for i := range commits {
+		segments = append(segments, Segment{
+			Kind: KindReports, Ref: testRef, Date: day(baseMs), First: i + 1, Last: i + 1, Rows: rows, Bytes: size, Format: KindReports.version(),
+		})
+		for {
+			plan := s.plan(slices.Clone(segments), commits, now)
+			if plan == nil {
+				break
+			}
+			merged := Segment{Kind: KindReports, Ref: testRef, Date: day(baseMs), Format: KindReports.version()}
+			for _, in := range plan[0].inputs {
+				merged.Bytes, merged.Rows, merged.Last = merged.Bytes+in.Bytes, merged.Rows+in.Rows, max(merged.Last, in.Last)
+				segments = slices.DeleteFunc(segments, func(o Segment) bool { return o == in })
+			}
+			again += merged.Bytes
+			segments = append(segments, merged)
+		}
+		small := 0
+		for _, seg := range segments {
+			if seg.Bytes < s.cfg.BytesTarget/2 {
+				small++
+			}
+		}
+		most = max(most, small)
+	}
+	return again, most
 }
 
 // TestOldRowsAreSorted merges a file that version 2 wrote, in the order of statistic, stratum and pseudonym, with one of
