@@ -11,6 +11,13 @@ func questions() []mutant {
 		{"stored: windows before the span", counting, "query/reanalysis/gather.go", "|| s.WindowStartMs < q.since ||", "||", pkg, "TestSpanAndCells"},
 		{"stored: windows of the same devices taken together", design, "query/reanalysis/question.go", `== "fixed"`, `== "fix"`, pkg, "TestFixedPanelsAreNotTakenTogether"},
 		{"stored: the noise forgotten", formula, "query/reanalysis/fold.go", "to.noise += noise[i]", "to.noise += 0 * noise[i]", "internal/server", "TestQueryOverOwnWindowsIsLive"},
+		{"stored: a part without its reports below", counting, "query/reanalysis/fold.go", "randoms[i] < below)", "randoms[i] < 2*below)", pkg, "TestPercentIsThoseBelow"},
+		{"stored: reports read twice as looks grow", counting, "query/reanalysis/sample.go", "return s.read[start], next[start]", "return 0, next[start]", pkg, "TestMarginThatIsOutOfReach"},
+		{"stored: looks that aren't paid for", formula, "query/reanalysis/answer.go", "(strata, q.level())", "(strata, q.confidence)", pkg, "TestLooksArePaidFor"},
+		{"stored: a stratum of one report", design, "query/reanalysis/sample.go", "max(shares[i], s.floors[i])\n\t\tfor", "shares[i]\n\t\tfor", pkg, "TestSmallStrataRaiseTheShare"},
+		{"stored: a part of a window beside all of it", design, "query/reanalysis/sample.go", "s.whole[g.windows[at]] = true", "s.whole[g.windows[at]] = false", pkg, "TestFilesOfNoOrderAreReadWhole"},
+		{"stored: the rate of a part told as that of all", formula, "query/reanalysis/sample.go", "float64(s.responses)/share", "float64(s.responses)", pkg, "TestPercentCovers"},
+		{"tabular: pages that reach into two windows left out", counting, "internal/tabular/cut.go", "for next > 0 && pages", "for next < 0 && pages", "internal/tabular", "TestCutLeavesNothingOut"},
 		{"stored: WHERE leaves nothing out", counting, "query/reanalysis/gather.go", "\tif !at.in {\n", "\tif false && !at.in {\n", pkg, "TestSpanAndCells"},
 	}
 }

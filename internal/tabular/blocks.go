@@ -1,13 +1,8 @@
 package tabular
 
 import (
-	"encoding/binary"
 	"errors"
 	"io"
-	"os"
-	"slices"
-	"sync"
-	"sync/atomic"
 
 	"github.com/parquet-go/parquet-go"
 )
@@ -27,101 +22,19 @@ func Blocks(path string, want Want, readers int, begin func() func(*Table) error
 	if err != nil {
 		return err
 	}
-	return BlocksOf(files, want, nil, readers, begin)
+	opened, err := OpenFiles(files)
+	if err != nil {
+		return err
+	}
+	defer opened.Close()
+	return opened.Blocks(want, Part{}, readers, begin)
 }
 
-// Bound is a half-open span of a column of whole numbers or moments.
+// Bound is a half-open span of a column of whole numbers or moments. Row groups whose statistics tell that no row lies in it are not
+// read; rows outside it in other row groups come all the same.
 type Bound struct {
 	Column      string
 	Least, Most int64 // Most is exclusive
-}
-
-// BlocksOf is [Blocks] of the files that are named. Row groups whose statistics tell that no row lies in the bound are not
-// read; rows outside it in other row groups come all the same. A nil bound reads everything.
-func BlocksOf(files []string, want Want, bound *Bound, readers int, begin func() func(*Table) error) error {
-	var groups []rowGroup
-	for _, file := range files {
-		in, err := os.Open(file)
-		if err != nil {
-			return err //nolint:wrapcheck // it names the file
-		}
-		defer in.Close()
-		if groups, err = rowGroups(groups, in, want, bound); err != nil {
-			return err
-		}
-	}
-	var failed atomic.Bool
-	var work sync.WaitGroup
-	faults := make([]error, min(readers, len(groups)))
-	for i := range faults {
-		t := newTable(want)
-		t.coded = make(map[string]*coded)
-		for _, name := range want.Numbers {
-			t.coded[name] = &coded{}
-		}
-		r := &blockReader{
-			table: t, want: want, visit: begin(),
-			numbers: make([]numberBlocks, len(want.Numbers)), labels: make([]labelBlocks, len(want.Labels)),
-		}
-		work.Go(func() {
-			defer recovered(&faults[i])
-			for at := i; at < len(groups) && !failed.Load(); at += len(faults) {
-				if faults[i] = r.read(groups[at]); faults[i] != nil {
-					failed.Store(true)
-				}
-			}
-		})
-	}
-	work.Wait()
-	for _, err := range faults {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// rowGroup is a row group with the wanted columns of its file.
-type rowGroup struct {
-	parquet.RowGroup
-	file *parquetFile
-}
-
-// rowGroups appends the row groups of a file.
-func rowGroups(groups []rowGroup, in *os.File, want Want, bound *Bound) ([]rowGroup, error) {
-	s, err := open(in)
-	if err != nil {
-		return nil, err
-	}
-	file, ok := s.(*parquetFile)
-	if !ok {
-		return nil, ErrNoBlocks
-	}
-	for _, name := range slices.Concat(want.Numbers, want.Labels) {
-		if file.column(name) == nil {
-			return nil, ErrNoBlocks
-		}
-	}
-	for i, group := range file.file.RowGroups() {
-		if bound == nil || file.mayHold(i, bound) {
-			groups = append(groups, rowGroup{RowGroup: group, file: file})
-		}
-	}
-	return groups, nil
-}
-
-// mayHold says whether a row group may have rows in a bound; one without statistics may.
-func (p *parquetFile) mayHold(group int, b *Bound) bool {
-	c := p.column(b.Column)
-	if c == nil || c.Type().Kind() != parquet.Int64 {
-		return true
-	}
-	stats := p.file.Metadata().RowGroups[group].Columns[c.Index()].MetaData.Statistics
-	if len(stats.MinValue) != 8 || len(stats.MaxValue) != 8 {
-		return true
-	}
-	least, most := int64(binary.LittleEndian.Uint64(stats.MinValue)), int64(binary.LittleEndian.Uint64(stats.MaxValue))
-	return least < b.Most && most >= b.Least
 }
 
 // blockReader reads row groups into the blocks of one reader.
@@ -131,6 +44,20 @@ type blockReader struct {
 	visit   func(*Table) error
 	numbers []numberBlocks
 	labels  []labelBlocks
+	cut     *Cut         // nil for all rows
+	groups  numberBlocks // the column that the cut groups by
+}
+
+func newBlockReader(want Want, cut *Cut, visit func(*Table) error) *blockReader {
+	t := newTable(want)
+	t.coded = make(map[string]*coded)
+	for _, name := range want.Numbers {
+		t.coded[name] = &coded{}
+	}
+	return &blockReader{
+		table: t, want: want, visit: visit, cut: cut,
+		numbers: make([]numberBlocks, len(want.Numbers)), labels: make([]labelBlocks, len(want.Labels)),
+	}
 }
 
 // numberBlocks is a column of numbers on its way: what is left of a page, as numbers or as indices into a dictionary.
@@ -154,12 +81,20 @@ type labelBlocks struct {
 
 // read visits the blocks of a row group.
 func (r *blockReader) read(g rowGroup) error {
+	wanted := []span{{0, g.NumRows()}}
+	if r.cut != nil {
+		var err error
+		if wanted, err = r.spans(g, r.cut); err != nil || len(wanted) == 0 {
+			return err
+		}
+	}
+	part := len(wanted) > 1 || wanted[0] != span{0, g.NumRows()}
 	for i, name := range r.want.Numbers {
 		c, n := g.file.column(name), &r.numbers[i]
 		if err := n.decode.of(c); err != nil {
 			return err
 		}
-		n.pages = g.ColumnChunks()[c.Index()].Pages()
+		n.pages = pagesFrom(g, c, part)
 		defer n.close()
 	}
 	for i, name := range r.want.Labels {
@@ -167,10 +102,28 @@ func (r *blockReader) read(g rowGroup) error {
 		if err := l.decode.of(c, r.table.labels[name]); err != nil {
 			return err
 		}
-		l.left, l.pages = nil, g.ColumnChunks()[c.Index()].Pages()
+		l.left, l.pages = nil, pagesFrom(g, c, part)
 		defer l.pages.Close()
 	}
-	for rows := g.NumRows(); rows > 0; rows -= int64(r.table.Rows) {
+	for _, s := range wanted {
+		if part {
+			if err := r.seek(s.from); err != nil {
+				return err
+			}
+		}
+		if err := r.rows(s.to - s.from); err != nil {
+			return err
+		}
+	}
+	if part {
+		return nil
+	}
+	return r.ended()
+}
+
+// rows visits the next rows.
+func (r *blockReader) rows(rows int64) error {
+	for ; rows > 0; rows -= int64(r.table.Rows) {
 		if err := r.block(rows); err != nil {
 			return err
 		}
@@ -178,7 +131,36 @@ func (r *blockReader) read(g rowGroup) error {
 			return err
 		}
 	}
-	return r.ended()
+	return nil
+}
+
+// pagesFrom gives the pages of a column. When only a part is read, their places are looked up, so that the others are passed over
+// without being decoded; without an index, they are decoded.
+func pagesFrom(g rowGroup, c *parquet.Column, part bool) parquet.Pages {
+	chunk := g.ColumnChunks()[c.Index()]
+	if part {
+		_, _ = chunk.OffsetIndex() // kept by the chunk
+	}
+	return chunk.Pages()
+}
+
+// seek goes to a row of the row group.
+func (r *blockReader) seek(row int64) error {
+	for i := range r.numbers {
+		n := &r.numbers[i]
+		n.release()
+		n.plain, n.indices = nil, nil
+		if err := n.pages.SeekToRow(row); err != nil {
+			return err //nolint:wrapcheck // the rows are read again for what the user is told
+		}
+	}
+	for i := range r.labels {
+		r.labels[i].left = nil
+		if err := r.labels[i].pages.SeekToRow(row); err != nil {
+			return err //nolint:wrapcheck // the rows are read again for what the user is told
+		}
+	}
+	return nil
 }
 
 // ended says whether the columns end where the row group does.

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/quadrat-dev/quadrat/internal/tabular"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 	"github.com/quadrat-dev/quadrat/query/script"
 	"github.com/quadrat-dev/quadrat/survey"
@@ -34,7 +35,9 @@ type Answered struct {
 	Results []*quadratv1.Result // by window, statistic, and cell, the one over all cells first
 	Windows int                 // windows of the kappa that were closed in the span
 	Rows    int64               // reports that were read
+	Stored  int64               // reports that would be read without SAMPLE
 	Files   int
+	Notes   []string // what the reader should know of how it was read
 }
 
 // Answer answers a question about the stored reports of a kappa. Over its own windows the results are those that the engine made
@@ -49,11 +52,14 @@ func Answer(ctx context.Context, archive Archive, record *quadratv1.KappaRecord,
 	if err != nil {
 		return nil, err
 	}
-	g, files, err := gather(ctx, archive, q)
+	g, err := gather(ctx, archive, q)
 	if err != nil {
 		return nil, err
 	}
-	out := &Answered{Windows: len(g.windows), Rows: g.rows, Files: files}
+	out := &Answered{Windows: len(g.windows)}
+	if err := out.read(ctx, archive, q, g); err != nil {
+		return nil, err
+	}
 	most := config.ResultsMost
 	if most == 0 {
 		most = 100_000
@@ -71,6 +77,27 @@ func Answer(ctx context.Context, archive Archive, record *quadratv1.KappaRecord,
 		}
 	}
 	return out, nil
+}
+
+// read reads the reports that the question needs.
+func (out *Answered) read(ctx context.Context, archive Archive, q *question, g *gathered) error {
+	paths, release, err := archive.ReportFiles(ctx, q.ref, spanOf(q.since), spanOf(q.until))
+	if err != nil {
+		return fmt.Errorf("stored reports: %w", err)
+	}
+	defer release()
+	files, err := tabular.OpenFiles(paths)
+	if err != nil {
+		return fmt.Errorf("stored reports: %w", err)
+	}
+	defer files.Close()
+	if q.percent == 0 && q.margin == 0 {
+		err = g.add(ctx, q, files, nil)
+	} else {
+		out.Notes, err = g.sample(ctx, q, files)
+	}
+	out.Rows, out.Stored, out.Files = g.rows, files.Rows(q.bound()), len(paths)
+	return err
 }
 
 // buckets are the kappa's windows by asked window, in order.
@@ -102,7 +129,7 @@ func (g *gathered) result(q *question, a *asked, windows []int64, domain int) *q
 	strata, notes, err := g.strataFor(a, windows, domain)
 	var e survey.Estimate
 	if err == nil {
-		e, err = estimators[a.kind](strata, q.confidence)
+		e, err = estimators[a.kind](strata, q.level())
 	}
 	for _, s := range strata {
 		out.Reports += uint32(s.Domain.Count)
@@ -117,6 +144,9 @@ func (g *gathered) result(q *question, a *asked, windows []int64, domain int) *q
 	if err != nil {
 		out.Warnings = append(out.Warnings, "no estimate: "+err.Error())
 		return out
+	}
+	if rate, part := g.rate(a.stored, windows); part {
+		e.ResponseRate = rate
 	}
 	fill(out, e, perWindow(a.kind, len(windows)))
 	return out

@@ -17,6 +17,7 @@ const (
 	columnStatistic = "statistic"
 	columnStratum   = "stratum"
 	columnCell      = "cell"
+	columnRandom    = "random"
 )
 
 // slotKey names a combination whose scores are added up.
@@ -41,6 +42,7 @@ type fold struct {
 	cells    int
 	windows  map[int64][]sum // by start, then by slot
 	rows     int64
+	shares   func(startMs int64) (from, below float64) // which random numbers count in a window; nil for all
 }
 
 // slot is a combination, and the number that its scores are measured from.
@@ -50,27 +52,36 @@ type slot struct {
 	centre float64
 }
 
-func newFold(q *question) *fold {
-	f := &fold{question: q, wanted: map[string]bool{}, known: map[slotKey]int32{}, windows: map[int64][]sum{}}
+func newFold(q *question, shares func(int64) (from, below float64)) *fold {
+	f := &fold{question: q, shares: shares, wanted: map[string]bool{}, known: map[slotKey]int32{}, windows: map[int64][]sum{}}
 	for _, a := range q.asked {
 		f.wanted[a.stored] = true
 	}
 	return f
 }
 
-// read adds up all reports in the files, on all cores.
-func read(q *question, files []string) ([]*fold, error) {
+// read adds up the reports in the files on all cores: all of them, or those with random numbers in a window's share.
+func read(q *question, files *tabular.Files, shares func(int64) (from, below float64)) ([]*fold, error) {
 	var folds []*fold
 	want := tabular.Want{
 		Numbers: []string{columnWindow, columnScore, columnNoise}, Labels: []string{columnStatistic, columnStratum, columnCell},
 	}
-	bound := &tabular.Bound{Column: columnWindow, Least: q.since, Most: q.until}
-	err := tabular.BlocksOf(files, want, bound, runtime.GOMAXPROCS(0), func() func(*tabular.Table) error {
-		f := newFold(q)
+	part := tabular.Part{Bound: q.bound()}
+	if shares != nil {
+		want.Numbers = append(want.Numbers, columnRandom)
+		part.Cut = &tabular.Cut{Group: columnWindow, Order: columnRandom, Between: shares}
+	}
+	err := files.Blocks(want, part, runtime.GOMAXPROCS(0), func() func(*tabular.Table) error {
+		f := newFold(q, shares)
 		folds = append(folds, f)
 		return f.block
 	})
 	return folds, err
+}
+
+// bound is the windows that are asked for.
+func (q *question) bound() *tabular.Bound {
+	return &tabular.Bound{Column: columnWindow, Least: q.since, Most: q.until}
 }
 
 // block adds a block of rows. Rows of a window stand together, so the window is looked up when it changes.
@@ -79,6 +90,11 @@ func (f *fold) block(t *tabular.Table) error {
 	f.resize(len(statistics.Levels), len(strata.Levels), len(cells.Levels))
 	starts, scores, noise := t.Number(columnWindow), t.Number(columnScore), t.Number(columnNoise)
 	since, until := float64(f.question.since), float64(f.question.until)
+	var randoms []float64
+	from, below := 0.0, 1.0
+	if f.shares != nil {
+		randoms = t.Number(columnRandom)
+	}
 	start, sums := math.NaN(), []sum(nil)
 	for i, s := range statistics.Codes {
 		if starts[i] != start {
@@ -87,6 +103,12 @@ func (f *fold) block(t *tabular.Table) error {
 			}
 			start = starts[i]
 			sums = f.windows[int64(start)]
+			if f.shares != nil {
+				from, below = f.shares(int64(start))
+			}
+		}
+		if randoms != nil && !(randoms[i] >= from && randoms[i] < below) {
+			continue
 		}
 		at := (int(s)*f.strata+int(strata.Codes[i]))*f.cells + int(cells.Codes[i])
 		place := f.table[at]

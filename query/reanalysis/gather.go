@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/quadrat-dev/quadrat/internal/tabular"
 	"github.com/quadrat-dev/quadrat/survey"
 )
 
@@ -23,6 +24,8 @@ type gathered struct {
 	domains []map[string]string // values of the GROUP BY attributes
 	holds   map[domainKey]bool  // a report of the domain was seen in the stratum, in any window
 	rows    int64
+	known   map[string]int    // domains by their text
+	shares  map[int64]float64 // how much of a window was read, where it isn't all
 }
 
 type strataKey struct {
@@ -42,18 +45,19 @@ type stratum struct {
 	domains                      map[int]survey.Moments // by domain
 }
 
-// gather reads strata and reports.
-func gather(ctx context.Context, a Archive, q *question) (*gathered, int, error) {
-	since, until := spanOf(q.since), spanOf(q.until)
-	g := &gathered{strata: map[strataKey]*stratum{}, order: map[string][]string{}, holds: map[domainKey]bool{}}
+// gather reads the strata.
+func gather(ctx context.Context, a Archive, q *question) (*gathered, error) {
+	g := &gathered{
+		strata: map[strataKey]*stratum{}, order: map[string][]string{}, holds: map[domainKey]bool{}, known: map[string]int{}, shares: map[int64]float64{},
+	}
 	starts, names := map[int64]bool{}, map[string]map[string]bool{}
 	wanted := map[string]bool{}
 	for _, s := range q.asked {
 		wanted[s.stored], names[s.stored] = true, map[string]bool{}
 	}
-	for s, err := range a.Strata(ctx, q.ref, since, until) {
+	for s, err := range a.Strata(ctx, q.ref, spanOf(q.since), spanOf(q.until)) {
 		if err != nil {
-			return nil, 0, fmt.Errorf("stored strata: %w", err)
+			return nil, fmt.Errorf("stored strata: %w", err)
 		}
 		if !wanted[s.Statistic] || s.WindowStartMs < q.since || s.WindowStartMs >= q.until {
 			continue
@@ -65,16 +69,16 @@ func gather(ctx context.Context, a Archive, q *question) (*gathered, int, error)
 	for statistic, of := range names {
 		g.order[statistic] = slices.Sorted(maps.Keys(of))
 	}
-	files, release, err := a.ReportFiles(ctx, q.ref, since, until)
+	return g, nil
+}
+
+// add reads reports and adds them: those with random numbers in a window's share, all with nil.
+func (g *gathered) add(ctx context.Context, q *question, files *tabular.Files, shares func(int64) (from, below float64)) error {
+	folds, err := read(q, files, shares)
 	if err != nil {
-		return nil, 0, fmt.Errorf("stored reports: %w", err)
+		return fmt.Errorf("stored reports: %w", err)
 	}
-	defer release()
-	folds, err := read(q, files)
-	if err != nil {
-		return nil, 0, fmt.Errorf("stored reports: %w", err)
-	}
-	return g, len(files), g.merge(ctx, q, folds)
+	return g.merge(ctx, q, folds)
 }
 
 // spanOf is a bound of the span as a moment; the zero time where it is open.
@@ -87,13 +91,12 @@ func spanOf(ms int64) time.Time {
 
 // merge puts the sums of all readers together.
 func (g *gathered) merge(ctx context.Context, q *question, folds []*fold) error {
-	domains := map[string]int{}
 	for _, f := range folds {
 		g.rows += f.rows
 		places := make([]place, len(f.slots))
 		for i, s := range f.slots {
 			var err error
-			if places[i], err = g.placeOf(q, s.slotKey, domains); err != nil {
+			if places[i], err = g.placeOf(q, s.slotKey); err != nil {
 				return err
 			}
 		}
@@ -103,7 +106,7 @@ func (g *gathered) merge(ctx context.Context, q *question, folds []*fold) error 
 			}
 			for i, s := range sums {
 				if s.n > 0 {
-					g.add(start, f.slots[i], places[i], s)
+					g.put(start, f.slots[i], places[i], s)
 				}
 			}
 		}
@@ -117,7 +120,7 @@ type place struct {
 	in     bool
 }
 
-func (g *gathered) placeOf(q *question, key slotKey, domains map[string]int) (place, error) {
+func (g *gathered) placeOf(q *question, key slotKey) (place, error) {
 	stored, err := cellOf(key.cell)
 	if err != nil {
 		return place{}, fmt.Errorf("stored reports: a cell can't be read: %w", err)
@@ -130,18 +133,18 @@ func (g *gathered) placeOf(q *question, key slotKey, domains map[string]int) (pl
 		return place{domain: allCells, in: in}, nil
 	}
 	text := textOf(values)
-	at, known := domains[text]
+	at, known := g.known[text]
 	if !known {
 		at = len(g.domains)
-		domains[text] = at
+		g.known[text] = at
 		g.domains = append(g.domains, values)
 	}
 	g.holds[domainKey{key.stratum, at}] = true
 	return place{domain: at, in: true}, nil
 }
 
-// add adds the scores of a slot in one window. Reports of a window without strata are of one that hasn't closed, and wait.
-func (g *gathered) add(start int64, of slot, at place, s sum) {
+// put adds the scores of a slot in one window. Reports of a window without strata are of one that hasn't closed, and wait.
+func (g *gathered) put(start int64, of slot, at place, s sum) {
 	to := g.strata[strataKey{start, of.statistic, of.stratum}]
 	if to == nil {
 		return

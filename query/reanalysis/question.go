@@ -29,6 +29,9 @@ type question struct {
 	grouped      map[string]bool                // attributes that a cell tells
 	wherePos     script.Pos
 	privacy      *quadratv1.Privacy
+	percent      float64 // of the reports to be read; 0 for another way
+	margin       float64 // half-width of intervals to be reached; 0 for another way
+	perCell      bool    // in every cell
 }
 
 // asked is one statistic.
@@ -58,6 +61,15 @@ func bind(record *quadratv1.KappaRecord, q *script.Stored, now time.Time) (*ques
 	}
 	if q.Confidence != nil {
 		out.confidence = q.Confidence.Value
+	}
+	if q.Sample != nil {
+		switch q.Sample.Size {
+		case script.Percent:
+			out.percent = q.Sample.Number.Value
+		case script.Margin:
+			out.margin, out.perCell = q.Sample.Number.Value, q.Sample.PerCell
+		case script.All, script.Devices: // the parser refuses devices
+		}
 	}
 	if q.Where != nil {
 		out.wherePos = q.Where.Pos
@@ -121,11 +133,6 @@ func (q *question) bindDesign(s *script.Stored, revisions []*quadratv1.PlanRevis
 		if longer && r.GetPlan().GetRotation() == "fixed" {
 			return at(s.Kappa.Pos, fmt.Sprintf("write WINDOW %v", time.Duration(q.originMs)*time.Millisecond),
 				"the same devices answer in every window of %s (FIXED), so windows can't be taken together as if they were independent", s.Kappa.Text)
-		}
-	}
-	if s.Sample != nil && s.Sample.Size != script.All {
-		return &script.UnsupportedError{
-			Line: s.Sample.Pos.Line, Column: s.Sample.Pos.Column, Feature: "SAMPLE " + string(s.Sample.Size) + " of stored reports", Hint: "leave SAMPLE out",
 		}
 	}
 	return nil

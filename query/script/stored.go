@@ -10,7 +10,7 @@ import (
 //	SELECT   stat(arg) [AS name] {, …}
 //	FROM     kappa.name
 //	[ WHERE  predicate ] [ GROUP BY attribute {, …} ]
-//	[ SAMPLE ALL | x PERCENT | MARGIN m ] [ CONFIDENCE p ]
+//	[ SAMPLE ALL | x PERCENT | MARGIN m [ PER CELL ] ] [ CONFIDENCE p ]
 //	[ WINDOW duration ] [ SINCE moment ] [ UNTIL moment ]
 //
 // A moment is a text, '2026-11-20' or '2026-11-20T10:00:00Z', or a duration, which stands for so long ago. Treat it as read
@@ -20,7 +20,7 @@ type Stored struct {
 	Kappa      Ident        // its name or reference
 	Where      *Predicate   // nil for everything
 	GroupBy    []Ident
-	Sample     *Sample   // nil when not written; of it only Size, Number and Pos count
+	Sample     *Sample   // nil when not written; of it only Size, Number, PerCell and Pos count
 	Confidence *Number   // nil when not written
 	Window     *Duration // nil for one window over the whole span
 	Since      *Moment   // nil for the beginning
@@ -88,9 +88,14 @@ func storedClauses() []storedClause {
 		}},
 		{"SAMPLE", func(p *parser, q *Stored) *Error {
 			q.Sample = &Sample{Pos: p.tokens[p.at-1].pos}
-			return p.size(q.Sample)
+			err := p.size(q.Sample)
+			q.Confidence = q.Sample.Confidence // MARGIN m CONFIDENCE p
+			return err
 		}},
 		{"CONFIDENCE", func(p *parser, q *Stored) (err *Error) {
+			if q.Confidence != nil {
+				return errorAt(p.tokens[p.at-1].pos, "keep one of them", "a second CONFIDENCE")
+			}
 			q.Confidence, err = p.number("a confidence, e.g. 0.95")
 			return err
 		}},
@@ -224,6 +229,8 @@ func (q *Stored) check() *Error {
 		switch n := s.Number; {
 		case s.Size == Devices:
 			return errorAt(s.Pos, "write SAMPLE x PERCENT or SAMPLE MARGIN m", "the devices of stored reports have been drawn already")
+		case s.PerCell && len(q.GroupBy) == 0:
+			return errorAt(s.PerCellPos, "add GROUP BY, or leave PER CELL out", "PER CELL needs cells")
 		case n != nil && !(n.Bound && n.Value > 0 && (s.Size != Percent || n.Value <= 100)):
 			return errorAt(n.Pos, "", "expected a number above 0, of percent at most 100")
 		}

@@ -50,6 +50,7 @@ func (s *Service) Query(ctx context.Context, r *quadratv1.QueryRequest) (*quadra
 		return nil, err
 	}
 	return &quadratv1.QueryResponse{
-		Results: answer.Results, Windows: uint32(answer.Windows), RowsRead: uint64(answer.Rows), Seconds: time.Since(began).Seconds(),
+		Results: answer.Results, Windows: uint32(answer.Windows), RowsRead: uint64(answer.Rows), RowsStored: uint64(answer.Stored),
+		Seconds: time.Since(began).Seconds(), Notes: answer.Notes,
 	}, nil
 }

@@ -959,10 +959,14 @@ type QueryResponse struct {
 	Results []*Result `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
 	// Windows of the kappa that had closed in the span.
 	Windows uint32 `protobuf:"varint,2,opt,name=windows,proto3" json:"windows,omitempty"`
-	// Stored reports that were read.
+	// Stored reports that were read, those included that stand beside wanted ones on a page.
 	RowsRead uint64 `protobuf:"varint,3,opt,name=rows_read,json=rowsRead,proto3" json:"rows_read,omitempty"`
 	// How long it took, in seconds.
-	Seconds       float64 `protobuf:"fixed64,4,opt,name=seconds,proto3" json:"seconds,omitempty"`
+	Seconds float64 `protobuf:"fixed64,4,opt,name=seconds,proto3" json:"seconds,omitempty"`
+	// Stored reports in the files and parts of files that SAMPLE ALL would have read.
+	RowsStored uint64 `protobuf:"varint,5,opt,name=rows_stored,json=rowsStored,proto3" json:"rows_stored,omitempty"`
+	// What the reader should know of how the answer came about.
+	Notes         []string `protobuf:"bytes,6,rep,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1023,6 +1027,20 @@ func (x *QueryResponse) GetSeconds() float64 {
 		return x.Seconds
 	}
 	return 0
+}
+
+func (x *QueryResponse) GetRowsStored() uint64 {
+	if x != nil {
+		return x.RowsStored
+	}
+	return 0
+}
+
+func (x *QueryResponse) GetNotes() []string {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
 }
 
 // ListDevicesRequest asks for devices.
@@ -3154,12 +3172,15 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\x0fExplainResponse\x12$\n" +
 	"\x04plan\x18\x01 \x01(\v2\x10.quadrat.v1.PlanR\x04plan\"&\n" +
 	"\fQueryRequest\x12\x16\n" +
-	"\x06script\x18\x01 \x01(\tR\x06script\"\x8e\x01\n" +
+	"\x06script\x18\x01 \x01(\tR\x06script\"\xc5\x01\n" +
 	"\rQueryResponse\x12,\n" +
 	"\aresults\x18\x01 \x03(\v2\x12.quadrat.v1.ResultR\aresults\x12\x18\n" +
 	"\awindows\x18\x02 \x01(\rR\awindows\x12\x1b\n" +
 	"\trows_read\x18\x03 \x01(\x04R\browsRead\x12\x18\n" +
-	"\aseconds\x18\x04 \x01(\x01R\aseconds\"V\n" +
+	"\aseconds\x18\x04 \x01(\x01R\aseconds\x12\x1f\n" +
+	"\vrows_stored\x18\x05 \x01(\x04R\n" +
+	"rowsStored\x12\x14\n" +
+	"\x05notes\x18\x06 \x03(\tR\x05notes\"V\n" +
 	"\x12ListDevicesRequest\x12\x14\n" +
 	"\x05where\x18\x01 \x01(\tR\x05where\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\x12\x14\n" +
