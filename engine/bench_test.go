@@ -76,9 +76,9 @@ func BenchmarkCount(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
 					w := newWindow(firstWindow, k.plans[0], k.newest)
-					var to *column.Reports
+					var to *column.Rows
 					if rows {
-						to = column.NewReports(Config{}.withDefaults().Allocator, "one", "k1")
+						to = column.NewRows("one", "k1")
 					}
 					counted := 0
 					for _, m := range messages {
@@ -90,8 +90,7 @@ func BenchmarkCount(b *testing.B) {
 						b.Fatalf("%d counted of %d", counted, devices)
 					}
 					if rows {
-						to.NewRecord().Release()
-						to.Release()
+						to.NewBatch()
 					}
 				}
 				total := float64(b.N) * float64(devices)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"testing"
 
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -25,12 +26,12 @@ func TestRowsHoldSizesOfClusters(t *testing.T) {
 	sizes := map[string]int64{"a": 3, "b": 2, "c": 1, "d": 2, attr.Missing: 1} // two devices have no building
 	const clusters = 4 + 2
 	for name, w := range map[string]*window{"before": before, "after": again.kappas["k1"].windows[firstWindow]} {
-		rows := column.NewReports(memory.NewGoAllocator(), "one", "k1")
-		defer rows.Release()
+		rows := column.NewRows("one", "k1")
 		for i := range before.frame.devices {
-			w.store(rows, &before.frame.devices[i], 0, answered{score: 1})
+			d := &before.frame.devices[i]
+			rows.Add(rows.Share(w.design(d.group, 0)), d.key, math.Float64bits(1), 1)
 		}
-		record := rows.NewRecord()
+		record := rows.NewBatch().Record(memory.NewGoAllocator())
 		defer record.Release()
 		if record.NumRows() != 10 {
 			t.Fatalf("%d rows", record.NumRows())

@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -29,9 +27,8 @@ type Frames interface {
 type Sink interface {
 	// Restore drops everything beyond a stream position; it is called once, before anything else.
 	Restore(sequence uint64) error
-	// Reports takes a record of one kappa's reports; kappa and reference stand in the schema's metadata. The engine
-	// releases the record after the call: a sink that keeps it retains it.
-	Reports(record arrow.Record) error
+	// Batch takes reports of one kappa, which nobody changes afterwards: a sink may keep them.
+	Batch(reports *column.Batch) error
 	// Results takes results.
 	Results(results []*quadratv1.Result) error
 	// Strata takes what the strata of closed windows of a kappa held, answered or not.
@@ -83,10 +80,8 @@ type Config struct {
 	CheckpointReports int
 	// QueueMessages is how many messages of REPORTS may wait in memory. Default: 256.
 	QueueMessages int
-	// RecordRows is how many reports of one kappa make a record for the sink. Default: 65,536.
+	// RecordRows is how many reports of one kappa make a batch for the sink. Default: 65,536.
 	RecordRows int
-	// Allocator of the records. Default: Go's.
-	Allocator memory.Allocator
 	// Registerer takes the metrics; nil for none.
 	Registerer prometheus.Registerer
 	// Log. Default: slog.Default.
@@ -103,9 +98,6 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Files == nil {
 		c.Files = disk{}
-	}
-	if c.Allocator == nil {
-		c.Allocator = memory.DefaultAllocator
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()

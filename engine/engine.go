@@ -37,7 +37,7 @@ type Engine struct {
 	levelMs  int64     // watermark before GRACE: what has closed
 	late     []late    // closed windows that late reports came for
 	lateAt   time.Time // when the first of them came
-	orphans  []*column.Reports
+	orphans  []*column.Rows
 	columns  reports // of the group that is being counted
 	said     release // that is being counted
 	verdict  verdict
@@ -165,7 +165,6 @@ func (e *Engine) Run(ctx context.Context) error { return e.run(ctx, true) }
 
 // run is Run; without orderly it stops as a killed process does.
 func (e *Engine) run(ctx context.Context, orderly bool) error {
-	defer e.release()
 	if err := e.restore(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -206,22 +205,11 @@ func (e *Engine) gather() {
 	}
 	for _, rows := range e.orphans {
 		if rows.Len() > 0 {
-			e.out.records = append(e.out.records, rows.NewRecord())
+			e.out.batches = append(e.out.batches, rows.NewBatch())
 		}
-		rows.Release()
 	}
+	clear(e.orphans)
 	e.orphans = e.orphans[:0]
-}
-
-// release frees the rows that no sink took.
-func (e *Engine) release() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.gather()
-	for _, r := range e.out.records {
-		r.Release()
-	}
-	e.out.records = nil
 }
 
 // momentOf is the server's clock when a message was stored, so that a replay tells the same of it; that of now for a message
@@ -313,7 +301,7 @@ func (e *Engine) admit(k *kappa, index int64, revision uint64, out *output) (w *
 		return nil, causeDamaged, false
 	}
 	if k.rows == nil {
-		k.rows = column.NewReports(e.config.Allocator, k.name, k.ref)
+		k.rows = column.NewRows(k.name, k.ref)
 	}
 	return w, 0, true
 }
@@ -322,7 +310,7 @@ func (e *Engine) admit(k *kappa, index int64, revision uint64, out *output) (w *
 func (e *Engine) accept(k *kappa, w *window, counted int, m *message, out *output) {
 	out.reports += counted
 	if k.rows.Len() >= e.config.RecordRows {
-		out.records = append(out.records, k.rows.NewRecord())
+		out.batches = append(out.batches, k.rows.NewBatch())
 	}
 	if w.index < k.next {
 		e.metrics.late.Add(float64(counted))

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/apache/arrow/go/v17/arrow/memory"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quadrat-dev/quadrat/fleet"
@@ -41,7 +40,6 @@ type world struct {
 	clock    *clock.Manual
 	sink     *memorySink
 	folder   string
-	alloc    *memory.CheckedAllocator
 	record   *quadratv1.KappaRecord
 	stop     func()
 	engine   *Engine
@@ -60,9 +58,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{
 		t: t, rand: rand.New(rand.NewPCG(seed, 1)), broker: b, registry: fleet.New(fleet.NewKeyer([16]byte{1})),
 		clock: clock.NewManual(epoch.Add(-time.Hour)), sink: newMemorySink(), folder: t.TempDir(),
-		alloc: memory.NewCheckedAllocator(memory.NewGoAllocator()),
 	}
-	t.Cleanup(func() { w.alloc.AssertSize(t, 0) })
 	return w
 }
 
@@ -255,7 +251,7 @@ func (w *world) start(orderly bool, change func(*Config), records ...*quadratv1.
 	w.t.Helper()
 	config := Config{
 		JetStream: w.broker.JetStream(), Frames: w.registry, Sink: w.sink, Folder: w.folder, Clock: w.clock,
-		CheckpointEvery: 5 * time.Millisecond, ReviseAfter: 100 * time.Millisecond, RecordRows: 64, Allocator: w.alloc,
+		CheckpointEvery: 5 * time.Millisecond, ReviseAfter: 100 * time.Millisecond, RecordRows: 64,
 	}
 	if change != nil {
 		change(&config)

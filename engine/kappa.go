@@ -26,7 +26,7 @@ type kappa struct {
 	compiled  *plan
 	kept      int              // single answers that closed windows keep, see keep
 	keptFrom  int64            // the first of those windows
-	rows      *column.Reports  // waiting for the sink; nil when there are none
+	rows      *column.Rows     // waiting for the sink; nil when there are none
 	figures   *shuffle.Figures // of the declared shuffler; nil for none
 }
 

@@ -47,12 +47,11 @@ func TestEventTimeCloses(t *testing.T) {
 	w.populate(2000)
 	record := w.deploy("k1", 1, nil, meanPlan("none"))
 	e, err := New(Config{
-		JetStream: w.broker.JetStream(), Frames: w.registry, Sink: w.sink, Folder: w.folder, Clock: w.clock, Allocator: w.alloc,
+		JetStream: w.broker.JetStream(), Frames: w.registry, Sink: w.sink, Folder: w.folder, Clock: w.clock,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer e.release()
 	if err := e.Apply(record); err != nil {
 		t.Fatal(err)
 	}
@@ -89,12 +88,11 @@ func TestDroppedRevision(t *testing.T) {
 	w := newWorld(t, 4)
 	w.populate(40)
 	e, err := New(Config{
-		JetStream: w.broker.JetStream(), Frames: w.registry, Sink: w.sink, Folder: w.folder, Clock: w.clock, Allocator: w.alloc,
+		JetStream: w.broker.JetStream(), Frames: w.registry, Sink: w.sink, Folder: w.folder, Clock: w.clock,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer e.release()
 	record := w.deploy("k1", 1, nil, meanPlan("none"))
 	if err := e.Apply(record); err != nil {
 		t.Fatal(err)

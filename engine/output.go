@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/proto"
@@ -23,7 +22,7 @@ const publishMost = 512
 
 // output is what counting has made and no one has taken yet.
 type output struct {
-	records []arrow.Record
+	batches []*column.Batch
 	results []*quadratv1.Result
 	strata  []closedStrata
 	dead    []*nats.Msg
@@ -136,14 +135,13 @@ func (e *Engine) emit(ctx context.Context) error {
 		}
 	}
 	out.opened = false
-	for len(out.records) > 0 {
-		if err := e.persist(ctx, "reports", func() error { return e.config.Sink.Reports(out.records[0]) }); err != nil {
+	for len(out.batches) > 0 {
+		if err := e.persist(ctx, "reports", func() error { return e.config.Sink.Batch(out.batches[0]) }); err != nil {
 			return err
 		}
-		out.records[0].Release()
-		out.records = out.records[1:]
+		out.batches = out.batches[1:]
 	}
-	out.records = nil
+	out.batches = nil
 	for len(out.strata) > 0 {
 		next := &out.strata[0]
 		if err := e.persist(ctx, "strata", func() error {

@@ -141,13 +141,13 @@ func (w *window) countRelease(r *release) (refused cause, ok bool) {
 }
 
 // storeRelease appends a row for each part to the rows for the sink: the mean of its units, with the noise that the sum has.
-func (w *window) storeRelease(rows *column.Reports, r *release, sequence uint64) {
+func (w *window) storeRelease(rows *column.Rows, r *release, sequence uint64) {
 	s := &w.plan.statistics[r.statistic]
 	for i, key := range r.device {
 		units := float64(r.units[i])
 		m := s.sum(int64(r.units[i]), r.part(i))
-		row := w.row(&w.frame.devices[w.frame.find(key)], int(r.statistic), sequence)
-		row.Score, row.NoiseVariance, row.Mechanism, row.Units = m.Mean, m.Noise/(units*units), central.Name, uint32(r.units[i])
+		row := w.row(w.frame.devices[w.frame.find(key)].group, int(r.statistic))
+		row.Device, row.Sequence, row.Score, row.NoiseVariance, row.Mechanism, row.Units = key, sequence, m.Mean, m.Noise/(units*units), central.Name, uint32(r.units[i])
 		rows.Append(&row)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"github.com/quadrat-dev/quadrat/engine/column"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
@@ -80,7 +80,9 @@ func (s *memorySink) Restore(sequence uint64) error {
 	})
 }
 
-func (s *memorySink) Reports(record arrow.Record) error {
+func (s *memorySink) Batch(reports *column.Batch) error {
+	record := reports.Record(memory.DefaultAllocator)
+	defer record.Release()
 	text, err := record.MarshalJSON()
 	if err != nil {
 		return err

@@ -185,7 +185,7 @@ func TestVariancePlanRefuses(t *testing.T) {
 	w := newWorld(t, 9)
 	w.populate(40)
 	e, err := New(Config{
-		JetStream: w.broker.JetStream(), Frames: w.registry, Sink: w.sink, Folder: w.folder, Clock: w.clock, Allocator: w.alloc,
+		JetStream: w.broker.JetStream(), Frames: w.registry, Sink: w.sink, Folder: w.folder, Clock: w.clock,
 	})
 	if err != nil {
 		t.Fatal(err)

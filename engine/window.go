@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"math"
+
 	"github.com/quadrat-dev/quadrat/engine/column"
 	"github.com/quadrat-dev/quadrat/survey"
 )
@@ -111,11 +113,12 @@ func (v *verdict) refuseAll(c cause, n int) {
 
 // count takes a group's reports: each one whose device was due for that statistic and was not heard before goes into the
 // moments and, as a row, to rows (which may be nil).
-func (w *window) count(r *reports, v *verdict, rows *column.Reports, sequence uint64) {
+func (w *window) count(r *reports, v *verdict, rows *column.Rows, sequence uint64) {
 	p, f := w.plan, w.frame
 	r.find(f)
 	statistics, groups, clustered := uint64(len(p.statistics)), len(f.groups), p.clusteredBy != ""
 	lapWindow, lap := uint64(w.index%p.lapWindows), uint64(w.index/p.lapWindows)%statistics
+	designs := w.designs(rows)
 	for i, row := range r.row {
 		if row < 0 {
 			v.refuse(causeFrame, i)
@@ -158,42 +161,50 @@ func (w *window) count(r *reports, v *verdict, rows *column.Reports, sequence ui
 		}
 		v.counted++
 		if rows != nil {
-			w.store(rows, d, int(statistic), answered{score, set, sequence})
+			if s.bins == nil {
+				set = math.Float64bits(score)
+			}
+			if designs[at] == 0 {
+				designs[at] = rows.Share(w.design(d.group, int(statistic))) + 1
+			}
+			rows.Add(designs[at]-1, d.key, set, sequence)
 		}
 	}
 }
 
-// answered is what a report said, and where it stands in the stream.
-type answered struct {
-	score    float64
-	set      uint64 // of categories, as binning.read says it
-	sequence uint64
-}
-
-// store appends one report to the rows for the sink.
-func (w *window) store(rows *column.Reports, d *device, statistic int, a answered) {
-	s := &w.plan.statistics[statistic]
-	row := w.row(d, statistic, a.sequence)
-	row.Score, row.NoiseVariance, row.Mechanism = a.score, s.noise, s.mechanism
-	if s.bins != nil {
-		s.bins.store(&row, a.set)
+// designs is where count remembers the designs of the rows of its groups, in the order of moments; nil without rows.
+func (w *window) designs(rows *column.Rows) []uint32 {
+	if rows == nil {
+		return nil
 	}
-	rows.Append(&row)
+	start, _ := w.plan.span(w.index)
+	return rows.Designs(start, len(w.moments))
 }
 
-// row is what the row of a device says of frame and design.
-func (w *window) row(d *device, statistic int, sequence uint64) column.Report {
+// design is what the rows of a group's reports to a statistic share.
+func (w *window) design(group uint32, statistic int) *column.Report {
+	s := &w.plan.statistics[statistic]
+	row := w.row(group, statistic)
+	row.NoiseVariance, row.Mechanism = s.noise, s.mechanism
+	if s.bins != nil {
+		s.bins.store(&row, 0)
+	}
+	return &row
+}
+
+// row is what the row of a device of a group says of frame and design.
+func (w *window) row(group uint32, statistic int) column.Report {
 	start, end := w.plan.span(w.index)
-	g, s := w.layout.groups[d.group], &w.plan.statistics[statistic]
+	g, s := w.layout.groups[group], &w.plan.statistics[statistic]
 	text := "{}"
 	if g.cell >= 0 {
 		text = w.layout.cells[g.cell].text
 	}
 	row := column.Report{
-		WindowStartMs: start, WindowEndMs: end, Device: d.key, Statistic: s.name,
+		WindowStartMs: start, WindowEndMs: end, Statistic: s.name,
 		Stratum: w.layout.strata[g.stratum], Cell: text, Pi: w.pi[statistic*len(w.layout.strata)+g.stratum],
 		StratumPopulation: w.layout.stratumSize[g.stratum],
-		Epsilon:           w.plan.epsilon, PlanRevision: w.plan.revision, Sequence: sequence,
+		Epsilon:           w.plan.epsilon, PlanRevision: w.plan.revision,
 	}
 	if w.plan.clusteredBy != "" {
 		c := &w.layout.clusters[g.cluster]

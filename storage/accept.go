@@ -205,24 +205,52 @@ func (r *reportReader) read(i int) (row column.Report, err error) {
 	switch {
 	case r.err != nil:
 		return row, r.err
-	case row.WindowStartMs < 0 || row.WindowEndMs <= row.WindowStartMs:
-		return row, &Error{Code: Malformed, Detail: "a window does not end after its start"}
-	case !finite(row.Score) || !finite(row.NoiseVariance) || !finite(row.Epsilon) || !finite(row.Include) || !finite(row.Other):
-		return row, &Error{Code: Malformed, Detail: "a number is not finite"}
 	case r.units(i) < 0 || r.units(i) > math.MaxUint32:
 		return row, &Error{Code: Malformed, Detail: "a number of units is out of range"}
-	case row.ClusterPopulation < 0 || row.StratumClusters < 0 || row.ClusterPopulation > 0 != (row.StratumClusters > 0):
-		return row, &Error{Code: Malformed, Detail: "a cluster's size and the number of clusters don't go together"}
-	case !(row.Pi > 0 && row.Pi <= 1):
-		return row, &Error{Code: Malformed, Detail: "an inclusion probability does not lie in (0, 1]"}
-	}
-	if row.Coded && row.Categories == 0 {
-		return row, &Error{Code: Malformed, Detail: "a report of a category doesn't say how many there are"}
-	}
-	if row.Categories == 0 && (r.columns["score"].IsNull(i) || r.columns["noise_variance"].IsNull(i)) {
+	case row.Categories == 0 && (r.columns["score"].IsNull(i) || r.columns["noise_variance"].IsNull(i)):
 		return row, &Error{Code: Malformed, Detail: "a report has neither a score nor an answer"}
 	}
-	return row, nil
+	return row, lawful(&row)
+}
+
+// lawful is nil, or an error that names the first law that a report breaks.
+func lawful(row *column.Report) error {
+	switch {
+	case row.WindowStartMs < 0 || row.WindowEndMs <= row.WindowStartMs:
+		return &Error{Code: Malformed, Detail: "a window does not end after its start"}
+	case !finite(row.Score) || !finite(row.NoiseVariance) || !finite(row.Epsilon) || !finite(row.Include) || !finite(row.Other):
+		return &Error{Code: Malformed, Detail: "a number is not finite"}
+	case row.ClusterPopulation < 0 || row.StratumClusters < 0 || row.ClusterPopulation > 0 != (row.StratumClusters > 0):
+		return &Error{Code: Malformed, Detail: "a cluster's size and the number of clusters don't go together"}
+	case !(row.Pi > 0 && row.Pi <= 1):
+		return &Error{Code: Malformed, Detail: "an inclusion probability does not lie in (0, 1]"}
+	case row.Coded && row.Categories == 0:
+		return &Error{Code: Malformed, Detail: "a report of a category doesn't say how many there are"}
+	}
+	return nil
+}
+
+// lawfulBatch is lawful for all reports of a batch, whose columns must have one length.
+func lawfulBatch(b *column.Batch) error {
+	if n := b.Len(); len(b.Design) != n || len(b.Said) != n || len(b.Sequence) != n {
+		return &Error{Code: Malformed, Detail: "the columns of a batch have different lengths"}
+	}
+	scored := make([]bool, len(b.Designs))
+	for i := range b.Designs {
+		if err := lawful(&b.Designs[i]); err != nil {
+			return err
+		}
+		scored[i] = b.Designs[i].Categories == 0
+	}
+	for i, d := range b.Design {
+		if int(d) >= len(scored) {
+			return &Error{Code: Malformed, Detail: "a row of a batch has a design that is not there"}
+		}
+		if scored[d] && !finite(math.Float64frombits(b.Said[i])) {
+			return &Error{Code: Malformed, Detail: "a number is not finite"}
+		}
+	}
+	return nil
 }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

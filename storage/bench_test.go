@@ -3,29 +3,24 @@ package storage
 import (
 	"context"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
+
+	"github.com/quadrat-dev/quadrat/engine/column"
 )
 
-// BenchmarkToParquet takes 200,000 reports of one minute's windows from records to a committed segment.
+// BenchmarkToParquet takes 200,000 reports of twenty windows from batches to a committed segment.
 func BenchmarkToParquet(b *testing.B) {
 	const n, batch = 200_000, 10_000
 	rng := rand.New(rand.NewPCG(1, 1))
 	s := open(b, b.TempDir(), Config{RowsPending: n})
 	position := uint64(0)
+	batches := batchesOf(benchReports(rng, 1, n, batch), batch)
 	b.SetBytes(n) // so that MB/s reads as million reports a second
 	for b.Loop() {
-		b.StopTimer()
-		rows := makeReports(rng, position+1, n)
-		for i := range rows {
-			rows[i].WindowStartMs = baseMs + int64(i/batch)*60_000
-			rows[i].WindowEndMs = rows[i].WindowStartMs + 60_000
-		}
-		b.StartTimer()
-		for from := 0; from < n; from += batch {
-			rec := recordOf(b, rows[from:from+batch])
-			must(b, s.Reports(rec))
-			rec.Release()
+		for _, reports := range batches {
+			must(b, s.Batch(reports))
 		}
 		position += n
 		must(b, s.Commit(position))
@@ -88,4 +83,20 @@ func BenchmarkCompact(b *testing.B) {
 		b.ReportMetric(float64(s.Segments()[0].Bytes)/(segments*rows), "bytes/report")
 		b.StartTimer()
 	}
+}
+
+// benchReports is reports as an engine counts them: of one-minute windows of so many reports each, in ten strata and three cells,
+// with scores of a mechanism that has 62 of them, in messages of 64.
+func benchReports(rng *rand.Rand, first uint64, n, window int) []column.Report {
+	cells, mechanism := []string{`{"cooling":"c0"}`, `{"cooling":"c1"}`, `{"cooling":"c2"}`}, "hybrid"
+	rows := make([]column.Report, n)
+	for i := range rows {
+		start := baseMs + int64(i/window)*60_000
+		rows[i] = column.Report{
+			WindowStartMs: start, WindowEndMs: start + 60_000, Device: rng.Uint64(), Statistic: "mean(temperature)",
+			Stratum: "r" + strconv.Itoa(rng.IntN(10)), Cell: cells[rng.IntN(3)], Pi: 1, StratumPopulation: 100_000,
+			Score: 10 + float64(rng.IntN(62)), NoiseVariance: 4.5, Mechanism: mechanism, Epsilon: 4, PlanRevision: 1, Sequence: first + uint64(i/64),
+		}
+	}
+	return rows
 }

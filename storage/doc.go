@@ -1,5 +1,5 @@
 // Package storage keeps what the engine counted and estimated as Parquet, and gives it back. Reports and results come
-// from the engine ([Store.Reports], [Store.Results], [Store.Strata]), wait in memory, and become segments when the
+// from the engine ([Store.Batch], [Store.Results], [Store.Strata]), wait in memory, and become segments when the
 // engine commits a position of the stream ([Store.Commit]). A segment appears whole; the catalog names the segments
 // that count. After a crash [Store.Restore] drops what lies beyond the engine's checkpoint, so that a replay writes it
 // once. Small segments become larger ones behind it ([Store.Run]), never beyond what the engine has called permanent. Readers
@@ -10,6 +10,6 @@
 //
 //	store, err := storage.Open(dir, storage.Config{})
 //	err = store.Restore(checkpoint)
-//	err = store.Reports(record)
+//	err = store.Batch(reports)
 //	err = store.Commit(sequence)
 package storage

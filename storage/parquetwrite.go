@@ -145,16 +145,22 @@ func (w *tableWriter) write(rec arrow.Record) error {
 				return fmt.Errorf("column %s: %w", w.fields[i].Name, err)
 			}
 		}
-		w.rows += to - from
-		from = to
-		if w.rows == rowGroupRows {
-			if err := w.out.Flush(); err != nil {
-				return err
-			}
-			w.rows = 0
+		if err := w.wrote(int(to - from)); err != nil {
+			return err
 		}
+		from = to
 	}
 	return nil
+}
+
+// wrote ends the row group when so many more rows have made it full.
+func (w *tableWriter) wrote(rows int) error {
+	w.rows += int64(rows)
+	if w.rows < rowGroupRows {
+		return nil
+	}
+	w.rows = 0
+	return w.out.Flush()
 }
 
 func (w *tableWriter) writeColumn(out *parquet.ColumnWriter, a arrow.Array, index, from, to int) error {

@@ -2,6 +2,8 @@ package storage
 
 import (
 	"cmp"
+	"iter"
+	"maps"
 	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -16,8 +18,9 @@ type place struct{ ref, date string }
 
 // bucket is rows that wait for one place.
 type bucket struct {
-	kappa   string // name of the kappa
-	reports []column.Report
+	kappa   string          // name of the kappa
+	batches []*column.Batch // in the order of the stream
+	reports int             // rows in batches
 	results []*quadratv1.Result
 	strata  []column.Stratum
 }
@@ -47,7 +50,7 @@ func parts(buckets map[place]*bucket) []part {
 func (b *bucket) rows(k Kind) int {
 	switch k {
 	case KindReports:
-		return len(b.reports)
+		return b.reports
 	case KindResults:
 		return len(b.results)
 	case KindStrata:
@@ -61,7 +64,7 @@ func (b *bucket) rows(k Kind) int {
 func (b *bucket) forget(k Kind) {
 	switch k {
 	case KindReports:
-		b.reports = nil
+		b.batches, b.reports = nil, 0
 	case KindResults:
 		b.results = nil
 	case KindStrata:
@@ -87,17 +90,7 @@ func (b *bucket) records(t tableSpec, alloc memory.Allocator, yield func(arrow.R
 // source sorts the rows of a kind and is how to make a record of a run of them.
 func (b *bucket) source(t tableSpec, alloc memory.Allocator) func(from, to int) arrow.Record {
 	switch t.kind {
-	case KindReports:
-		order := orderOf(t.ref, b.reports)
-		return func(from, to int) arrow.Record {
-			rows := column.NewReports(alloc, t.kappa, t.ref)
-			defer rows.Release()
-			for _, o := range order[from:to] {
-				rows.Append(&b.reports[o.row])
-			}
-			return rows.NewRecord()
-		}
-	case KindShuffled: // never in a store
+	case KindReports, KindShuffled: // reports have a writer of their own, and shuffled ones are never in a store
 	case KindStrata:
 		slices.SortStableFunc(b.strata, compareStrata)
 		return func(from, to int) arrow.Record { return column.NewStrata(alloc, t.kappa, t.ref, b.strata[from:to]) }
@@ -107,36 +100,31 @@ func (b *bucket) source(t tableSpec, alloc memory.Allocator) func(from, to int) 
 	return func(from, to int) arrow.Record { return column.NewResults(alloc, b.results[from:to]) }
 }
 
-// ordered is the place of a report in the order of its segment.
-type ordered struct {
-	startMs int64
-	random  float64
-	row     int // in the bucket; rows come in the order of the stream
-}
-
-// orderOf is the order of reports by window and, inside it, at random: small keys are sorted, not rows.
-func orderOf(ref string, rows []column.Report) []ordered {
-	out := make([]ordered, len(rows))
-	var shuffle column.Shuffle
-	for i := range rows {
-		r := &rows[i]
-		if i == 0 || r.WindowStartMs != rows[i-1].WindowStartMs {
-			shuffle = column.ShuffleOf(ref, r.WindowStartMs)
+// byDate gives the rows of a batch by the date of their window; usually it is one, and then the batch itself.
+func byDate(b *column.Batch) iter.Seq2[string, *column.Batch] {
+	return func(yield func(string, *column.Batch) bool) {
+		if b.Len() == 0 {
+			return
 		}
-		out[i] = ordered{startMs: r.WindowStartMs, random: shuffle.Of(r.Device), row: i}
+		first, one := b.Designs[b.Design[0]].WindowStartMs/dayLengthMs, true
+		for i := range b.Designs {
+			one = one && b.Designs[i].WindowStartMs/dayLengthMs == first
+		}
+		if one {
+			yield(day(first*dayLengthMs), b)
+			return
+		}
+		places := map[int64][]int{}
+		for i, d := range b.Design {
+			at := b.Designs[d].WindowStartMs / dayLengthMs
+			places[at] = append(places[at], i)
+		}
+		for _, at := range slices.Sorted(maps.Keys(places)) {
+			if !yield(day(at*dayLengthMs), b.Pick(places[at])) {
+				return
+			}
+		}
 	}
-	slices.SortFunc(out, func(x, y ordered) int {
-		switch {
-		case x.startMs != y.startMs:
-			return cmp.Compare(x.startMs, y.startMs)
-		case x.random != y.random:
-			return cmp.Compare(x.random, y.random)
-		case rows[x.row].Device != rows[y.row].Device:
-			return cmp.Compare(rows[x.row].Device, rows[y.row].Device)
-		}
-		return cmp.Compare(x.row, y.row)
-	})
-	return out
 }
 
 func compareStrata(x, y column.Stratum) int {

@@ -140,59 +140,46 @@ func (s *Store) Segments() []Segment {
 	return s.catalog.visible()
 }
 
-// Reports takes a record of one kappa's counted reports, of the schema column.ReportSchema; it copies what it keeps. It
-// takes all rows or none: an *[Error] with the code Malformed says which law they break; another error says that rows
-// had to be written first and could not be, and the same call may be made again.
-func (s *Store) Reports(rec arrow.Record) error {
-	kappa, ref := column.Ref(rec.Schema())
-	if !validRef(ref) {
+// Batch takes one kappa's counted reports, which nobody may change afterwards. It takes all rows or none: an *[Error] with the
+// code Malformed says which law they break; another error says that rows had to be written first and could not be, and the same
+// call may be made again.
+func (s *Store) Batch(reports *column.Batch) error {
+	if !validRef(reports.Ref) {
 		return &Error{Code: Malformed, Detail: "a reference is not 1 to 64 characters of [A-Za-z0-9_-]"}
 	}
-	reader, err := newReportReader(rec)
-	if err != nil {
+	if err := lawfulBatch(reports); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.makeRoom(reader.rows); err != nil {
+	if err := s.makeRoom(reports.Len()); err != nil {
 		return err
 	}
-	s.grow(kappa, ref, reader)
-	taken := map[*bucket]int{} // length of each bucket before
-	newest := s.newest
-	var b *bucket
-	var dayMs int64 = -1
-	for i := range reader.rows {
-		row, err := reader.read(i)
-		if err != nil {
-			for b, n := range taken {
-				b.reports = b.reports[:n]
-			}
-			return err
-		}
-		if d := row.WindowStartMs / dayLengthMs; b == nil || d != dayMs {
-			b, dayMs = s.bucket(kappa, place{ref: ref, date: day(row.WindowStartMs)}), d
-			if _, ok := taken[b]; !ok {
-				taken[b] = len(b.reports)
-			}
-		}
-		b.reports = append(b.reports, row)
-		newest = max(newest, row.Sequence)
+	for date, part := range byDate(reports) {
+		b := s.bucket(reports.Kappa, place{ref: reports.Ref, date: date})
+		b.batches = append(b.batches, part)
+		b.reports += part.Len()
+		s.newest = max(s.newest, slices.Max(part.Sequence))
 	}
-	s.rows += reader.rows
-	s.newest = newest
+	s.rows += reports.Len()
 	return nil
 }
 
-// grow makes room in the bucket of the first row, where most rows of a record go. The caller holds mu.
-func (s *Store) grow(kappa, ref string, r *reportReader) {
-	if r.rows == 0 || r.start(0) < 0 {
-		return
+// Reports is Batch for a record of the schema column.ReportSchema, of which it copies what it keeps.
+func (s *Store) Reports(rec arrow.Record) error {
+	reader, err := newReportReader(rec)
+	if err != nil {
+		return err
 	}
-	b := s.bucket(kappa, place{ref: ref, date: day(r.start(0))})
-	if free := cap(b.reports) - len(b.reports); free < r.rows {
-		b.reports = slices.Grow(b.reports, max(r.rows, len(b.reports)))
+	rows := column.NewRows(column.Ref(rec.Schema()))
+	for i := range reader.rows {
+		row, err := reader.read(i)
+		if err != nil {
+			return err
+		}
+		rows.Append(&row)
 	}
+	return s.Batch(rows.NewBatch())
 }
 
 // Results takes results, which must not be changed afterwards. Errors are those of Reports.
@@ -341,6 +328,13 @@ func (s *Store) segmentName(seg *Segment) string {
 
 // write writes the segment's file and fills in what the catalog says of it.
 func (s *Store) write(seg *Segment, b *bucket) error {
+	if seg.Kind == KindReports {
+		return s.writeTable(seg, b.kappa, func(out *tableWriter) error {
+			rows := sortReports(b.batches)
+			seg.WindowFirstMs, seg.WindowLastMs, seg.Rows = rows.firstMs(), rows.lastMs(), int64(rows.len())
+			return out.writeReports(rows)
+		})
+	}
 	return s.writeSegment(seg, b.kappa, func(use func(arrow.Record) error) error {
 		return b.records(tableSpec{kind: seg.Kind, kappa: b.kappa, ref: seg.Ref}, s.cfg.Allocator, use)
 	})
@@ -348,26 +342,32 @@ func (s *Store) write(seg *Segment, b *bucket) error {
 
 // writeSegment writes rows, given in order by each, as the segment's file, and fills in what the catalog says of it.
 func (s *Store) writeSegment(seg *Segment, kappa string, each func(use func(arrow.Record) error) error) error {
-	folder, err := mkdirAll(s.cfg.FS, s.dir, seg.folder()...)
-	if err != nil {
-		return err
-	}
 	seg.WindowFirstMs, seg.WindowLastMs, seg.Rows = math.MaxInt64, math.MinInt64, 0
-	spec := tableSpec{kind: seg.Kind, kappa: kappa, ref: seg.Ref, sorted: true, zst: s.zst}
 	windows := Schema(seg.Kind, "", "").FieldIndices(colWindowStart)[0]
-	seg.Bytes, err = writeWhole(s.cfg.FS, folder, seg.Name, func(w io.Writer) error {
-		out, err := newTableWriter(w, spec)
-		if err != nil {
-			return err
-		}
-		err = each(func(rec arrow.Record) error {
+	return s.writeTable(seg, kappa, func(out *tableWriter) error {
+		return each(func(rec arrow.Record) error {
 			starts := rec.Column(windows).(*array.Timestamp)
 			seg.WindowFirstMs = min(seg.WindowFirstMs, int64(starts.Value(0)))
 			seg.WindowLastMs = max(seg.WindowLastMs, int64(starts.Value(starts.Len()-1)))
 			seg.Rows += rec.NumRows()
 			return out.write(rec)
 		})
-		return errors.Join(err, out.close())
+	})
+}
+
+// writeTable writes what fill gives as the segment's file, and fills in how long it is.
+func (s *Store) writeTable(seg *Segment, kappa string, fill func(*tableWriter) error) error {
+	folder, err := mkdirAll(s.cfg.FS, s.dir, seg.folder()...)
+	if err != nil {
+		return err
+	}
+	spec := tableSpec{kind: seg.Kind, kappa: kappa, ref: seg.Ref, sorted: true, zst: s.zst}
+	seg.Bytes, err = writeWhole(s.cfg.FS, folder, seg.Name, func(w io.Writer) error {
+		out, err := newTableWriter(w, spec)
+		if err != nil {
+			return err
+		}
+		return errors.Join(fill(out), out.close())
 	})
 	return err
 }

@@ -21,9 +21,13 @@ func ShuffleOf(ref string, windowStartMs int64) Shuffle {
 }
 
 // Of is the number of a device's report: k/2³² with a whole k, uniform in [0, 1).
-func (s Shuffle) Of(device uint64) float64 {
-	return float64(mix(uint64(s)^device)>>32) / (1 << 32)
-}
+func (s Shuffle) Of(device uint64) float64 { return Fraction(s.Number(device)) }
+
+// Number is k of that number, k/2³².
+func (s Shuffle) Number(device uint64) uint32 { return uint32(mix(uint64(s)^device) >> 32) }
+
+// Fraction is k/2³².
+func Fraction(k uint32) float64 { return float64(k) / (1 << 32) }
 
 // mix is the finaliser of SplitMix64 (Steele, Lea and Flood 2014, with the constants of Stafford's variant 13), a
 // bijection of 64 bits.

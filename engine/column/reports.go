@@ -105,7 +105,7 @@ func NewReports(alloc memory.Allocator, kappa, ref string) *Reports {
 // Append adds a report; Pi must be above 0. The row is not kept.
 func (r *Reports) Append(row *Report) {
 	var digits [16]byte
-	hexadecimal(&digits, row.Device)
+	Hexadecimal(&digits, row.Device)
 	r.start.Append(arrow.Timestamp(row.WindowStartMs))
 	r.end.Append(arrow.Timestamp(row.WindowEndMs))
 	r.device.BinaryBuilder.Append(digits[:])
@@ -182,8 +182,8 @@ func (r *Reports) NewRecord() arrow.Record {
 // Release frees the builder.
 func (r *Reports) Release() { r.builder.Release() }
 
-// hexadecimal writes a number as 16 digits.
-func hexadecimal(to *[16]byte, n uint64) {
+// Hexadecimal writes a pseudonym as it stands in a file, in 16 digits.
+func Hexadecimal(to *[16]byte, n uint64) {
 	const digits = "0123456789abcdef"
 	for i := len(to) - 1; i >= 0; i-- {
 		to[i] = digits[n&15]

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -35,7 +34,7 @@ type discard struct{}
 
 // The calls of a sink; each has no effect.
 func (discard) Restore(uint64) error                          { return nil }
-func (discard) Reports(arrow.Record) error                    { return nil }
+func (discard) Batch(*column.Batch) error                     { return nil }
 func (discard) Results([]*quadratv1.Result) error             { return nil }
 func (discard) Strata(string, string, []column.Stratum) error { return nil }
 func (discard) Commit(uint64) error                           { return nil }
