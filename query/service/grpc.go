@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base64"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -18,11 +19,16 @@ import (
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
-// healthMethods is the prefix of the calls that need no token.
-const healthMethods = "/grpc.health.v1.Health/"
+const (
+	// healthMethods is the prefix of the calls that need no token.
+	healthMethods = "/grpc.health.v1.Health/"
+	// handshake is the call by which clients of tables change a password into a bearer token.
+	handshake = "/arrow.flight.protocol.FlightService/Handshake"
+)
 
 // GRPC makes a server with KappaService, reflection and health. Every call but health needs the token, when there is
-// one; errors leave it as gRPC statuses with details. The caller serves and stops it.
+// one; errors leave it as gRPC statuses with details. The caller may register further services, which are held to the same, serves
+// it and stops it.
 func (s *Service) GRPC(options ...grpc.ServerOption) *grpc.Server {
 	options = append(options,
 		grpc.ChainUnaryInterceptor(s.unary), grpc.ChainStreamInterceptor(s.stream),
@@ -82,7 +88,24 @@ func (s *Service) admit(ctx context.Context, method string) error {
 	if slices.ContainsFunc(md.Get("authorization"), s.authorized) {
 		return nil
 	}
+	if method == handshake && slices.ContainsFunc(md.Get("authorization"), func(header string) bool {
+		password, ok := Password(header)
+		return ok && s.authorized("Bearer "+password)
+	}) {
+		return nil
+	}
 	return errNoToken()
+}
+
+// Password is that of an Authorization header of the scheme Basic, padded or not; the user's name doesn't count.
+func Password(header string) (password string, ok bool) {
+	scheme, coded, _ := strings.Cut(header, " ")
+	raw, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(coded, "="))
+	if err != nil || !strings.EqualFold(scheme, "basic") {
+		return "", false
+	}
+	_, password, ok = strings.Cut(string(raw), ":")
+	return password, ok
 }
 
 // authorized compares the value of an Authorization header with the token, in a time that says nothing about either.

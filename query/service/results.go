@@ -24,7 +24,7 @@ const (
 
 // GetResults gives a kappa's results, by default those of its newest window. A deleted kappa is found by its reference.
 func (s *Service) GetResults(ctx context.Context, r *quadratv1.GetResultsRequest) (*quadratv1.GetResultsResponse, error) {
-	ref, err := s.resolve(r.GetRef())
+	ref, err := s.Resolve(r.GetRef())
 	if err != nil {
 		return nil, err
 	}
@@ -204,7 +204,7 @@ func (s *Service) exportSpan(r *quadratv1.ExportKappaRequest) (Span, error) {
 	if r.GetWhat() != "reports" && r.GetWhat() != "results" {
 		return Span{}, &Error{Code: Invalid, Message: `what: "reports" or "results" is expected`}
 	}
-	ref, err := s.resolve(r.GetRef())
+	ref, err := s.Resolve(r.GetRef())
 	if err != nil {
 		return Span{}, err
 	}

@@ -192,8 +192,8 @@ func (s *Service) NameOf(ref string) string {
 	return s.gone[ref].GetKappa().GetName()
 }
 
-// resolve is the reference of a kappa that is live, or was deleted and is given by its reference.
-func (s *Service) resolve(ref string) (string, error) {
+// Resolve is the reference of a kappa that is live, by name or reference, or was deleted and is given by its reference.
+func (s *Service) Resolve(ref string) (string, error) {
 	record, err := s.find(ref)
 	if err == nil {
 		return record.GetKappa().GetRef(), nil
