@@ -55,7 +55,8 @@ const (
 
 // list returns all mutants.
 func list() []mutant {
-	return slices.Concat(mechanisms(), categories(), devices(), memories(), estimators(), engines(), gateways(), releases(), storages(), questions())
+	return slices.Concat(mechanisms(), categories(), devices(), memories(), estimators(), engines(), gateways(), releases(), storages(), questions(),
+		tables())
 }
 
 // attempts is how often a test may run before its mutant counts as a survivor.

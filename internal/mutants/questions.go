@@ -21,3 +21,19 @@ func questions() []mutant {
 		{"stored: WHERE leaves nothing out", counting, "query/reanalysis/gather.go", "\tif !at.in {\n", "\tif false && !at.in {\n", pkg, "TestSpanAndCells"},
 	}
 }
+
+// tables are bugs in what SQL clients are given.
+func tables() []mutant {
+	const (
+		pkg   = "query/flight"
+		tests = "internal/server"
+	)
+	return []mutant{
+		{"tables: any password is a token", law, "query/service/grpc.go", `return ok && s.authorized("Bearer "+password)`, `return ok && password != ""`, tests, "TestTablesNeedTheToken"},
+		{"tables: a window at the end of a span", counting, "query/script/rows.go", "\tcase \"<\":\n\t\tuntil = ceil\n", "\tcase \"<\":\n\t\tuntil = ceil + 1\n", "query/script", "TestSpanOfWindowStart"},
+		{"tables: OFFSET begins anew in each record", counting, "query/flight/cut.go", "skip -= passed", "skip -= 0 * passed", pkg, "TestRowsOfAStatement"},
+		{"tables: no LIMIT runs over", counting, "query/flight/cut.go", "run.from + min(run.to-run.from, left)", "min(run.to, run.from+left)", pkg, "TestRowsOfAStatement"},
+		{"tables: results in every revision", counting, "internal/server/tables.go", "s.Since, s.Until, true)", "s.Since, s.Until, false)", tests, "TestTablesTakeTheNewestRevision"},
+		{"tables: a handle of another version", law, "query/flight/handle.go", " || handle[0] != handleVersion", "", pkg, "TestHandleIsAPromise"},
+	}
+}

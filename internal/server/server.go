@@ -307,6 +307,9 @@ func (s *Server) listen(ctx context.Context) error {
 		return fmt.Errorf("--grpc: %w", err)
 	}
 	s.grpc = s.service.GRPC()
+	if err := s.serveTables(); err != nil {
+		return errors.Join(err, calls.Close())
+	}
 	s.serving.run("grpc", func(context.Context) error { return s.grpc.Serve(calls) })
 	s.addresses.HTTP, s.addresses.GRPC = web.Addr().String(), calls.Addr().String()
 	return nil

@@ -1,0 +1,66 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"runtime/debug"
+
+	"github.com/apache/arrow/go/v17/arrow"
+
+	"github.com/quadrat-dev/quadrat/query/flight"
+	"github.com/quadrat-dev/quadrat/storage"
+)
+
+// tables lets clients of tables read what storage keeps.
+type tables struct {
+	store *storage.Store
+	// settle returns once everything that was counted before the call is in the store.
+	settle func(context.Context) error
+}
+
+// Scan streams the rows of a span.
+func (t tables) Scan(ctx context.Context, s flight.Span) iter.Seq2[arrow.Record, error] {
+	return func(yield func(arrow.Record, error) bool) {
+		if err := t.settle(ctx); err != nil {
+			yield(nil, fmt.Errorf("stored %s: %w", s.Kind, err))
+			return
+		}
+		var rows storage.Records
+		switch storage.Kind(s.Kind) {
+		case storage.KindResults:
+			rows = t.store.ScanResults(ctx, s.Ref, s.Since, s.Until, true)
+		case storage.KindReports:
+			rows = t.store.ScanWeighted(ctx, s.Ref, s.Since, s.Until)
+		case storage.KindStrata:
+			rows = t.store.ScanStrata(ctx, s.Ref, s.Since, s.Until)
+		default:
+			yield(nil, fmt.Errorf("no rows of the kind %q are read as tables", s.Kind))
+			return
+		}
+		for record, err := range rows {
+			if err != nil {
+				err = fmt.Errorf("stored %s: %w", s.Kind, err)
+			}
+			if !yield(record, err) {
+				return
+			}
+		}
+	}
+}
+
+// serveTables puts Flight SQL beside the gRPC API.
+func (s *Server) serveTables() error {
+	version := ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.Main.Version
+	}
+	server, err := flight.New(flight.Config{
+		Kappas: s.service, Answers: s.service, Rows: tables{store: s.store, settle: s.engine.Checkpoint}, Version: version,
+	})
+	if err != nil {
+		return err
+	}
+	server.Register(s.grpc)
+	return nil
+}
