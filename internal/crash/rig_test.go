@@ -204,12 +204,12 @@ func (w *rig) close() {
 	_ = w.broker.Close()
 }
 
-// runAlone runs an engine without intake over what REPORTS holds.
-func (w *rig) runAlone() {
+// runAlone runs an engine without intake over what REPORTS holds up to a position.
+func (w *rig) runAlone(last uint64) {
 	w.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	w.run(ctx)
-	w.caughtUp()
+	w.await(last)
 	stop()
 	w.group.Wait()
 }
@@ -219,9 +219,17 @@ func (w *rig) caughtUp() {
 	w.t.Helper()
 	stream, err := w.broker.JetStream().Stream(w.t.Context(), broker.StreamReports)
 	must(w.t, err)
-	for last := stream.CachedInfo().State.LastSeq; w.engine.Status().Sequence < last; {
+	w.await(stream.CachedInfo().State.LastSeq)
+}
+
+// await waits until the engine has read up to a position.
+func (w *rig) await(last uint64) {
+	w.t.Helper()
+	for begun := time.Now(); w.engine.Status().Sequence < last; time.Sleep(time.Millisecond) {
 		w.alive()
-		time.Sleep(time.Millisecond)
+		if time.Since(begun) > patience {
+			w.t.Fatalf("the engine stays at %d of %d", w.engine.Status().Sequence, last)
+		}
 	}
 }
 

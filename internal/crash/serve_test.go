@@ -257,7 +257,7 @@ func (s *site) check(whole bool) {
 	defer func() { _ = w.broker.Close() }()
 	keyer, records := s.plans(w.broker)
 	c := &course{records: records}
-	s.cut(w)
+	last := s.cut(w)
 	got := w.outcome(c)
 	for id := range s.answered {
 		part := strings.Split(id, "/")
@@ -272,7 +272,7 @@ func (s *site) check(whole bool) {
 	if !whole {
 		return
 	}
-	calm := s.again(w.broker, keyer, c)
+	calm := s.again(w.broker, keyer, c, last)
 	for _, part := range []struct {
 		name      string
 		got, want []string
@@ -284,8 +284,9 @@ func (s *site) check(whole bool) {
 	}
 }
 
-// cut takes the marks from REPORTS that came while the server was ending: it had no time to obey them.
-func (s *site) cut(w *rig) {
+// cut takes the marks from REPORTS that came while the server was ending, which it had no time to obey, and gives the position
+// before them.
+func (s *site) cut(w *rig) uint64 {
 	s.t.Helper()
 	store, err := storage.Open(filepath.Join(s.data, "store"), storage.Config{})
 	must(s.t, err)
@@ -299,6 +300,7 @@ func (s *site) cut(w *rig) {
 		}
 		must(s.t, stream.DeleteMsg(s.t.Context(), seq))
 	}
+	return store.Position()
 }
 
 // plans reads the secret and the kappas of a server that has ended.
@@ -325,7 +327,7 @@ func (s *site) plans(b *broker.Broker) (fleet.Keyer, []*quadratv1.KappaRecord) {
 }
 
 // again runs REPORTS through a new engine and a new store, undisturbed.
-func (s *site) again(b *broker.Broker, keyer fleet.Keyer, c *course) *outcome {
+func (s *site) again(b *broker.Broker, keyer fleet.Keyer, c *course, last uint64) *outcome {
 	s.t.Helper()
 	w := &rig{t: s.t, dir: s.t.TempDir(), broker: b}
 	w.marks = b.JetStream()
@@ -345,6 +347,6 @@ func (s *site) again(b *broker.Broker, keyer fleet.Keyer, c *course) *outcome {
 	for _, r := range c.records {
 		must(s.t, w.engine.Apply(r))
 	}
-	w.runAlone()
+	w.runAlone(last)
 	return w.outcome(c)
 }
