@@ -34,6 +34,7 @@ func tables() []mutant {
 		{"tables: OFFSET begins anew in each record", counting, "query/flight/cut.go", "skip -= passed", "skip -= 0 * passed", pkg, "TestRowsOfAStatement"},
 		{"tables: no LIMIT runs over", counting, "query/flight/cut.go", "run.from + min(run.to-run.from, left)", "min(run.to, run.from+left)", pkg, "TestRowsOfAStatement"},
 		{"tables: results in every revision", counting, "internal/server/tables.go", "s.Since, s.Until, true)", "s.Since, s.Until, false)", tests, "TestTablesTakeTheNewestRevision"},
+		{"tables: the notes of an answer left out", counting, "query/flight/statement.go", "append(result.Warnings, reply.GetNotes()...)", "append(result.Warnings, reply.GetNotes()[:0]...)", pkg, "TestAnswersComeInMessages"},
 		{"tables: a handle of another version", law, "query/flight/handle.go", " || handle[0] != handleVersion", "", pkg, "TestHandleIsAPromise"},
 	}
 }

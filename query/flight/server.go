@@ -32,6 +32,7 @@ type Kappas interface {
 
 // Answerer answers questions about stored reports. It is safe for use by many goroutines.
 type Answerer interface {
+	// Query answers a question. The caller owns the reply.
 	Query(ctx context.Context, r *quadratv1.QueryRequest) (*quadratv1.QueryResponse, error)
 }
 

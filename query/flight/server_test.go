@@ -55,7 +55,8 @@ func (town) Query(context.Context, *quadratv1.QueryRequest) (*quadratv1.QueryRes
 	for i := range results {
 		results[i] = &quadratv1.Result{Kappa: "indoor", Population: uint32(i)}
 	}
-	return &quadratv1.QueryResponse{Results: results}, nil
+	results[1].Warnings = []string{"few"}
+	return &quadratv1.QueryResponse{Results: results, Notes: []string{"more is read than asked"}}, nil
 }
 
 // Scan numbers the rows in their population and gives them the strata a and b in turn. Each record is told in two slices.
@@ -203,6 +204,13 @@ func TestAnswersComeInMessages(t *testing.T) {
 	defer in.Release()
 	var next int64
 	for in.Next() {
+		warnings := in.Record().Column(in.Schema().FieldIndices("warnings")[0])
+		if got := warnings.ValueStr(0); got != `["more is read than asked"]` {
+			t.Errorf("an answer with a note warns of %s", got)
+		}
+		if got := warnings.ValueStr(min(1, warnings.Len()-1)); next == 0 && got != `["few","more is read than asked"]` {
+			t.Errorf("a warning and a note become %s", got)
+		}
 		numbers := in.Record().Column(in.Schema().FieldIndices("population")[0]).(*array.Int64).Int64Values()
 		if len(numbers) > messageRows {
 			t.Errorf("a message of %d rows", len(numbers))

@@ -44,7 +44,8 @@ func (t *tables) constant(value int64) *answer {
 	})
 }
 
-// question is a question about stored reports. Its results have the columns of stored results.
+// question is a question about stored reports. Its results have the columns of stored results; what the reader should know of how
+// it was answered stands among their warnings, since a table has no other place.
 func (t *tables) question(text string, q *script.Stored) (*answer, error) {
 	if _, err := t.cfg.Kappas.Resolve(q.Kappa.Text); err != nil {
 		return nil, noKappa(q.Kappa)
@@ -55,6 +56,9 @@ func (t *tables) question(text string, q *script.Stored) (*answer, error) {
 			if err != nil {
 				yield(nil, err)
 				return
+			}
+			for _, result := range reply.GetResults() {
+				result.Warnings = append(result.Warnings, reply.GetNotes()...)
 			}
 			for rest := reply.GetResults(); len(rest) > 0; {
 				n := min(messageRows, len(rest))
