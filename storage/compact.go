@@ -97,7 +97,7 @@ func (s *Store) choose(segments []Segment, t terms) []Segment {
 		}
 		chosen, bytes, rows = append(chosen, *seg), bytes+seg.Bytes, rows+seg.merging()
 	}
-	if len(chosen) < t.least && !brim && !(full && len(chosen) >= some) {
+	if n := len(chosen); n < t.least && !brim && (!full || n < some) {
 		return nil
 	}
 	slices.SortStableFunc(chosen, func(a, b Segment) int { return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(a.Last, b.Last)) })
