@@ -157,7 +157,22 @@ func ClusterProportion(strata []ClusterSample, confidence float64) (Estimate, er
 	if err != nil {
 		return Estimate{}, err
 	}
-	return e.clusterScore(strata, confidence, func(c Cluster) int64 { return c.Domain.Count }, 1)
+	return e.clusterScore(strata, confidence, func(c Cluster) int64 { return c.Domain.Count }, scored{scale: 1})
+}
+
+// ClusterShare is [Share] for cluster samples: the share of the domain's units that have one category, from the moments of [Tally.Bin].
+// Each cluster's total is made first, so that scores that depend on each other, of one report or one release, need no
+// covariance. The noise of reports follows the share as it does for [Share], that of releases is the same for all shares.
+func ClusterShare(strata []ClusterSample, how Pure, confidence float64) (Estimate, error) {
+	if err := how.Check(); err != nil {
+		return Estimate{}, err
+	}
+	e, err := ClusterMean(strata, confidence)
+	if err != nil {
+		return Estimate{}, err
+	}
+	return e.clusterScore(strata, confidence, func(c Cluster) int64 { return c.Domain.Count },
+		scored{scale: 1, slope: how.Noise(1) - how.Noise(0)})
 }
 
 // ClusterCount is [Count] for cluster samples: [ClusterTotal] of bits with the score interval for the share of the whole
@@ -171,36 +186,47 @@ func ClusterCount(strata []ClusterSample, confidence float64) (Estimate, error) 
 	for _, s := range strata {
 		population += float64(s.Population)
 	}
-	return e.clusterScore(strata, confidence, func(c Cluster) int64 { return c.Responses }, population)
+	return e.clusterScore(strata, confidence, func(c Cluster) int64 { return c.Responses }, scored{scale: population})
 }
 
-// clusterScore replaces the interval of e by the score interval; scale is what a share of 1 is worth, and reports says
-// which units of a cluster the share is of. The share's size is the population for a count, else estimated.
-func (e *Estimate) clusterScore(strata []ClusterSample, confidence float64, reports func(Cluster) int64, scale float64) (Estimate, error) {
+// clusterScore replaces the interval of e by the score interval; by has what a share of 1 is worth, and by how much the noise of one
+// report grows with the share. reports says which units of a cluster the share is of. The share's size is the population
+// for a count, else estimated.
+func (e *Estimate) clusterScore(strata []ClusterSample, confidence float64, reports func(Cluster) int64, by scored) (Estimate, error) {
 	kept, err := weighClusters(strata, confidence)
 	if err != nil {
 		return Estimate{}, err
 	}
-	size := scale
-	if scale == 1 {
-		size = 0
-		for _, s := range kept {
-			for _, c := range s.clusters {
-				size += c.weight * float64(c.Domain.Count)
-			}
-		}
+	size := by.scale
+	if by.scale == 1 {
+		size = clusterSize(kept)
 	}
-	by := scored{scale: scale}
+	each := by.slope
+	by.slope = 0
 	for _, s := range kept {
 		for _, c := range s.clusters {
 			w := c.weight / size
 			n := float64(reports(c.Cluster))
 			by.kish += (1 - s.fraction*c.share()) * w * w * n * n
 			by.noise += w * w * c.Domain.Noise
+			if !c.Pooled {
+				by.slope += each * w * w * n
+			}
 		}
 	}
 	e.scoreFrom(by)
 	return e.checked()
+}
+
+// clusterSize is N̂_d, the estimated number of units in the domain.
+func clusterSize(strata []weighedStratum) float64 {
+	size := 0.0
+	for _, s := range strata {
+		for _, c := range s.clusters {
+			size += c.weight * float64(c.Domain.Count)
+		}
+	}
+	return size
 }
 
 // CollapseClusters merges strata in which fewer than leastClusters clusters have a report, by the rule of [Collapse]. A

@@ -14,9 +14,11 @@ const nearlyCertain = 1e-9
 // curve is an estimated distribution function with what is needed to ask of any place whether its share may be p.
 type curve struct {
 	edges    []float64
-	value    []float64 // at the edges: the estimated share below, 0 at the first and 1 at the last
-	sampling []float64 // at the edges: the sampling variance of a share there over that of a bit
-	load     float64   // Σ a², the weight of a report's noise
+	value    []float64    // at the edges: the estimated share below, 0 at the first and 1 at the last
+	sampling []float64    // at the edges: the sampling variance of a share there over that of a bit
+	middle   []float64    // the same in the middles of the bins, where it was asked for there; else it is the mean of the edges
+	load     float64      // Σ a², the weight of a report's noise
+	released [][3]float64 // by bin, at its start, middle and end: the variance that releases' noise brings; nil without
 	how      Subset
 	p        float64
 
@@ -57,13 +59,29 @@ func newCurve(edges []float64, how Subset, strata []Sample, shares []Estimate, p
 
 // variance gives the variance of the share below a place that lies so far into bin b, were p its share: what sampling and what
 // noise bring. Of the estimate only the bin's share f is used, as far as p allows for it. A unit in the bin counts with part,
-// so the sampling variance is that of a bit less part(1−part)f.
+// so the sampling variance is that of a bit less part(1−part)f. The noise of releases is the same whatever p is.
 func (c *curve) variance(b int, part float64) (sampling, noise float64) {
 	f := max(0, min(c.value[b+1]-c.value[b], c.p/max(part, 1e-12), (1-c.p)/max(1-part, 1e-12)))
-	a := (1-part)*c.sampling[b] + part*c.sampling[b+1]
-	sampling = a * max(0, c.p*(1-c.p)-part*(1-part)*f)
+	sampling = c.per(b, part) * max(0, c.p*(1-c.p)-part*(1-part)*f)
 	under := max(0, c.p-part*f)
-	return sampling, c.load * c.how.PartNoise(b, part, under, f)
+	noise = c.load * c.how.PartNoise(b, part, under, f)
+	if c.released != nil {
+		at := c.released[b] // quadratic in part, as the variance of a sum with a part of a number is
+		noise += (1-part)*(1-2*part)*at[0] + 4*part*(1-part)*at[1] + part*(2*part-1)*at[2]
+	}
+	return sampling, noise
+}
+
+// per is the sampling variance over that of a bit.
+func (c *curve) per(b int, part float64) float64 {
+	from, to := c.sampling[b], c.sampling[b+1]
+	switch {
+	case c.middle == nil:
+		return (1-part)*from + part*to
+	case part < 0.5:
+		return (1-2*part)*from + 2*part*c.middle[b]
+	}
+	return (2-2*part)*c.middle[b] + (2*part-1)*to
 }
 
 // walk fills in gap and deviation.

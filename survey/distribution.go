@@ -37,8 +37,12 @@ func Quantile(edges []float64, how Subset, below [][]Sample, p, confidence float
 		}
 	}
 	c := newCurve(edges, how, below[0], shares, p)
-	value := c.short(0)
-	out := shares[min(len(shares)-1, max(0, c.bin(value)))]
+	return c.answer(shares[min(len(shares)-1, c.bin(c.short(0)))], confidence)
+}
+
+// answer makes the quantile of the estimate of the share below an edge near it, of which degrees of freedom and counts are taken.
+func (c *curve) answer(out Estimate, confidence float64) (Estimate, error) {
+	edges, value := c.edges, c.short(0)
 	t := quantileT(confidence, out.DegreesOfFreedom)
 	out.Value, out.Low, out.High = value, min(value, c.short(t)), max(value, c.long(t))
 	out.Warnings = slices.Clone(out.Warnings)
