@@ -31,12 +31,49 @@ func (w *window) supported(statistic, domain int, into map[string]int, strata in
 // estimateBins makes the results of a statistic of categories in a domain: one for a quantile, one for each category of a
 // histogram or a frequency.
 func (w *window) estimateBins(statistic, domain int, floor float64) []*quadratv1.Result {
-	s := &w.plan.statistics[statistic]
-	b := s.bins
+	b := w.plan.statistics[statistic].bins
 	if b.shape {
 		return w.estimateShape(statistic, domain, floor)
 	}
 	base := w.frameOf(statistic, domain)
+	solve := w.binSolver(statistic, domain)
+	if b.cumulative() {
+		estimate, notes, err := solve(0)
+		w.fill(base, statistic, estimate, notes, err, floor)
+		return []*quadratv1.Result{base}
+	}
+	out := make([]*quadratv1.Result, b.categories)
+	shares := make([]float64, b.categories)
+	whole := true
+	for v := range out {
+		r := proto.Clone(base).(*quadratv1.Result)
+		estimate, notes, err := solve(v)
+		r.Bin = &quadratv1.Bin{Index: uint32(v), Low: b.edges[v], High: b.edges[v+1]}
+		if b.wholes {
+			r.Bin.High = b.edges[v]
+		}
+		w.fill(r, statistic, estimate, append([]string(nil), notes...), err, floor)
+		shares[v], whole, out[v] = estimate.Value, whole && err == nil, r
+	}
+	if whole {
+		for v, share := range survey.Simplex(shares) {
+			out[v].Bin.Consistent = new(share)
+		}
+	}
+	return out
+}
+
+// binSolver gives what estimates a category of a statistic in a domain, or its quantile.
+func (w *window) binSolver(statistic, domain int) func(category int) (survey.Estimate, []string, error) {
+	b := w.plan.statistics[statistic].bins
+	if w.plan.clusteredBy != "" {
+		return func(category int) (survey.Estimate, []string, error) {
+			if b.cumulative() {
+				return w.solveClusterQuantile(statistic, domain)
+			}
+			return w.solveClusterShare(statistic, domain, category)
+		}
+	}
 	merged, into, notes, err := w.collapsed(statistic, domain)
 	states := w.supported(statistic, domain, into, len(merged))
 	strata := func(of func(*survey.Support) survey.Moments) []survey.Sample {
@@ -46,38 +83,19 @@ func (w *window) estimateBins(statistic, domain int, floor float64) []*quadratv1
 		}
 		return out
 	}
-	if b.cumulative() {
-		var estimate survey.Estimate
-		if err == nil {
-			below := make([][]survey.Sample, b.categories-1)
-			for j := range below {
-				below[j] = strata(func(x *survey.Support) survey.Moments { return x.Below(b.how, j) })
-			}
-			estimate, err = survey.Quantile(b.edges, b.how, below, b.share, w.plan.confidence)
+	return func(category int) (survey.Estimate, []string, error) {
+		if err != nil {
+			return survey.Estimate{}, notes, err
 		}
-		w.fill(base, statistic, estimate, notes, err, floor)
-		return []*quadratv1.Result{base}
+		if !b.cumulative() {
+			e, err := survey.Share(strata(func(x *survey.Support) survey.Moments { return x.Bin(b.pure, category) }), b.pure, w.plan.confidence)
+			return e, notes, err
+		}
+		below := make([][]survey.Sample, b.categories-1)
+		for j := range below {
+			below[j] = strata(func(x *survey.Support) survey.Moments { return x.Below(b.how, j) })
+		}
+		e, err := survey.Quantile(b.edges, b.how, below, b.share, w.plan.confidence)
+		return e, notes, err
 	}
-	out := make([]*quadratv1.Result, b.categories)
-	shares := make([]float64, b.categories)
-	whole := err == nil
-	for v := range out {
-		r, failed := proto.Clone(base).(*quadratv1.Result), err
-		var estimate survey.Estimate
-		if failed == nil {
-			estimate, failed = survey.Share(strata(func(x *survey.Support) survey.Moments { return x.Bin(b.pure, v) }), b.pure, w.plan.confidence)
-		}
-		r.Bin = &quadratv1.Bin{Index: uint32(v), Low: b.edges[v], High: b.edges[v+1]}
-		if b.wholes {
-			r.Bin.High = b.edges[v]
-		}
-		w.fill(r, statistic, estimate, append([]string(nil), notes...), failed, floor)
-		shares[v], whole, out[v] = estimate.Value, whole && failed == nil, r
-	}
-	if whole {
-		for v, share := range survey.Simplex(shares) {
-			out[v].Bin.Consistent = new(share)
-		}
-	}
-	return out
 }

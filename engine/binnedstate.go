@@ -53,18 +53,27 @@ func (r *decoder) supports(w *window) {
 // fitsSupports tells whether the sets' state has the shape that the plan asks for.
 func (w *window) fitsSupports() bool {
 	if !w.plan.binned() {
-		return w.supports == nil
+		return w.supports == nil && w.released == nil
 	}
 	if len(w.supports) != len(w.moments) {
 		return false
 	}
-	groups := len(w.layout.groups)
+	if (w.released != nil) != w.plan.gateways || w.released != nil && len(w.released) != len(w.moments) {
+		return false
+	}
 	for i := range w.supports {
 		if w.moments[i].Count == 0 {
 			continue
 		}
 		hits, squares := 0, 0
-		if b := w.plan.statistics[i/groups].bins; b != nil {
+		b := w.plan.statistics[w.statisticAt(i)].bins
+		if w.released != nil && w.released[i] != nil {
+			if b == nil || len(w.released[i]) != b.categories || len(w.supports[i].Hits) > 0 {
+				return false
+			}
+			continue
+		}
+		if b != nil {
 			hits = b.categories
 			if b.cumulative() {
 				squares = hits - 1
@@ -75,4 +84,46 @@ func (w *window) fitsSupports() bool {
 		}
 	}
 	return true
+}
+
+// statisticAt is the statistic that a place in due and moments is about.
+func (w *window) statisticAt(i int) int {
+	if w.plan.clusteredBy != "" {
+		return int(w.dueGroups[i].statistic)
+	}
+	return i / len(w.layout.groups)
+}
+
+// released appends the noisy counts of a window's releases, in the order of its moments.
+func (w *encoder) released(each *window) {
+	for i, counts := range each.released {
+		if each.moments[i].Count == 0 {
+			continue
+		}
+		w.uint(uint64(len(counts)))
+		for _, n := range counts {
+			w.int(n)
+		}
+	}
+}
+
+// released reads what the encoder's released wrote. Where reports were counted there are no counts of a release.
+func (r *decoder) released(w *window) {
+	if r.version < checkpointReleased {
+		r.fail()
+		return
+	}
+	w.released = make([][]int64, len(w.moments))
+	for i := range w.released {
+		if w.moments[i].Count == 0 {
+			continue
+		}
+		for range r.count() {
+			w.released[i] = append(w.released[i], r.int())
+		}
+		if len(w.released[i]) > wordCategories || i < len(w.supports) && len(w.released[i]) > 0 && w.supports[i].Count > 0 {
+			r.fail()
+			return
+		}
+	}
 }

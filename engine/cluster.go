@@ -131,6 +131,11 @@ func (w *window) clusterInclusion() {
 
 // clusterSamples gives what each stratum's clusters bring to a statistic in a domain, in the order of their names.
 func (w *window) clusterSamples(statistic, domain int) []survey.ClusterSample {
+	return w.clustersBy(statistic, domain, func(i int) survey.Moments { return w.moments[i] })
+}
+
+// clustersBy is clusterSamples with the moments that a group's answers have, by its place in the window.
+func (w *window) clustersBy(statistic, domain int, of func(i int) survey.Moments) []survey.ClusterSample {
 	out := make([]survey.ClusterSample, len(w.layout.strata))
 	for h, name := range w.layout.strata {
 		out[h] = survey.ClusterSample{Stratum: name, Population: w.layout.stratumSize[h], Clusters: w.layout.stratumClusters[h]}
@@ -147,7 +152,7 @@ func (w *window) clusterSamples(statistic, domain int) []survey.ClusterSample {
 		}
 		said := survey.Cluster{Responses: w.moments[i].Count}
 		if domain == allCells || domain == g.cell {
-			said.Domain = w.moments[i]
+			said.Domain = of(i)
 		}
 		(*due)[at].Merge(said)
 	}

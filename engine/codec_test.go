@@ -215,6 +215,8 @@ func FuzzCheckpoint(f *testing.F) {
 	f.Add(content[:len(content)-4])
 	content = goldenCategories(f).encode()
 	f.Add(content[:len(content)-4])
+	content = goldenReleased(f).encode()
+	f.Add(content[:len(content)-4])
 	content = goldenVariance(f).encode()
 	f.Add(content[:len(content)-4])
 	f.Fuzz(func(_ *testing.T, body []byte) {

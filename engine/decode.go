@@ -52,7 +52,7 @@ func decodeCheckpoint(b []byte) (*snapshot, error) {
 		return nil, errCheckpoint
 	}
 	r := &decoder{b: body[len(checkpointMagic)+1:], version: body[len(checkpointMagic)]}
-	if r.version < checkpointDevices || r.version > checkpointCategories {
+	if r.version < checkpointDevices || r.version > checkpointReleased {
 		return nil, errCheckpoint
 	}
 	s := &snapshot{sequence: r.uint(), markMs: r.int(), levelMs: r.int()}
@@ -267,6 +267,9 @@ func (r *decoder) window(l *layout) keptWindow {
 		r.fail()
 	} else if flags&flagSupports != 0 {
 		r.supports(&w.window)
+	}
+	if flags&flagReleased != 0 {
+		r.released(&w.window)
 	}
 	return w
 }

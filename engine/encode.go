@@ -20,6 +20,7 @@ const (
 	checkpointTails      = 4 // a window may keep the third and fourth moments
 	checkpointSupports   = 5 // a window may count sets of categories
 	checkpointCategories = 6 // of more than 64
+	checkpointReleased   = 7 // a window may keep noisy counts of releases
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -69,6 +70,9 @@ func (e *Engine) checkpointVersion() byte {
 			}
 			if w.supports != nil {
 				version = max(version, checkpointSupports)
+			}
+			if w.released != nil {
+				version = max(version, checkpointReleased)
 			}
 			for i := range w.supports {
 				if len(w.supports[i].Hits) > wordCategories {
@@ -156,6 +160,7 @@ const (
 	flagValues
 	flagTails    // version 4
 	flagSupports // version 5
+	flagReleased // version 7
 )
 
 func (w *encoder) window(each *window) {
@@ -177,6 +182,9 @@ func (w *encoder) window(each *window) {
 	}
 	if each.supports != nil {
 		flags |= flagSupports
+	}
+	if each.released != nil {
+		flags |= flagReleased
 	}
 	w.uint(flags)
 	if len(each.layout.clusters) > 0 {
@@ -217,4 +225,5 @@ func (w *encoder) window(each *window) {
 	}
 	w.values(each)
 	w.supports(each)
+	w.released(each)
 }

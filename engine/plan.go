@@ -234,7 +234,7 @@ func (p *plan) compileStatistics(d *quadratv1.DevicePlan) error {
 		if err != nil {
 			return fmt.Errorf("plan: statistic %q: %w", s.GetName(), err)
 		}
-		if (compiled.kind == kindRatio || compiled.kind == kindVariance || compiled.bins != nil) && p.clusteredBy != "" {
+		if p.clusteredBy != "" && !compiled.inClusters() {
 			return fmt.Errorf("plan: statistic %q: a %s can't be run with clusters", s.GetName(), compiled.kind)
 		}
 		if p.gateways {

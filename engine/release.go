@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/quadrat-dev/quadrat/engine/column"
@@ -135,19 +137,31 @@ func (w *window) countRelease(r *release) (refused cause, ok bool) {
 		w.heard[rank/64] |= 1 << (rank % 64)
 	}
 	for i, g := range r.groups {
-		w.moments[f.groupRank[g]].Merge(s.sum(int64(r.units[i]), r.part(i)))
+		at := f.groupRank[g]
+		if s.bins != nil {
+			w.moments[at].Count, w.released[at] = int64(r.units[i]), slices.Clone(r.part(i))
+			continue
+		}
+		w.moments[at].Merge(s.sum(int64(r.units[i]), r.part(i)))
 	}
 	return 0, true
 }
 
-// storeRelease appends a row for each part to the rows for the sink: the mean of its units, with the noise that the sum has.
+// storeRelease appends a row for each part to the rows for the sink: the mean of its units, with the noise that the sum has; of
+// categories it says only how many units there are: their counts are no answer of one of them.
 func (w *window) storeRelease(rows *column.Rows, r *release, sequence uint64) {
 	s := &w.plan.statistics[r.statistic]
 	for i, key := range r.device {
 		units := float64(r.units[i])
-		m := s.sum(int64(r.units[i]), r.part(i))
 		row := w.row(w.frame.devices[w.frame.find(key)].group, int(r.statistic))
-		row.Device, row.Sequence, row.Score, row.NoiseVariance, row.Mechanism, row.Units = key, sequence, m.Mean, m.Noise/(units*units), central.Name, uint32(r.units[i])
+		row.Device, row.Sequence, row.Mechanism, row.Units = key, sequence, central.Name, uint32(r.units[i])
+		if s.bins != nil {
+			row.Categories, row.Size, row.Include = uint32(s.bins.categories), 1, 1
+			rows.Append(&row)
+			continue
+		}
+		m := s.sum(int64(r.units[i]), r.part(i))
+		row.Score, row.NoiseVariance = m.Mean, m.Noise/(units*units)
 		rows.Append(&row)
 	}
 }
@@ -196,7 +210,10 @@ func (p *plan) answers(place uint32, index int64, statistic uint64) bool {
 func (s *statistic) takeSums(e privacy.Epsilon) error {
 	sensitivity, step := int64(1), 1.0
 	s.width = 1
-	if !s.bit {
+	switch {
+	case s.bins != nil:
+		sensitivity, s.width = changedCounts, s.bins.categories
+	case !s.bit:
 		sensitivity, step = int64(s.bounds.Hi-s.bounds.Lo), 1e-6
 	}
 	noise, err := central.New(sensitivity, e)

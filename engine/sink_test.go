@@ -29,6 +29,8 @@ type row struct {
 	StratumPopulation int64   `json:"stratum_population"`
 	Sequence          uint64  `json:"sequence"`
 	Units             int64   `json:"units"`
+	Categories        int64   `json:"answer_categories"`
+	Answer            uint64  `json:"answer"`
 }
 
 // memorySink keeps what it is given; what was not committed goes at Restore, as on a disk.

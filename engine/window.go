@@ -19,6 +19,7 @@ type window struct {
 	moments   []survey.Moments // [statistic·groups + group]
 	tails     []survey.Tails   // beside moments; nil unless the plan asks for a variance
 	supports  []survey.Support // in the order of moments; nil unless the plan has statistics of categories
+	released  [][]int64        // noisy counts of releases, beside supports; nil unless gateways speak for units, too
 	heard     []uint64         // a bit for each device that is due, by rank
 	revision  uint32           // of its results; 0 while it is open
 	dirty     bool             // closed, and late reports came since its newest results
@@ -49,6 +50,9 @@ func newWindow(index int64, p *plan, f *frame) *window {
 	}
 	if p.binned() {
 		w.supports = make([]survey.Support, len(w.due))
+		if p.gateways {
+			w.released = make([][]int64, len(w.due))
+		}
 	}
 	w.heard = make([]uint64, w.words())
 	if p.keeps {

@@ -152,7 +152,7 @@ func (r *Reports) said(row *Report) {
 		r.code.Append(row.Code)
 		r.other.Append(row.Other)
 		return
-	case row.Categories > 0:
+	case row.Categories > 0 && row.Units == 0:
 		r.answer.Append(row.Answer)
 	default:
 		r.answer.AppendNull()

@@ -7,6 +7,7 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"github.com/quadrat-dev/quadrat/privacy"
+	"github.com/quadrat-dev/quadrat/privacy/central"
 	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
 	"github.com/quadrat-dev/quadrat/privacy/subset"
 	"github.com/quadrat-dev/quadrat/query/script"
@@ -45,10 +46,11 @@ func (q *question) binned(a *asked, epsilonMicro uint64, reports float64) (answe
 			return answer{}, err
 		}
 		even := 1 / float64(a.bins)
+		released, err := q.countNoise(epsilonMicro, a.bins, 1)
 		return answer{
 			mechanism: name, spread: math.Sqrt(even * (1 - even)), noise: how.Noise(even), middle: even, known: true, bins: a.bins,
-			bytes: bytes,
-		}, nil
+			bytes: bytes, sumNoise: released,
+		}, err
 	}
 	span := (q.bounds.Hi - q.bounds.Lo).Float64()
 	deviation := span / spreadPerSpan
@@ -61,14 +63,48 @@ func (q *question) binned(a *asked, epsilonMicro uint64, reports float64) (answe
 		}
 		below := min(bins-1, max(1, int(math.Round(float64(bins)*(0.5+z/spreadPerSpan)))))
 		noise := how.BelowNoise(below, a.share)
-		if bins == quantileBinsMost || fine(bins, (noise+a.share*(1-a.share))/reports) {
+		released, err := q.countNoise(epsilonMicro, bins, below)
+		if err != nil {
+			return answer{}, err
+		}
+		spread := a.share * (1 - a.share)
+		if bins == quantileBinsMost || fine(bins, (q.least(noise, released)+spread*q.alike())/reports) {
 			return answer{
-				mechanism: name, spread: math.Sqrt(a.share*(1-a.share)) * slope, noise: noise * slope * slope,
+				mechanism: name, spread: math.Sqrt(spread) * slope, noise: noise * slope * slope, sumNoise: released * slope * slope,
 				middle: q.bounds.Lo.Float64() + span/2 + z*deviation, known: true, bins: bins, bytes: bytes,
 			}, nil
 		}
 	}
 }
+
+// countNoise is the variance of the noise in so many of a release's counts together, of all of which the sum is known; 0 without
+// gateways.
+func (q *question) countNoise(epsilonMicro uint64, bins, together int) (float64, error) {
+	if !q.gateway() {
+		return 0, nil
+	}
+	noise, err := central.New(changedCounts, privacy.Epsilon(epsilonMicro))
+	if err != nil {
+		return 0, fmt.Errorf("plan: %w", err)
+	}
+	j, k := float64(together), float64(bins)
+	return noise.Variance() * j * (1 - j/k), nil
+}
+
+// changedCounts is how many counts of a release one unit changes when its category does.
+const changedCounts = 2
+
+// least is the noise of one unit where there is least of it: of a device of its own, or of one of a gateway's units, as many as there are on
+// average.
+func (q *question) least(device, released float64) float64 {
+	if !q.gateway() {
+		return device
+	}
+	return min(device, released/max(1, q.together))
+}
+
+// alike is by how much clusters of the mean size make the spread of a share larger.
+func (q *question) alike() float64 { return 1 + max(0, q.together-1)*intraCluster }
 
 // binnedText says on what the margin of a statistic of categories rests.
 func (d *design) binnedText(i int) string {
@@ -106,6 +142,8 @@ func (q *question) expected(lap int64) float64 {
 	switch {
 	case q.size == 0:
 		return reportsSupposed
+	case sample.Clusters != nil:
+		due = min(due, sample.Clusters.Value*max(1, q.together))
 	case sample.Size == script.Devices:
 		due = min(due, sample.Number.Value)
 	case sample.Size == script.Percent:

@@ -97,6 +97,15 @@ func (s *stratum) squares() float64 {
 	return sum + float64(lone)
 }
 
+// together is how many devices are drawn as one, on average.
+func (f *frame) together() float64 {
+	units := 0
+	for h := range f.strata {
+		units += f.strata[h].units
+	}
+	return float64(f.size) / math.Max(1, float64(units))
+}
+
 // word says what a stratum must give two of.
 func (d *design) word() string {
 	if d.q.clustered() != "" {

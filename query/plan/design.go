@@ -89,7 +89,7 @@ func (d *design) tooSmall(floor int) error {
 
 // design makes every choice for the frame.
 func (q *question) design(f *frame) (*design, error) {
-	q.size = f.size
+	q.size, q.together = f.size, f.together()
 	list, err := q.reports()
 	if err != nil {
 		return nil, err

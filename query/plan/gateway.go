@@ -162,7 +162,22 @@ func (d *design) gatewayText(i int) string {
 		behind += d.strata[h].sums.units[0]
 		gateways += len(d.strata[h].clusters)
 	}
+	if a.bins > 0 {
+		return d.countsText(i, behind, gateways)
+	}
 	return fmt.Sprintf("%s: a gateway adds noise with a standard deviation of %.4g once to the sum over its units, a device of its own %.4g to its "+
 		"answer; the frame has %s behind %s and %s of their own", d.q.asked[i].stat.Name(), math.Sqrt(a.sumNoise), math.Sqrt(a.noise),
+		plural(behind, "unit"), plural(gateways, "gateway"), plural(d.size-behind, "device"))
+}
+
+// countsText is gatewayText of a statistic of categories: a release has a count for each.
+func (d *design) countsText(i, behind, gateways int) string {
+	a := d.answers[i]
+	one := math.Sqrt(a.sumNoise)
+	if noise, err := central.New(changedCounts, privacy.Epsilon(d.epsilon)); err == nil {
+		one = math.Sqrt(noise.Variance())
+	}
+	return fmt.Sprintf("%s: a gateway adds noise with a standard deviation of %.4g once to the number of its units in each of %d categories, a device "+
+		"of its own answers by %s; the frame has %s behind %s and %s of their own", d.q.asked[i].stat.Name(), one, a.bins, a.mechanism,
 		plural(behind, "unit"), plural(gateways, "gateway"), plural(d.size-behind, "device"))
 }

@@ -29,6 +29,7 @@ type question struct {
 	noise      map[uint64]units // by epsilon of a report; filled as needed
 	quantiles  map[int]float64  // of t by degrees of freedom; filled as needed
 	size       int              // devices in the frame, once it is known
+	together   float64          // devices that are drawn as one, on average, once it is known
 }
 
 // denominator is the part of a ratio that stands right behind its numerator.
@@ -221,7 +222,7 @@ func (q *question) answers(epsilonMicro uint64, lap int64) ([]answer, error) {
 		default:
 			out[i] = answer{mechanism: u.meanName}
 		}
-		if q.gateway() {
+		if q.gateway() && !a.stat.Binned() {
 			if out[i].sumNoise, err = q.sumNoise(&a, epsilonMicro); err != nil {
 				return nil, err
 			}
