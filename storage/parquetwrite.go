@@ -16,6 +16,7 @@ const (
 	rowGroupRows  = 1 << 16   // most rows in a row group, and in a record of a scan
 	dictionaryMax = 256 << 10 // bytes; a column with more distinct values is stored plain from there on
 	valuesAtOnce  = 4096      // values handed to a column at once
+	pageBytes     = 64 << 10  // of a column before it is compressed: a question about a part of a window decodes whole pages
 )
 
 // orderedGroup is a parquet.Group whose columns stand in the order of names, not in alphabetical order.
@@ -121,7 +122,7 @@ func newTableWriter(out io.Writer, t tableSpec) (*tableWriter, error) {
 	version := strconv.Itoa(t.kind.version())
 	options := []parquet.WriterOption{
 		ps, parquet.Compression(t.zst),
-		parquet.CreatedBy("quadrat", "format "+version, "none"), parquet.DictionaryMaxBytes(dictionaryMax),
+		parquet.CreatedBy("quadrat", "format "+version, "none"), parquet.DictionaryMaxBytes(dictionaryMax), parquet.PageBufferSize(pageBytes),
 		parquet.KeyValueMetadata(metaFormat, version), parquet.KeyValueMetadata(metaKind, string(t.kind)),
 		parquet.KeyValueMetadata(metaKappa, t.kappa), parquet.KeyValueMetadata(metaRef, t.ref),
 	}

@@ -10,7 +10,7 @@ func questions() []mutant {
 		{"stored: totals of windows are added up", formula, answer, "\t\treturn float64(windows)\n", "\t\treturn 1\n", pkg, "TestTotalsAreOfOneWindow"},
 		{"stored: windows before the span", counting, "query/reanalysis/gather.go", "|| s.WindowStartMs < q.since ||", "||", pkg, "TestSpanAndCells"},
 		{"stored: windows of the same devices taken together", design, "query/reanalysis/question.go", `== "fixed"`, `== "fix"`, pkg, "TestFixedPanelsAreNotTakenTogether"},
-		{"stored: the noise forgotten", formula, "query/reanalysis/fold.go", "to.noise += noise[i]", "to.noise += 0 * noise[i]", "internal/server", "TestQueryOverOwnWindowsIsLive"},
+		{"stored: the noise forgotten", formula, "query/reanalysis/fold.go", "to.noise += b.noiseOf(i)", "to.noise += 0 * b.noiseOf(i)", "internal/server", "TestQueryOverOwnWindowsIsLive"},
 		{"stored: a part without its reports below", counting, "query/reanalysis/fold.go", "randoms[i] < below)", "randoms[i] < 2*below)", pkg, "TestPercentIsThoseBelow"},
 		{"stored: reports read twice as looks grow", counting, "query/reanalysis/sample.go", "return s.read[start], next[start]", "return 0, next[start]", pkg, "TestMarginThatIsOutOfReach"},
 		{"stored: looks that aren't paid for", formula, "query/reanalysis/answer.go", "(strata, q.level())", "(strata, q.confidence)", pkg, "TestLooksArePaidFor"},

@@ -29,6 +29,7 @@ type sum struct {
 	n              int64
 	first, squares float64
 	noise          float64
+	centre         float64 // of the slot
 }
 
 // fold adds up the reports of one reader.
@@ -84,53 +85,102 @@ func (q *question) bound() *tabular.Bound {
 	return &tabular.Bound{Column: columnWindow, Least: q.since, Most: q.until}
 }
 
-// block adds a block of rows. Rows of a window stand together, so the window is looked up when it changes.
+// block adds a block of rows. Rows of a window stand together, so the window is looked up once for each run of them.
 func (f *fold) block(t *tabular.Table) error {
-	statistics, strata, cells := t.Label(columnStatistic), t.Label(columnStratum), t.Label(columnCell)
-	f.resize(len(statistics.Levels), len(strata.Levels), len(cells.Levels))
-	starts, scores, noise := t.Number(columnWindow), t.Number(columnScore), t.Number(columnNoise)
-	since, until := float64(f.question.since), float64(f.question.until)
-	var randoms []float64
+	b := f.columns(t)
+	f.resize(len(b.statistics.Levels), len(b.strata.Levels), len(b.cells.Levels))
+	for from := 0; from < t.Rows; {
+		start, to := b.run(from, t.Rows)
+		if start >= float64(f.question.since) && start < float64(f.question.until) {
+			f.add(int64(start), b, from, to)
+		}
+		from = to
+	}
+	f.rows += int64(t.Rows)
+	return nil
+}
+
+// columns is a block of rows by column. Numbers that stand in a dictionary have indices into entries, others stand in entries themselves.
+type columns struct {
+	statistics, strata, cells  *tabular.Labels
+	scores, randoms            []float64 // randoms is nil when all rows count
+	starts, noise              []float64 // entries
+	startIndices, noiseIndices []int32   // nil without a dictionary
+}
+
+func (f *fold) columns(t *tabular.Table) *columns {
+	b := &columns{
+		statistics: t.Label(columnStatistic), strata: t.Label(columnStratum), cells: t.Label(columnCell), scores: t.Number(columnScore),
+	}
+	if f.shares != nil {
+		b.randoms = t.Number(columnRandom)
+	}
+	if b.startIndices, b.starts = t.Coded(columnWindow); b.startIndices == nil {
+		b.starts = t.Number(columnWindow)
+	}
+	if b.noiseIndices, b.noise = t.Coded(columnNoise); b.noiseIndices == nil {
+		b.noise = t.Number(columnNoise)
+	}
+	return b
+}
+
+// run gives the window of a row and the first row after it, up to another, that is of another window.
+func (b *columns) run(from, most int) (start float64, to int) {
+	to = from + 1
+	if b.startIndices != nil {
+		for first := b.startIndices[from]; to < most && b.startIndices[to] == first; {
+			to++
+		}
+		return b.starts[b.startIndices[from]], to
+	}
+	for first := b.starts[from]; to < most && b.starts[to] == first; {
+		to++
+	}
+	return b.starts[from], to
+}
+
+// noiseOf is the noise of a row's score.
+func (b *columns) noiseOf(i int) float64 {
+	if b.noiseIndices != nil {
+		return b.noise[b.noiseIndices[i]]
+	}
+	return b.noise[i]
+}
+
+// add adds rows of one window.
+func (f *fold) add(start int64, b *columns, first, last int) {
 	from, below := 0.0, 1.0
 	if f.shares != nil {
-		randoms = t.Number(columnRandom)
+		from, below = f.shares(start)
 	}
-	start, sums := math.NaN(), []sum(nil)
-	for i, s := range statistics.Codes {
-		if starts[i] != start {
-			if !(starts[i] >= since && starts[i] < until) {
-				continue
-			}
-			start = starts[i]
-			sums = f.windows[int64(start)]
-			if f.shares != nil {
-				from, below = f.shares(int64(start))
-			}
-		}
-		if randoms != nil && !(randoms[i] >= from && randoms[i] < below) {
+	sums := f.windows[start]
+	statistics, strata, cells := b.statistics.Codes[:last], b.strata.Codes[:last], b.cells.Codes[:last]
+	for i := first; i < last; i++ {
+		if b.randoms != nil && !(b.randoms[i] >= from && b.randoms[i] < below) {
 			continue
 		}
-		at := (int(s)*f.strata+int(strata.Codes[i]))*f.cells + int(cells.Codes[i])
+		at := (int(statistics[i])*f.strata+int(strata[i]))*f.cells + int(cells[i])
 		place := f.table[at]
 		if place == 0 {
-			place = f.place(at, slotKey{statistics.Levels[s], strata.Levels[strata.Codes[i]], cells.Levels[cells.Codes[i]]}, scores[i])
+			place = f.place(at, slotKey{b.statistics.Levels[statistics[i]], b.strata.Levels[strata[i]], b.cells.Levels[cells[i]]}, b.scores[i])
 		}
 		if place < 0 {
 			continue
 		}
 		if int(place) > len(sums) {
 			sums = append(sums, make([]sum, len(f.slots)-len(sums))...)
-			f.windows[int64(start)] = sums
+			for k := range sums {
+				sums[k].centre = f.slots[k].centre
+			}
+			f.windows[start] = sums
 		}
 		to := &sums[place-1]
-		d := scores[i] - f.slots[place-1].centre
+		d := b.scores[i] - to.centre
 		to.n++
 		to.first += d
 		to.squares += d * d
-		to.noise += noise[i]
+		to.noise += b.noiseOf(i)
 	}
-	f.rows += int64(t.Rows)
-	return nil
 }
 
 // resize makes room in the table when labels were seen that are new. Label codes never change, so what it holds is found again.
@@ -157,12 +207,12 @@ func (f *fold) place(at int, key slotKey, score float64) int32 {
 }
 
 // moments turns sums into moments about their mean.
-func (s sum) moments(centre float64) survey.Moments {
+func (s *sum) moments() survey.Moments {
 	if s.n == 0 {
 		return survey.Moments{}
 	}
 	mean := s.first / float64(s.n)
-	return survey.Moments{Count: s.n, Mean: centre + mean, M2: max(0, s.squares-s.first*mean), Noise: s.noise}
+	return survey.Moments{Count: s.n, Mean: s.centre + mean, M2: max(0, s.squares-s.first*mean), Noise: s.noise}
 }
 
 // cellOf reads a stored cell.

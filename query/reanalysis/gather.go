@@ -153,7 +153,7 @@ func (g *gathered) put(start int64, of slot, at place, s sum) {
 	if !at.in {
 		return
 	}
-	moments := s.moments(of.centre)
+	moments := s.moments()
 	to.all.Merge(moments)
 	if at.domain == allCells {
 		return
