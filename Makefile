@@ -54,7 +54,10 @@ ci: ## everything that CI runs
 bench-estimate: build ## measure quadrat estimate beside DuckDB and R on ten million rows
 	cd bench && go run ./estimate -quadrat ../bin/quadrat
 
+bench-query: ## ask twenty million stored reports beside DuckDB
+	cd bench && go run ./query
+
 bench-reports: ## time a report of each mechanism beside the Laplace noise of google/differential-privacy
 	cd bench && go run ./reports
 
-.PHONY: soak bench-estimate bench-reports help build test race fuzz lint generate generated cross mutants verify coverage external ci
+.PHONY: soak bench-estimate bench-query bench-reports help build test race fuzz lint generate generated cross mutants verify coverage external ci

@@ -87,6 +87,7 @@ func measurements() []measurement {
 		{"count", countRows},
 		{"stream", streamRows},
 		{"parquet", parquetRows},
+		{"query", queryRows},
 		{"dispatch", dispatchRows},
 		{"first estimate", firstRows},
 		{"recovery", recoveryRows},
