@@ -221,7 +221,7 @@ func TestSmallStrataRaiseTheShare(t *testing.T) {
 	d := newDrawn(rng, 20)
 	answer := ask(t, d.write(t, rng), "SELECT mean(temperature) FROM kappa.indoor SAMPLE 1 PERCENT WINDOW 1m")
 	for _, r := range answer.Results {
-		if r.GetReports() < 20 || r.GetReports() > 90 { // of 50 due devices 40 answer; a binomial share is beyond with 1e-6
+		if r.GetReports() < 8 || r.GetReports() > 72 { // 40 are expected, ± 5.9; one of 20 is beyond 5.4 of these with 1e-6
 			t.Errorf("%d reports", r.GetReports())
 		}
 	}
