@@ -72,6 +72,9 @@ func goldenStore(t *testing.T, version int) *Store {
 		third.Privacy.EpsilonPerValue = 1e-300
 		third.Privacy.Shuffle = &quadratv1.Shuffle{Assumes: "an office shuffles", Reports: 1 << 31, Epsilon: 0.125, Delta: 1e-6, Bound: "fmt21-numeric"}
 	}
+	if version >= 6 {
+		third.Privacy.Observer = "who reported, and when"
+	}
 	must(t, s.Results([]*quadratv1.Result{makeResult(1, 1, 0.1), makeResult(0, 2, -1e300), third}))
 	stratum := column.Stratum{
 		WindowStartMs: baseMs, WindowEndMs: baseMs + 60_000, Statistic: "mean(temperature)", Stratum: "asia", Population: 5, Panel: 2,
@@ -101,8 +104,8 @@ func TestGoldenFiles(t *testing.T) {
 			}
 		}
 	}
-	if read != 12 {
-		t.Errorf("%d golden files, want 12", read)
+	if read != 13 {
+		t.Errorf("%d golden files, want 13", read)
 	}
 }
 

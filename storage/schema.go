@@ -21,7 +21,9 @@ const (
 func (k Kind) version() int {
 	switch k {
 	case KindResults:
-		return 5 // 1 had no change_…, 2 no bin_…, 3 no privacy_delta and no privacy_epsilon_to_date, 4 no privacy_epsilon_per_value and privacy_shuffle_…
+		// 1 had no change_…, 2 no bin_…, 3 no privacy_delta and no privacy_epsilon_to_date, 4 no privacy_epsilon_per_value and
+		// privacy_shuffle_…, 5 no privacy_observer
+		return 6
 	case KindReports:
 		// 1 had no answer…, cluster_population and stratum_clusters, and score and noise_variance were never null; 2 no random;
 		// 3 no answer_code, answer_other, answer_seeds and answer_root; 4 no units

@@ -102,7 +102,7 @@ func TestResults(t *testing.T) {
 		Statistic: "mean(t)", Value: proto.Float64(1), StdError: proto.Float64(2), Confidence: 0.95, CiLow: proto.Float64(-3),
 		CiHigh: proto.Float64(5), VarianceSampling: proto.Float64(1), VariancePrivacy: proto.Float64(3), Population: 10, Panel: 9,
 		Reports: 8, ResponseRate: 8.0 / 9, DesignEffect: new(1.5), DegreesOfFreedom: proto.Float64(7),
-		Privacy: &quadratv1.Privacy{Model: "local", Mechanism: "hybrid", EpsilonPerReport: 4, Unit: "device", Period: "1h", EpsilonPerPeriod: 4, Delta: new(0.0), EpsilonToDate: new(8.0), EpsilonPerValue: 2, Shuffle: &quadratv1.Shuffle{Assumes: "x", Reports: 9, Epsilon: 0.5, Delta: 1e-6, Bound: "fmt21-numeric"}},
+		Privacy: &quadratv1.Privacy{Model: "local", Mechanism: "hybrid", EpsilonPerReport: 4, Unit: "device", Period: "1h", EpsilonPerPeriod: 4, Delta: new(0.0), EpsilonToDate: new(8.0), EpsilonPerValue: 2, Shuffle: &quadratv1.Shuffle{Assumes: "x", Reports: 9, Epsilon: 0.5, Delta: 1e-6, Bound: "fmt21-numeric"}, Observer: "who"},
 		Running: &quadratv1.Running{Windows: 3, Value: 1, Low: 0, High: 2}, Warnings: []string{"one", "two"}, PlanRevision: 1, Frame: "f",
 		Change: &quadratv1.Change{Value: 1, Since: timestamppb.New(time.UnixMilli(1)), Matched: 2},
 		Bin:    &quadratv1.Bin{Index: 1, Low: 2, High: 3, Consistent: new(0.5)},
@@ -120,7 +120,7 @@ func TestResults(t *testing.T) {
 	if got := record.Column(8).(*array.Float64).Value(0); got != 1 {
 		t.Errorf("value %v", got)
 	}
-	if got := record.Column(39).(*array.List).ListValues().Len(); got != 2 {
+	if got := record.Column(40).(*array.List).ListValues().Len(); got != 2 {
 		t.Errorf("%d warnings", got)
 	}
 }

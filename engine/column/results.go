@@ -109,6 +109,11 @@ func (a *appender) privacy(p *quadratv1.Privacy) {
 	a.optional(p.EpsilonToDate)
 	a.above0(p.GetEpsilonPerValue())
 	a.shuffle(p.GetShuffle())
+	if p.GetObserver() == "" {
+		a.field().AppendNull()
+		return
+	}
+	a.text(p.GetObserver())
 }
 
 // above0 takes 0 for what a result lacks.

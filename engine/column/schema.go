@@ -135,6 +135,7 @@ func ResultFields() []arrow.Field {
 		{Name: "privacy_shuffle_epsilon", Type: float, Nullable: true},
 		{Name: "privacy_shuffle_delta", Type: float, Nullable: true},
 		{Name: "privacy_shuffle_bound", Type: text, Nullable: true},
+		{Name: "privacy_observer", Type: text, Nullable: true},
 		{Name: "running_windows", Type: whole, Nullable: true},
 		{Name: "running_value", Type: float, Nullable: true},
 		{Name: "running_low", Type: float, Nullable: true},

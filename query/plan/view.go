@@ -87,11 +87,21 @@ func (d *design) privacy() *quadratv1.Privacy {
 		out.EpsilonPerPeriod = float64(d.q.epsilon) / 1e6
 		out.Period = durationText(d.q.periodMs)
 	}
+	out.Observer = observed
+	if d.q.gateway() {
+		out.Observer = observedOfGateways
+	}
 	if d.q.kept() {
 		out.EpsilonPerValue, out.EpsilonPerPeriod, out.Period = float64(d.q.value)/1e6, float64(d.ever())/1e6, everText
 	}
 	return out
 }
+
+// What an observer learns besides, as every result says it.
+const (
+	observed           = "which devices were due, which of them reported or were silent, for which window and statistic, and when"
+	observedOfGateways = observed + "; of a gateway how many of its units had a reading"
+)
 
 // observer says what who watches the broker or the engine learns besides the randomised answers.
 func (d *design) observer() []string {

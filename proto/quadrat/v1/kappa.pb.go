@@ -1883,7 +1883,10 @@ type Privacy struct {
 	EpsilonPerValue float64 `protobuf:"fixed64,9,opt,name=epsilon_per_value,json=epsilonPerValue,proto3" json:"epsilon_per_value,omitempty"`
 	// What readers of shuffled batches learn at most of one report; only where the operator declares a shuffler, the model is local, every
 	// report is charged, and the bound is less than epsilon_per_report.
-	Shuffle       *Shuffle `protobuf:"bytes,10,opt,name=shuffle,proto3" json:"shuffle,omitempty"`
+	Shuffle *Shuffle `protobuf:"bytes,10,opt,name=shuffle,proto3" json:"shuffle,omitempty"`
+	// What who watches the broker or the engine learns besides the randomised answer, in short; a plan tells it at length. Empty in
+	// results of before it was told.
+	Observer      string `protobuf:"bytes,11,opt,name=observer,proto3" json:"observer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1986,6 +1989,13 @@ func (x *Privacy) GetShuffle() *Shuffle {
 		return x.Shuffle
 	}
 	return nil
+}
+
+func (x *Privacy) GetObserver() string {
+	if x != nil {
+		return x.Observer
+	}
+	return ""
 }
 
 // Shuffle is the privacy of one report against readers of a batch that a declared party publishes without device, time and order.
@@ -3265,7 +3275,7 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\tCellEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\t\n" +
-	"\a_margin\"\x86\x03\n" +
+	"\a_margin\"\xa2\x03\n" +
 	"\aPrivacy\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12\x1c\n" +
 	"\tmechanism\x18\x02 \x01(\tR\tmechanism\x12,\n" +
@@ -3277,7 +3287,8 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\x0fepsilon_to_date\x18\b \x01(\x01H\x01R\repsilonToDate\x88\x01\x01\x12*\n" +
 	"\x11epsilon_per_value\x18\t \x01(\x01R\x0fepsilonPerValue\x12-\n" +
 	"\ashuffle\x18\n" +
-	" \x01(\v2\x13.quadrat.v1.ShuffleR\ashuffleB\b\n" +
+	" \x01(\v2\x13.quadrat.v1.ShuffleR\ashuffle\x12\x1a\n" +
+	"\bobserver\x18\v \x01(\tR\bobserverB\b\n" +
 	"\x06_deltaB\x12\n" +
 	"\x10_epsilon_to_date\"\x83\x01\n" +
 	"\aShuffle\x12\x18\n" +
