@@ -9,6 +9,8 @@ const (
 	Damaged   Code = "damaged"   // a file that can't be read, or of an unknown version
 	Position  Code = "position"  // a position that this store can't go to
 	Occupied  Code = "occupied"  // an export's target that holds something else
+	Fenced    Code = "fenced"    // a share that a later owner has
+	Replaced  Code = "replaced"  // a file that went while it was read; the same call, made again, reads what replaced it
 )
 
 // Error is the one error type of this package; faults of the file system come wrapped instead. Compare its Code after

@@ -80,6 +80,7 @@ type Store struct {
 	zst     *zstd.Codec // keeps its encoders
 	metrics *metrics
 	wake    chan struct{} // tells Run that there may be work
+	lost    chan struct{} // closed when a share was taken by a later owner
 	upkeep  sync.Mutex    // held by the one round of upkeep
 	fetches atomic.Uint64 // files that were fetched
 
@@ -111,7 +112,7 @@ func Open(dir string, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("storage: metrics: %w", err)
 	}
 	s := &Store{
-		dir: dir, cfg: cfg.withDefaults(), zst: newCodec(), metrics: m, wake: make(chan struct{}, 1),
+		dir: dir, cfg: cfg.withDefaults(), zst: newCodec(), metrics: m, wake: make(chan struct{}, 1), lost: make(chan struct{}),
 		pending: map[place]*bucket{}, told: map[resultKey]bool{},
 	}
 	if err := mkdirPath(s.cfg.FS, dir); err != nil {

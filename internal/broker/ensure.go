@@ -62,7 +62,7 @@ func Ensure(ctx context.Context, js jetstream.JetStream, limits Limits) error {
 			return fmt.Errorf("stream %s: the server does not allow atomic batches", config.Name)
 		}
 	}
-	for _, bucket := range []string{BucketPlans, BucketDevices} {
+	for _, bucket := range []string{BucketPlans, BucketDevices, BucketCatalogs} {
 		config := jetstream.KeyValueConfig{
 			Bucket: bucket, History: 1, Storage: jetstream.FileStorage, Replicas: limits.Replicas,
 		}

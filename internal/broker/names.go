@@ -12,6 +12,7 @@ const (
 	StreamDeadLetter = "DEADLETTER" // DeadLetter messages, quadrat.dead.<cause>
 	BucketPlans      = "PLANS"      // kappa.<ref>, cluster.secret, cluster.version
 	BucketDevices    = "DEVICES"    // shard.<n>
+	BucketCatalogs   = "CATALOGS"   // <share>: which catalog of a shared store is in force
 )
 
 // Subjects. The prefixes end with a dot and take one more token.
