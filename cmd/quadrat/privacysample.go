@@ -25,12 +25,13 @@ import (
 	"github.com/quadrat-dev/quadrat/privacy/piecewise"
 	"github.com/quadrat-dev/quadrat/privacy/squarewave"
 	"github.com/quadrat-dev/quadrat/privacy/subset"
+	"github.com/quadrat-dev/quadrat/privacy/threeoutput"
 	"github.com/quadrat-dev/quadrat/privacy/warner"
 )
 
 // privacySampleCmd is `quadrat privacy sample`.
 type privacySampleCmd struct {
-	Mechanism string  `help:"Which one: duchi, discrete-laplace, hybrid, piecewise, square-wave; warner; grr, memo, olh, oue, subset." required:"" placeholder:"NAME"`
+	Mechanism string  `help:"Which one: duchi, discrete-laplace, hybrid, piecewise, square-wave, three-output; warner; grr, memo, olh, oue, subset." required:"" placeholder:"NAME"`
 	Epsilon   string  `help:"The ε of each report, up to 20." required:"" placeholder:"E"`
 	Report    string  `help:"memo: the ε of one report; --epsilon is then that of all reports about one category. Without it half of that." placeholder:"E"`
 	K         *uint32 `help:"Number of categories." placeholder:"K"`
@@ -63,7 +64,7 @@ func (*privacySampleCmd) Help() string {
     quadrat privacy sample --mechanism hybrid --epsilon 1 --lo 10 --hi 40 --value 21.5 --n 1000
     quadrat privacy sample --mechanism subset --epsilon 1 --k 32 --value 7 --n 1000
 
-One report a line, with --format json as a number, a list of numbers or a string. duchi, discrete-laplace, hybrid, piecewise: the unbiased score, in the unit of the bounds. square-wave:
+One report a line, with --format json as a number, a list of numbers or a string. duchi, discrete-laplace, hybrid, piecewise, three-output: the unbiased score, in the unit of the bounds. square-wave:
 the output on its grid, in the unit of the bounds. A value outside the bounds is clipped, as on a device. warner: 0 or 1.
 grr: a category. memo: a category, each of another device, whose permanent answer is its first. subset: sorted categories with commas between. oue: a 0 or 1 for each category. olh: seed,hash; the public
 pool of hash functions is told in privacy/olh/PROOF.md. The proof of discrete-laplace is a draft.`
@@ -140,7 +141,7 @@ func (c *privacySampleCmd) sampler(src privacy.Source) (sampler, error) {
 		return nil, &usageError{message: "--epsilon " + c.Epsilon + ": must be a decimal number above 0 and at most 20"}
 	}
 	switch c.Mechanism {
-	case duchi.Name, hybrid.Name, laplace.Name, piecewise.Name, squarewave.Name:
+	case duchi.Name, hybrid.Name, laplace.Name, piecewise.Name, squarewave.Name, threeoutput.Name:
 		return c.score(e, src)
 	case warner.Name:
 		return c.bit(e, src)

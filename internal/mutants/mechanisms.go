@@ -15,6 +15,9 @@ func mechanisms() []mutant {
 		duchi      = "privacy/duchi/duchi.go"
 		piecewise  = "privacy/piecewise/piecewise.go"
 		hybrid     = "privacy/hybrid/hybrid.go"
+		three      = "privacy/threeoutput/threeoutput.go"
+		score      = "privacy/threeoutput/score.go"
+		plateau    = "privacy/threshold/plateau.go"
 		wave       = "privacy/squarewave/squarewave.go"
 		laplace    = "privacy/laplace/laplace.go"
 		sampler    = "privacy/laplace/sampler.go"
@@ -38,6 +41,15 @@ func mechanisms() []mutant {
 		{"hybrid: one word for both coins", distribution, hybrid, "cell, err := m.cells.Place(input, coin, src)", "cell, err := m.cells.Place(input, mix, src)", all, draws + "hybrid"},
 		{"hybrid: the wrong mixture", formula, hybrid, "m.mix = m.cells.Slope()", "m.mix = m.cells.Slope() / 2", "privacy/hybrid", "TestVarianceIsConstant"},
 		{"hybrid: Duchi's bit lost", distribution, hybrid, "cell, m.cellCodes()+bit)", "cell, m.cellCodes())", all, draws + "hybrid"},
+		{"three outputs: nothing too rare at the ends", certificate, plateau, "return (q + 1) &^ 1", "return q &^ 1 - 2", all, certificates + "three-output"},
+		{"three outputs: the signs too sure", certificate, plateau, "return (n - 2*less) &^ (1<<16 - 1)", "return (n - less) &^ (1<<16 - 1)", all, certificates + "three-output"},
+		{"three outputs: nothing of 1 left out", certificate, plateau, "n := -rest", "n := -rest / 2", all, certificates + "three-output"},
+		{"three outputs: nothing the oftener the further out", certificate, three, "2*away", "2*(-away)", all, certificates + "three-output"},
+		{"three outputs: what is left isn't shared evenly", certificate, three, "first = -silent/2 - tilt", "first = -silent/2 - tilt - 1", all, certificates + "three-output"},
+		{"three outputs: low and high swapped", distribution, three, "return high - threshold.Below(word, first) - threshold.Below(word, second)", "return threshold.Below(word, first) + threshold.Below(word, second)", all, draws + "three-output"},
+		{"three outputs: another share for nothing", formula, plateau, "curve := r * (whole + 2*r - square) >> 32", "curve := r * (whole + 2*r) >> 32", "privacy/threeoutput", "TestPlateauMinimisesTheMean"},
+		{"three outputs: the score of another scale", distribution, score, "return (1 + (float64(code)-nothing)*m.scale()) / 2, nil", "return (1 + (float64(code)-nothing)*m.scale()*0.9) / 2, nil", all, draws + "three-output"},
+		{"three outputs: codes tell too little noise", formula, score, "slope := 4 * edge", "slope := 5 * edge", "privacy/threeoutput", "TestNoiseOfIsAnUpperBound"},
 		{"square wave: threshold of another window", certificate, piecewise, "split: threshold.Split(e.Micro(), window, levels)", "split: threshold.Split(e.Micro(), threshold.Window(e.Micro(), levels), levels)", all, certificates + "square-wave"},
 		{"square wave: the piecewise window", formula, wave, "threshold.Wave(e.Micro(), levels))", "threshold.Window(e.Micro(), levels))", "privacy/squarewave", "TestPosition"},
 		{"square wave: a shape from the wrong matrix", formula, "privacy/squarewave/shape.go", "outside*out + (inside-outside)*part", "outside*out + inside*part", "privacy/squarewave", "TestTransitions"},

@@ -15,12 +15,13 @@ import (
 	"github.com/quadrat-dev/quadrat/privacy/laplace"
 	"github.com/quadrat-dev/quadrat/privacy/piecewise"
 	"github.com/quadrat-dev/quadrat/privacy/squarewave"
+	"github.com/quadrat-dev/quadrat/privacy/threeoutput"
 	"github.com/quadrat-dev/quadrat/privacy/warner"
 )
 
 // Names returns the names that ByName knows, in alphabetical order.
 func Names() []string {
-	return []string{duchi.Name, hybrid.Name, piecewise.Name, squarewave.Name, warner.Name}
+	return []string{duchi.Name, hybrid.Name, piecewise.Name, squarewave.Name, threeoutput.Name, warner.Name}
 }
 
 // ByName returns the mechanism with that name. It fails with
@@ -35,6 +36,8 @@ func ByName(name string, e privacy.Epsilon) (privacy.Mechanism, error) {
 		return orNil(piecewise.New(e))
 	case squarewave.Name:
 		return orNil(squarewave.New(e))
+	case threeoutput.Name:
+		return orNil(threeoutput.New(e))
 	case warner.Name:
 		return orNil(warner.New(e))
 	case laplace.Name:

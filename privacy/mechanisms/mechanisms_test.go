@@ -101,16 +101,39 @@ func TestDrawsFollowTheExactDistribution(t *testing.T) {
 	})
 }
 
-// inputs returns both bits, or both ends, the middle and a place between.
+// inputs returns both bits, or both ends, the middle, a place between and that of the largest variance.
 func inputs(m privacy.Mechanism) []uint32 {
 	if m.Levels() == 1 {
 		return []uint32{0, 1}
 	}
-	return []uint32{0, m.Levels() / 5, m.Levels() / 2, m.Levels()}
+	list := []uint32{0, m.Levels() / 5, m.Levels() / 2, m.Levels()}
+	if v, ok := m.(interface{ VarianceAt(input uint32) float64 }); ok {
+		worst := uint32(0)
+		for input := range m.Levels() {
+			if v.VarianceAt(input) > v.VarianceAt(worst) {
+				worst = input
+			}
+		}
+		list = append(list, worst)
+	}
+	return list
+}
+
+// three is the largest variance of the mechanism of three outputs in closed form: in the middle, or at the top of the parabola
+// beside it or, when that is out of reach, at the end.
+func three(x float64) float64 {
+	r := 1 / x
+	a := 1.0 / 256
+	if r < 0.5 {
+		a = max(a, 2*(1-2*r)/(1-3*r*r+math.Sqrt((1-3*r*r)*(1-3*r*r)+2*r*(1+2*r-r*r)*(1-2*r))))
+	}
+	c := (x + 1) / (x - 1) / (1 - a*r)
+	top := min(1, c/2)
+	return max(c*c*(1-a), c*c*(1-a*r)-c*(1-top)-top*top)
 }
 
 // TestVarianceTable checks the formulas of Duchi et al. 2018, Wang et al. 2019
-// and Warner 1965, on [-1, 1], to 1 %.
+// and Warner 1965, and that of privacy/threeoutput/PROOF.md, on [-1, 1], to 1 %.
 func TestVarianceTable(t *testing.T) {
 	for _, e := range grid {
 		s, x := math.Exp(e/2), math.Exp(e)
@@ -124,7 +147,7 @@ func TestVarianceTable(t *testing.T) {
 		}
 		bit := x / ((x - 1) * (x - 1))
 		for name, want := range map[string]float64{
-			"duchi": duchi / 4, "piecewise": piecewise / 4, "hybrid": hybrid / 4, "warner": bit,
+			"duchi": duchi / 4, "piecewise": piecewise / 4, "hybrid": hybrid / 4, "warner": bit, "three-output": three(x) / 4,
 		} {
 			epsilon, err := privacy.NewEpsilon(e)
 			if err != nil {
@@ -174,6 +197,8 @@ func folder(name string) string {
 		return "squarewave"
 	case "discrete-laplace":
 		return "laplace"
+	case "three-output":
+		return "threeoutput"
 	default:
 		return name
 	}

@@ -164,3 +164,51 @@ func ExampleFlip() {
 	fmt.Printf("%.6f\n", float64(threshold.Flip(1_000_000))/(1<<64))
 	// Output: 0.268941
 }
+
+// TestFloorAndLeanAreTight asks for the very integers that the exact e^ε gives.
+func TestFloorAndLeanAreTight(t *testing.T) {
+	whole := new(big.Int).Lsh(big.NewInt(1), 64)
+	number := func(n uint64) *big.Rat { return new(big.Rat).SetInt(new(big.Int).SetUint64(n)) }
+	for _, micro := range sample() {
+		lower, upper := exp(micro)
+		for _, most := range []uint64{2, 1 << 56, 1<<63 + 2, math.MaxUint64 - 1, threshold.Plateau(micro)} {
+			least := threshold.Floor(micro, most)
+			if least%2 != 0 || least > most || new(big.Rat).Quo(number(most), number(least)).Cmp(lower) > 0 {
+				t.Errorf("ε=%d: %d words at least for %d at most", micro, least, most)
+			}
+			if least > 2 && new(big.Rat).Quo(number(most), number(least-2)).Cmp(upper) <= 0 {
+				t.Errorf("ε=%d: %d words at least for %d at most waste budget", micro, least, most)
+			}
+			n := new(big.Rat).Sub(new(big.Rat).SetInt(whole), number(least))
+			odds := func(s uint64) *big.Rat {
+				return new(big.Rat).Quo(new(big.Rat).Add(n, number(s)), new(big.Rat).Sub(n, number(s)))
+			}
+			lean := threshold.Lean(micro, least)
+			if lean%(1<<16) != 0 || odds(lean).Cmp(lower) > 0 {
+				t.Errorf("ε=%d: lean %d of %v is not private", micro, lean, n)
+			}
+			// The fixed point may cost one multiple more where n is so near the limit.
+			if next := lean + 1<<16; number(next).Cmp(n) < 0 && odds(next).Cmp(upper) <= 0 {
+				t.Errorf("ε=%d: lean %d of %v wastes budget", micro, lean, n)
+			}
+		}
+	}
+}
+
+// TestPlateauIsTheRoot puts the share into its equation, in floating point.
+func TestPlateauIsTheRoot(t *testing.T) {
+	for _, micro := range sample() {
+		r, a := math.Exp(-float64(micro)/1e6), float64(threshold.Plateau(micro))/(1<<64)
+		value := r*(1+2*r-r*r)*a*a + 2*(1-3*r*r)*a - 2*(1-2*r)
+		if threshold.Plateau(micro) == 1<<56 {
+			// The root lies below, if there is one.
+			if value < -1e-8 {
+				t.Errorf("ε=%d: the least share, and the equation gives %v", micro, value)
+			}
+			continue
+		}
+		if math.Abs(value) > 1e-8 || a <= 0 || a >= 1 {
+			t.Errorf("ε=%d: share %v gives %v", micro, a, value)
+		}
+	}
+}
