@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path/filepath"
 
 	"github.com/quadrat-dev/quadrat/internal/broker"
@@ -23,7 +22,10 @@ func (e *Engine) save(ctx context.Context) error {
 	e.mu.Lock()
 	e.gather()
 	encoded := e.encode()
-	sequence := e.sequence
+	if e.config.Part != nil {
+		encoded = e.encodePart(encoded)
+	}
+	sequence, positions := e.sequence, e.newest
 	e.mu.Unlock()
 	if err := e.emit(ctx); err != nil {
 		return err
@@ -31,11 +33,18 @@ func (e *Engine) save(ctx context.Context) error {
 	if err := e.persist(ctx, "commit", func() error { return e.config.Sink.Commit(sequence) }); err != nil {
 		return err
 	}
-	if err := e.persist(ctx, "checkpoint", func() error { return replace(e.config.Files, e.config.Folder, encoded) }); err != nil {
+	if err := e.persist(ctx, "checkpoint", func() error { return e.config.Checkpoints.Save(ctx, sequence, encoded) }); err != nil {
 		return err
 	}
 	e.config.Sink.Permanent(sequence)
-	e.covered(sequence)
+	switch {
+	case e.config.Part == nil:
+		e.covered(sequence)
+	case e.merges():
+		if err := e.trimChains(ctx, positions[:e.config.Part.Shares]); err != nil && ctx.Err() == nil {
+			e.config.Log.Warn("engine: trim", "error", err)
+		}
+	}
 	e.out.reports = 0
 	e.metrics.saved.Inc()
 	e.metrics.position.Set(float64(sequence))
@@ -68,12 +77,20 @@ func replace(files Files, folder string, content []byte) error {
 
 // restore takes the state of the checkpoint, when there is one, and brings the sink to its position.
 func (e *Engine) restore(ctx context.Context) error {
-	content, err := e.config.Files.ReadFile(filepath.Join(e.config.Folder, checkpointName))
-	s := &snapshot{newest: make([]int64, partitions)}
-	if err == nil {
+	var content []byte
+	load := func() (err error) { content, err = e.config.Checkpoints.Load(ctx); return err }
+	var err error
+	if e.config.Part == nil {
+		err = load()
+	} else {
+		err = e.persist(ctx, "checkpoint", load)
+	}
+	s, half := &snapshot{newest: make([]int64, partitions)}, (*partState)(nil)
+	if err == nil && content != nil && e.config.Part != nil {
+		half, content, err = decodePart(content, e.config.Part)
+	}
+	if err == nil && content != nil {
 		s, err = decodeCheckpoint(content)
-	} else if errors.Is(err, fs.ErrNotExist) {
-		err = nil
 	}
 	if err != nil {
 		return fmt.Errorf("checkpoint in %s: %w", e.config.Folder, err)
@@ -81,12 +98,17 @@ func (e *Engine) restore(ctx context.Context) error {
 	if err := e.reach(ctx, s.sequence); err != nil {
 		return err
 	}
-	e.covered(s.sequence)
+	if e.config.Part == nil {
+		e.covered(s.sequence)
+	}
 	e.mu.Lock()
 	e.sequence, e.markMs, e.levelMs = s.sequence, s.markMs, s.levelMs
 	copy(e.newest[:], s.newest)
 	for i := range s.kappas {
 		e.adopt(&s.kappas[i])
+	}
+	if half != nil {
+		e.resume(half)
 	}
 	e.mu.Unlock()
 	return e.persist(ctx, "restore", func() error { return e.config.Sink.Restore(s.sequence) })

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -46,6 +47,10 @@ type Config struct {
 	Sink      Sink
 	// Folder holds the checkpoint; it is created.
 	Folder string
+	// Part is what the engine does of a cluster's work; nil for all of it, in one process.
+	Part *Part
+	// Checkpoints keeps the checkpoint elsewhere than in Folder, which is not needed then.
+	Checkpoints Checkpoints
 	// Files is the file system of the checkpoint. Default: the machine's.
 	Files Files
 	// Settle, when set, is called after frames were taken and before anything that rests on them leaves the engine; it
@@ -57,7 +62,7 @@ type Config struct {
 	Pace clock.Clock
 	// Retention is how long after its end a window may be revised. Default: 7 days.
 	Retention time.Duration
-	// Tolerance is how far in the future a window may start. Default: 5 s.
+	// Tolerance is how far in the future a window may start. Default: 5 s; nothing for a part of a cluster.
 	Tolerance time.Duration
 	// ReviseAfter is how long late reports are gathered before a result is revised. Default: 1 s.
 	ReviseAfter time.Duration
@@ -121,6 +126,9 @@ func (c Config) withDefaults() Config {
 			*field = otherwise
 		}
 	}
+	if c.Part != nil {
+		c.Tolerance = 0 // the rows of the future aren't known
+	}
 	return c
 }
 
@@ -131,7 +139,7 @@ func (c Config) Validate() error {
 		"no JetStream":             c.JetStream == nil,
 		"no frames":                c.Frames == nil,
 		"no sink":                  c.Sink == nil,
-		"no folder":                c.Folder == "",
+		"no folder":                c.Folder == "" && c.Checkpoints == nil,
 		"a negative duration":      min(c.Retention, c.Tolerance, c.ReviseAfter, c.CheckpointEvery) < 0,
 		"a negative bound":         min(c.CheckpointReports, c.QueueMessages, c.RecordRows, c.ChangeAnswers) < 0,
 		"a response floor above 1": !(c.ResponseFloor <= 1),
@@ -140,6 +148,9 @@ func (c Config) Validate() error {
 		if broken {
 			faults = append(faults, errors.New("engine config: "+fault))
 		}
+	}
+	if err := c.Part.validate(); err != nil {
+		faults = append(faults, fmt.Errorf("engine config: %w", err))
 	}
 	return errors.Join(faults...)
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quadrat-dev/quadrat/engine/column"
@@ -41,6 +43,15 @@ type Engine struct {
 	columns  reports // of the group that is being counted
 	said     release // that is being counted
 	verdict  verdict
+
+	// Of a part of a cluster:
+	marked    uint64     // position of the newest mark handed on
+	gathering []gathered // for the handover of the mark that is being counted
+	learnt    uint64     // position up to which records are known
+	stale     bool       // what others wrote could not be learnt, so that the state is never saved
+	received  atomic.Uint64
+	inform    func(records bool, rowsMs int64) error // of Run's goroutine only
+	chain     chain                                  // likewise
 }
 
 // late is a closed window with late reports.
@@ -55,8 +66,11 @@ func New(config Config) (*Engine, error) {
 		return nil, err
 	}
 	config = config.withDefaults()
-	if err := os.MkdirAll(config.Folder, 0o750); err != nil {
-		return nil, fmt.Errorf("engine: %w", err)
+	if config.Checkpoints == nil {
+		if err := os.MkdirAll(config.Folder, 0o750); err != nil {
+			return nil, fmt.Errorf("engine: %w", err)
+		}
+		config.Checkpoints = folder{files: config.Files, path: config.Folder}
 	}
 	m, err := newMetrics(config.Registerer)
 	if err != nil {
@@ -165,6 +179,7 @@ func (e *Engine) Run(ctx context.Context) error { return e.run(ctx, true) }
 
 // run is Run; without orderly it stops as a killed process does.
 func (e *Engine) run(ctx context.Context, orderly bool) error {
+	e.inform = e.informer(ctx)
 	if err := e.restore(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -180,11 +195,16 @@ func (e *Engine) run(ctx context.Context, orderly bool) error {
 	group.Go(func() { failed <- e.read(inner, from, queue) })
 	group.Go(func() { e.mark(inner) })
 	group.Go(func() { e.tick(inner, ticks) })
-	group.Go(func() { e.trim(inner) })
+	if !e.shares() {
+		group.Go(func() { e.trim(inner) })
+	}
 	err := e.work(ctx, queue, ticks, failed)
 	cancel()
 	group.Wait()
-	if !orderly || errors.Is(context.Cause(ctx), ErrKilled) {
+	if errors.Is(err, ErrFenced) {
+		return err
+	}
+	if !orderly || e.stale || errors.Is(context.Cause(ctx), ErrKilled) {
 		return nil
 	}
 	last, stop := context.WithTimeout(context.WithoutCancel(ctx), lastPatience)
@@ -223,16 +243,26 @@ func (e *Engine) momentOf(m *message) int64 {
 
 // take counts one message of REPORTS. The caller holds mu.
 func (e *Engine) take(m *message, out *output) {
-	if m.sequence <= e.sequence {
+	if m.sequence <= e.sequence || e.stale {
 		return
 	}
-	e.sequence = m.sequence
+	if m.round != nil {
+		e.merge(m, out)
+		return
+	}
 	if m.markMs > 0 {
+		e.beforeMark(m.markMs)
+		if e.stale {
+			return
+		}
+		e.sequence = m.sequence
 		e.markMs = max(e.markMs, m.markMs)
 		e.advance(out)
 		e.revise(out)
+		e.handOn(m, out)
 		return
 	}
+	e.sequence = m.sequence
 	e.nowMs = max(e.momentOf(m), e.markMs)
 	err := decodeBatch(m.data, &e.columns, func(r *reports) { e.count(r, m, out) }, &e.said, func(r *release) { e.countRelease(r, m, out) })
 	if err != nil {
@@ -247,6 +277,9 @@ func (e *Engine) count(r *reports, m *message, out *output) {
 	v := &e.verdict
 	v.reset()
 	k, known := e.kappas[string(r.kappa)]
+	if !known && e.learn() {
+		k, known = e.kappas[string(r.kappa)]
+	}
 	if known {
 		e.countInto(k, r, v, m, out)
 	} else {
@@ -277,6 +310,9 @@ func (e *Engine) countInto(k *kappa, r *reports, v *verdict, m *message, out *ou
 func (e *Engine) admit(k *kappa, index int64, revision uint64, out *output) (w *window, refused cause, ok bool) {
 	w, known := k.windows[index]
 	p := k.at(index)
+	if !known && (p == nil || uint64(p.revision) != revision) && e.learn() {
+		p = k.at(index)
+	}
 	if known {
 		p = w.plan // a window keeps the plan that it was opened with
 	}
@@ -292,6 +328,9 @@ func (e *Engine) admit(k *kappa, index int64, revision uint64, out *output) (w *
 	}
 	if index < k.next && !known {
 		return nil, causeExpired, false
+	}
+	if !known || w.frame == nil {
+		e.ask(false, start)
 	}
 	if !known {
 		w, out.opened = k.open(e.config.Frames, p, index)
@@ -338,7 +377,10 @@ func (e *Engine) lateFor(k *kappa, w *window) {
 // advance closes every window that the watermark has passed. The level before GRACE is the newest mark, or the least of
 // what the partitions have reached where they all went beyond it.
 func (e *Engine) advance(out *output) {
-	level := max(e.markMs, slices.Min(e.newest[:]))
+	level := e.markMs
+	if !e.shares() {
+		level = max(level, slices.Min(e.newest[:]))
+	}
 	if level <= e.levelMs {
 		return
 	}
@@ -349,9 +391,8 @@ func (e *Engine) advance(out *output) {
 }
 
 func (e *Engine) advanceKappa(k *kappa, out *output) {
-	oldest := floorDiv(e.levelMs-e.config.Retention.Milliseconds(), k.plans[0].windowMs)
 	if len(k.windows) == 0 {
-		k.next = max(k.next, oldest) // nobody may ask for results that old
+		k.next = max(k.next, e.oldest(k)) // nobody may ask for results that old
 	}
 	for {
 		p := k.at(k.next)
@@ -368,7 +409,17 @@ func (e *Engine) advanceKappa(k *kappa, out *output) {
 		}
 		k.next++
 	}
-	for ; k.oldest < min(oldest, k.next); k.oldest++ {
+	e.drop(k)
+}
+
+// oldest is the first window of a kappa that may still be revised.
+func (e *Engine) oldest(k *kappa) int64 {
+	return floorDiv(e.levelMs-e.config.Retention.Milliseconds(), k.plans[0].windowMs)
+}
+
+// drop forgets the closed windows of a kappa that nobody may revise any more.
+func (e *Engine) drop(k *kappa) {
+	for oldest := e.oldest(k); k.oldest < min(oldest, k.next); k.oldest++ {
 		if w := k.windows[k.oldest]; w != nil && w.dirty {
 			break
 		}
@@ -381,9 +432,18 @@ func (e *Engine) advanceKappa(k *kappa, out *output) {
 func (e *Engine) close(k *kappa, p *plan, out *output) {
 	w, opened := k.open(e.config.Frames, p, k.next)
 	out.opened = out.opened || opened
+	e.result(k, w, out)
+}
+
+// result makes the first results of a window that has closed; a share hands on what it has gathered.
+func (e *Engine) result(k *kappa, w *window, out *output) {
 	w.revision = 1
-	out.results = append(out.results, k.estimate(w, e.config.ResponseFloor)...)
-	out.strata = append(out.strata, w.strataOf())
+	if e.shares() {
+		e.hand(w, true)
+	} else {
+		out.results = append(out.results, k.estimate(w, e.config.ResponseFloor)...)
+		out.strata = append(out.strata, w.strataOf())
+	}
 	k.keep(w, e.config.ChangeAnswers)
 	w.frame = nil
 	e.metrics.closed.Inc()
@@ -392,19 +452,28 @@ func (e *Engine) close(k *kappa, p *plan, out *output) {
 // revise makes the next results of closed windows with late reports. It runs at marks, so that a replay revises at the
 // same place of the stream.
 func (e *Engine) revise(out *output) {
-	e.reopen()
-	slices.SortFunc(e.late, func(a, b late) int {
-		if a.kappa != b.kappa {
-			return strings.Compare(a.kappa.ref, b.kappa.ref)
-		}
-		return int(a.window.index - b.window.index)
-	})
+	if !e.shares() {
+		e.reopen()
+	}
+	sortLate(e.late)
 	for _, l := range e.late {
 		l.window.dirty = false
 		l.window.revision++
+		if e.shares() {
+			e.hand(l.window, false)
+			l.window.frame = nil
+			continue
+		}
 		out.results = append(out.results, l.kappa.estimate(l.window, e.config.ResponseFloor)...)
 		l.window.frame = nil
 		e.metrics.revised.Inc()
 	}
 	e.late = e.late[:0]
+}
+
+// sortLate puts windows in the order in which their results are made.
+func sortLate(windows []late) {
+	slices.SortFunc(windows, func(a, b late) int {
+		return cmp.Or(strings.Compare(a.kappa.ref, b.kappa.ref), cmp.Compare(a.window.index, b.window.index))
+	})
 }

@@ -22,6 +22,8 @@ type metrics struct {
 	position prometheus.Gauge
 	trimmed  prometheus.Gauge
 	bytes    prometheus.Gauge
+
+	handed, repeated, refusedHandovers prometheus.Counter
 }
 
 // newMetrics makes the metrics and registers them, unless to is nil.
@@ -37,18 +39,21 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "quadrat", Subsystem: "engine", Name: name, Help: help})
 	}
 	m := &metrics{
-		reports:  vector("reports_total", "Reports read, by what became of them.", "outcome"),
-		releases: vector("releases_total", "Releases of gateways read, by what became of them.", "outcome"),
-		late:     counter("late_reports_total", "Reports counted after their window had closed."),
-		closed:   counter("windows_closed_total", "Windows closed."),
-		revised:  counter("windows_revised_total", "Revisions of closed windows."),
-		results:  counter("results_total", "Results published."),
-		retries:  vector("retries_total", "Output that had to be tried again, by what failed.", "what"),
-		saved:    counter("checkpoints_total", "Checkpoints written."),
-		lost:     counter("messages_lost_total", "Messages of REPORTS that went before they were read."),
-		trimmed:  gauge("trimmed_position", "Position in REPORTS up to which messages behind the checkpoint were trimmed since the start."),
-		position: gauge("position", "Position in REPORTS of the newest checkpoint."),
-		bytes:    gauge("checkpoint_bytes", "Size of the newest checkpoint."),
+		reports:          vector("reports_total", "Reports read, by what became of them.", "outcome"),
+		releases:         vector("releases_total", "Releases of gateways read, by what became of them.", "outcome"),
+		late:             counter("late_reports_total", "Reports counted after their window had closed."),
+		closed:           counter("windows_closed_total", "Windows closed."),
+		revised:          counter("windows_revised_total", "Revisions of closed windows."),
+		results:          counter("results_total", "Results published."),
+		retries:          vector("retries_total", "Output that had to be tried again, by what failed.", "what"),
+		saved:            counter("checkpoints_total", "Checkpoints written."),
+		lost:             counter("messages_lost_total", "Messages of REPORTS that went before they were read."),
+		trimmed:          gauge("trimmed_position", "Position in REPORTS up to which messages behind the checkpoint were trimmed since the start."),
+		position:         gauge("position", "Position in REPORTS of the newest checkpoint."),
+		bytes:            gauge("checkpoint_bytes", "Size of the newest checkpoint."),
+		handed:           counter("handovers_total", "Parts of handovers put into PARTIALS."),
+		repeated:         counter("handovers_repeated_total", "Parts of handovers that stood in PARTIALS already."),
+		refusedHandovers: counter("handovers_refused_total", "Windows in handovers that the merger could not add; above 0 is a fault."),
 	}
 	for _, outcome := range []string{outcomeCounted, outcomeDuplicate} {
 		m.reports.WithLabelValues(outcome)
@@ -61,7 +66,7 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 	}
 	for _, c := range []prometheus.Collector{
 		m.reports, m.releases, m.late, m.closed, m.revised, m.results, m.retries, m.saved, m.lost, m.position, m.trimmed,
-		m.bytes,
+		m.bytes, m.handed, m.repeated, m.refusedHandovers,
 	} {
 		if err := to.Register(c); err != nil {
 			return nil, err

@@ -26,6 +26,7 @@ type output struct {
 	results []*quadratv1.Result
 	strata  []closedStrata
 	dead    []*nats.Msg
+	handed  []handed
 	sunk    bool // the sink has taken results
 	opened  bool // a frame was taken whose rows may not be on disk
 	reports int  // counted since the newest checkpoint
@@ -88,6 +89,9 @@ func (e *Engine) work(ctx context.Context, queue <-chan message, ticks <-chan st
 		case m := <-queue:
 			e.takeAll(m, queue)
 			unsaved = true
+			if e.stale {
+				return nil // ctx has ended
+			}
 		case <-ticks:
 			wanted = unsaved
 		case asker = <-e.asked:
@@ -157,6 +161,9 @@ func (e *Engine) emit(ctx context.Context) error {
 			return err
 		}
 		out.dead = out.dead[:0]
+	}
+	if err := e.emitHandovers(ctx); err != nil {
+		return err
 	}
 	if len(out.results) > 0 {
 		return e.emitResults(ctx)

@@ -31,11 +31,15 @@ type message struct {
 	markMs    int64  // above 0 for a mark
 	subject   string
 	data      []byte
+	round     *round // what all shares have handed on, for a merger, in place of data
 }
 
 // read puts the messages behind a position into the queue, in order, until ctx ends. A consumer that fails is made
 // again.
 func (e *Engine) read(ctx context.Context, from uint64, queue chan<- message) error {
+	if e.merges() {
+		return e.readChains(ctx, queue)
+	}
 	stream, err := e.config.JetStream.Stream(ctx, broker.StreamReports)
 	if ctx.Err() != nil {
 		return nil //nolint:nilerr // a shutdown is no fault
@@ -43,20 +47,41 @@ func (e *Engine) read(ctx context.Context, from uint64, queue chan<- message) er
 	if err != nil {
 		return fmt.Errorf("engine: %s: %w", broker.StreamReports, err)
 	}
+	e.keepFollowing(ctx, stream, e.subjects(), &from, func(msg jetstream.Msg) (uint64, bool, error) {
+		m, err := newMessage(msg)
+		if err != nil {
+			return 0, false, err
+		}
+		e.received.Store(m.sequence)
+		select {
+		case queue <- m:
+			return m.sequence, true, nil
+		case <-ctx.Done():
+			return 0, false, nil
+		}
+	})
+	return nil
+}
+
+// taker takes a message of a stream and gives its position; ok is false once ctx has ended.
+type taker func(msg jetstream.Msg) (position uint64, ok bool, err error)
+
+// keepFollowing gives the messages of some subjects, or with nil of all, behind a position to take, in order, until ctx ends. A consumer that
+// fails is made again; from moves along.
+func (e *Engine) keepFollowing(ctx context.Context, stream jetstream.Stream, subjects []string, from *uint64, take taker) {
 	for ctx.Err() == nil {
-		if err := e.follow(ctx, stream, &from, queue); err != nil && ctx.Err() == nil {
+		if err := follow(ctx, stream, subjects, from, take); err != nil && ctx.Err() == nil {
 			e.metrics.retries.WithLabelValues("consumer").Inc()
 			e.config.Log.Warn("engine: consumer", "error", err)
 			_ = e.config.Pace.WaitUntil(ctx, e.config.Pace.Now().Add(retryFirst))
 		}
 	}
-	return nil
 }
 
-// follow reads with one consumer until it fails or ctx ends; from moves along.
-func (e *Engine) follow(ctx context.Context, stream jetstream.Stream, from *uint64, queue chan<- message) error {
+// follow reads with one consumer until it fails or ctx ends.
+func follow(ctx context.Context, stream jetstream.Stream, subjects []string, from *uint64, take taker) error {
 	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: *from + 1,
+		FilterSubjects: subjects, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: *from + 1,
 	})
 	if err != nil {
 		return err
@@ -75,16 +100,14 @@ func (e *Engine) follow(ctx context.Context, stream jetstream.Stream, from *uint
 		if err != nil {
 			return err
 		}
-		m, err := newMessage(msg)
+		position, ok, err := take(msg)
 		if err != nil {
 			return err
 		}
-		select {
-		case queue <- m:
-			*from = m.sequence
-		case <-ctx.Done():
+		if !ok {
 			return nil
 		}
+		*from = position
 	}
 }
 
@@ -140,6 +163,9 @@ func (e *Engine) nextMark(marked int64) (due time.Time, ok bool) {
 	defer e.mu.Unlock()
 	least := int64(-1)
 	for _, k := range e.kappas {
+		if e.shares() {
+			break // the merger sees to the windows
+		}
 		if at := k.dueAt(marked); least < 0 || at < least {
 			least = at
 		}
@@ -207,6 +233,9 @@ func (e *Engine) persist(ctx context.Context, what string, do func() error) erro
 			return ctx.Err()
 		}
 		err = fmt.Errorf("%s: %w", what, err)
+		if errors.Is(err, ErrFenced) {
+			return err
+		}
 		e.health.set(what, err)
 		e.metrics.retries.WithLabelValues(what).Inc()
 		e.config.Log.Error("engine: waiting", "error", err)

@@ -12,13 +12,14 @@ const day = 24 * time.Hour
 
 // Limits bounds what the streams keep. A zero field takes its default.
 type Limits struct {
-	ReportsBytes int64         // REPORTS; 32 GiB. A full stream refuses reports, so that devices keep them
-	ResultsAge   time.Duration // RESULTS; 30 days
-	ResultsBytes int64         // RESULTS; 8 GiB, oldest dropped first
-	DeadAge      time.Duration // DEADLETTER; 30 days
-	DeadBytes    int64         // DEADLETTER; 1 GiB, oldest dropped first
-	DeadLetters  int64         // DEADLETTER, of one cause; 65,536, oldest dropped first: a flood of one cause leaves the others
-	Replicas     int           // copies of every stream; 1
+	ReportsBytes  int64         // REPORTS; 32 GiB. A full stream refuses reports, so that devices keep them
+	ResultsAge    time.Duration // RESULTS; 30 days
+	ResultsBytes  int64         // RESULTS; 8 GiB, oldest dropped first
+	DeadAge       time.Duration // DEADLETTER; 30 days
+	DeadBytes     int64         // DEADLETTER; 1 GiB, oldest dropped first
+	DeadLetters   int64         // DEADLETTER, of one cause; 65,536, oldest dropped first: a flood of one cause leaves the others
+	PartialsBytes int64         // PARTIALS; 8 GiB. A full stream makes shares wait
+	Replicas      int           // copies of every stream; 1
 }
 
 // withDefaults fills the zero fields.
@@ -29,6 +30,7 @@ func (l Limits) withDefaults() Limits {
 	l.ResultsBytes = orBytes(l.ResultsBytes, 8<<30)
 	l.DeadBytes = orBytes(l.DeadBytes, 1<<30)
 	l.DeadLetters = orBytes(l.DeadLetters, 1<<16)
+	l.PartialsBytes = orBytes(l.PartialsBytes, 8<<30)
 	if l.Replicas == 0 {
 		l.Replicas = 1
 	}
