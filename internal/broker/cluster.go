@@ -19,7 +19,7 @@ func EnsureCluster(ctx context.Context, js jetstream.JetStream, limits Limits, l
 	if err != nil {
 		return fmt.Errorf("stream %s: %w", StreamPartials, err)
 	}
-	for bucket, ttl := range map[string]time.Duration{BucketLeases: lease, BucketCheckpoints: 0, BucketCatalogs: 0} {
+	for bucket, ttl := range map[string]time.Duration{BucketLeases: lease, BucketCheckpoints: 0} {
 		config := jetstream.KeyValueConfig{
 			Bucket: bucket, History: 1, Storage: jetstream.FileStorage, Replicas: limits.Replicas, TTL: ttl,
 		}

@@ -20,7 +20,6 @@ const (
 const (
 	BucketLeases      = "LEASES"      // who works: member.<node>, share.<n>, merger, keeper; a key vanishes with its lease
 	BucketCheckpoints = "CHECKPOINTS" // which checkpoint of a part is the newest; its bytes are an object of the store of that name
-	BucketCatalogs    = "CATALOGS"    // heads of the stores of shares
 	ObjectCheckpoints = "CHECKPOINTS"
 )
 
