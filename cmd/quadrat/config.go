@@ -15,7 +15,7 @@ import (
 
 // configured are the flags that quadrat.yaml may set, under their own names.
 var configured = []string{
-	"data", "http", "grpc", "nats-listen", "nats", "token-file", "response-floor", "reports-keep", "checkpoint-every", "speed", "server",
+	"data", "http", "grpc", "nats-listen", "nats", "token-file", "response-floor", "reports-keep", "checkpoint-every", "memory", "speed", "server",
 	"retain-reports", "retain-results", "retain-bytes", "shuffler", "shuffler-delta",
 	"archive", "archive-endpoint", "archive-region", "archive-key-file",
 }

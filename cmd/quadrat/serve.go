@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/quadrat-dev/quadrat/internal/clock"
+	"github.com/quadrat-dev/quadrat/internal/memory"
 	"github.com/quadrat-dev/quadrat/internal/server"
 	"github.com/quadrat-dev/quadrat/privacy/shuffle"
 )
@@ -26,6 +28,7 @@ type serveCmd struct {
 	Floor      float64       `name:"response-floor" help:"Response rate below which results carry a warning, between 0 and 1; 0 for no warnings." default:"0.5" env:"QUADRAT_RESPONSE_FLOOR"`
 	Keep       time.Duration `name:"reports-keep" help:"How long stored messages stay after a checkpoint covers them; 0 for not at all, below 0 until the stream is half full." default:"1h" env:"QUADRAT_REPORTS_KEEP" placeholder:"DURATION"`
 	Checkpoint time.Duration `name:"checkpoint-every" help:"Time between two checkpoints while there is work." default:"5s" env:"QUADRAT_CHECKPOINT_EVERY" placeholder:"DURATION"`
+	Memory     memorySize    `help:"Memory that the server may take, e.g. 512MiB; half of the machine's, or of its control group's, by default, and 0 for no bound." env:"QUADRAT_MEMORY" placeholder:"SIZE"`
 	Shuffler   string        `help:"Declare that this independent party publishes shuffled batches of reports; plans and results then tell what those tell their readers." env:"QUADRAT_SHUFFLER" placeholder:"NAME"`
 	Delta      float64       `name:"shuffler-delta" help:"Delta of what is told of shuffled batches, above 0 and at most 0.001." default:"1e-6" env:"QUADRAT_SHUFFLER_DELTA"`
 	Gap        bool          `name:"accept-gap" help:"Go on although messages behind the checkpoint are gone; stored rows beyond the checkpoint are dropped."`
@@ -43,6 +46,8 @@ func (*serveCmd) Help() string {
 
 When it is ready it prints one line of JSON with its addresses on standard output; it logs on standard error. Port 0
 takes a free one. Flags go before QUADRAT_* in the environment, and those before quadrat.yaml.
+What grows with load keeps within shares of --memory; docs/operations.md says which, and what happens when one is used up. Go's
+collector is told of it unless GOMEMLIMIT is set.
 --shuffler is a declaration and checks nothing: it is for an operator who has a contract with such a party.
 A broker of --nats must sync every write (sync_interval: always), or what was answered to devices can be lost with it.
 What --retain-reports, --retain-results and --retain-bytes don't keep goes by whole UTC dates, the oldest first, and with
@@ -57,6 +62,9 @@ func (c *serveCmd) Run(ctx context.Context, t *terminal) error {
 	config, err := c.config(t)
 	if err != nil {
 		return err
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		memory.Collector(config.Memory)
 	}
 	s, err := server.Start(ctx, config)
 	if err != nil {
@@ -79,7 +87,7 @@ func (c *serveCmd) config(t *terminal) (server.Config, error) {
 	}
 	config := server.Config{
 		Data: c.Data, HTTP: c.HTTP, GRPC: c.GRPC, NATSListen: c.NATSListen, NATS: c.NATS,
-		Retain: c.retention(),
+		Retain: c.retention(), Memory: c.Memory.bytes(),
 		Logger: slog.New(slog.NewTextHandler(t.errs, &slog.HandlerOptions{Level: level})),
 	}
 	var err error

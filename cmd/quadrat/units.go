@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/quadrat-dev/quadrat/internal/memory"
 )
 
 // period is a time to keep something: 12h, 30d. 0 stands for ever.
@@ -43,4 +45,24 @@ func (s *size) UnmarshalText(text []byte) error {
 	}
 	*s = size(n * unit)
 	return nil
+}
+
+// memorySize is a size that is the machine's share unless something else is said.
+type memorySize struct {
+	said size
+	told bool
+}
+
+// UnmarshalText reads a size.
+func (m *memorySize) UnmarshalText(text []byte) error {
+	m.told = true
+	return m.said.UnmarshalText(text)
+}
+
+// bytes is the size; 0 for no bound.
+func (m *memorySize) bytes() int64 {
+	if !m.told {
+		return memory.Default()
+	}
+	return int64(m.said)
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"testing"
 	"time"
+
+	"github.com/quadrat-dev/quadrat/internal/memory"
 )
 
 func TestPeriod(t *testing.T) {
@@ -30,5 +32,18 @@ func TestSize(t *testing.T) {
 		if err := new(size).UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q was taken", text)
 		}
+	}
+}
+
+func TestMemorySize(t *testing.T) {
+	var told, none memorySize
+	if err := told.UnmarshalText([]byte("512MiB")); err != nil || told.bytes() != 512<<20 {
+		t.Errorf("512MiB: %d, %v", told.bytes(), err)
+	}
+	if err := none.UnmarshalText([]byte("0")); err != nil || none.bytes() != 0 {
+		t.Errorf("0: %d, %v; want no bound", none.bytes(), err)
+	}
+	if got := new(memorySize).bytes(); got != memory.Default() {
+		t.Errorf("without a word: %d", got)
 	}
 }

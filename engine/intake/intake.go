@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -15,10 +16,23 @@ import (
 	"github.com/quadrat-dev/quadrat/fleet"
 	"github.com/quadrat-dev/quadrat/internal/broker"
 	"github.com/quadrat-dev/quadrat/internal/clock"
+	"github.com/quadrat-dev/quadrat/internal/memory"
 )
 
-// packs is how many batches there are: one gathers, one is stored, one is answered.
-const packs = 3
+const (
+	// packs is how many batches there are: one gathers, one is stored, one is answered.
+	packs = 3
+	// requestBytes is what a waiting request takes beside its content: the message, its subject and where the answer goes.
+	requestBytes = 320
+	// memoryDefault bounds what waits when the configuration names no account, in bytes.
+	memoryDefault = 64 << 20
+	// waitingBytesLeast is room for a request of the largest size, in bytes.
+	waitingBytesLeast = 9 << 20
+	// drainPatience is how long Close waits for requests that the connection has taken.
+	drainPatience = 5 * time.Second
+	// roomLook is how often a request that finds a full batch looks whether too many wait behind it.
+	roomLook = 2 * time.Millisecond
+)
 
 // Devices tells who speaks for a device.
 type Devices interface {
@@ -34,8 +48,12 @@ type Config struct {
 	Keyer fleet.Keyer
 	// Devices tells which gateway speaks for a device.
 	Devices Devices
-	// QueueRequests is how many requests may wait. More are dropped and said again by the devices. Default: 65,536.
+	// QueueRequests is how many requests may wait. When half as many wait for a batch, the others are told to come again; beyond it
+	// they are not answered at all. Default: 65,536.
 	QueueRequests int
+	// Memory is the account of requests and dead letters that wait; its limit bounds requests as QueueRequests does, and more
+	// letters are dropped. Default: an account of 64 MiB.
+	Memory *memory.Account
 	// BatchReports is how many reports fill a batch. One gateway's request may go beyond it. Default: 16,384.
 	BatchReports int
 	// QueueDead is how many dead letters may wait to be stored. More are dropped and counted. Default: 256.
@@ -59,6 +77,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.StorePatience == 0 {
 		c.StorePatience = 5 * time.Second
+	}
+	if c.Memory == nil {
+		c.Memory = memory.NewAccount(memoryDefault)
 	}
 	if c.Clock == nil {
 		c.Clock = clock.Real{}
@@ -87,18 +108,25 @@ func (c Config) Validate() error {
 
 // Intake takes reports in. Start and Close are for one goroutine; Close may be called again.
 type Intake struct {
-	config   Config
-	metrics  *metrics
-	requests chan *nats.Msg
-	dead     chan *nats.Msg
-	full     chan *pack // gathered, to be stored
-	stored   chan *pack // stored or refused, to be answered
-	free     chan *pack
-	stopping chan struct{}
-	sub      *nats.Subscription
-	group    sync.WaitGroup
-	close    sync.Once
-	decoder  decoder // of the gathering goroutine
+	config  Config
+	metrics *metrics
+	dead    chan *nats.Msg
+	waiting *memory.Account // of dead letters
+	some    chan struct{}   // there is something to be stored
+	room    chan struct{}   // a batch has room again
+	stored  chan *pack      // stored or refused, to be answered
+	free    chan *pack
+	drained chan struct{} // closed when the subscription hands on nothing more
+	sub     *nats.Subscription
+	group   sync.WaitGroup
+	close   sync.Once
+
+	bytesMost, requestsMost int // that may wait in the subscription
+
+	mu        sync.Mutex // guards what follows
+	gathering *pack
+	ended     bool    // nothing more is taken
+	decoder   decoder // of the request that is being taken
 }
 
 // New makes an intake that doesn't listen yet.
@@ -111,25 +139,42 @@ func New(config Config) (*Intake, error) {
 	if err != nil {
 		return nil, fmt.Errorf("intake: metrics: %w", err)
 	}
+	limit := config.Memory.Limit()
 	i := &Intake{
-		config: config, metrics: m, requests: make(chan *nats.Msg, config.QueueRequests),
-		dead: make(chan *nats.Msg, config.QueueDead), full: make(chan *pack), stored: make(chan *pack, packs),
-		free: make(chan *pack, packs), stopping: make(chan struct{}),
+		config: config, metrics: m, dead: make(chan *nats.Msg, config.QueueDead), waiting: memory.NewAccount(limit / 4),
+		some: make(chan struct{}, 1), room: make(chan struct{}, 1), stored: make(chan *pack, packs), free: make(chan *pack, packs),
+		drained: make(chan struct{}), requestsMost: config.QueueRequests, bytesMost: math.MaxInt,
+	}
+	if limit > 0 {
+		// A request counts by its content here and by itself there: half of the room is for each.
+		i.bytesMost = max(int(limit)*3/8, waitingBytesLeast)
+		i.requestsMost = min(i.requestsMost, max(int(limit)*3/8/requestBytes, 1))
 	}
 	for range packs {
 		i.free <- newPack(config.Keyer)
 	}
+	i.gathering = <-i.free
 	return i, nil
 }
 
 // Start begins to listen.
 func (i *Intake) Start() error {
-	sub, err := i.config.Conn.ChanQueueSubscribe(broker.PrefixIn+"*", broker.GroupIntake, i.requests)
+	sub, err := i.config.Conn.QueueSubscribe(broker.PrefixIn+"*", broker.GroupIntake, i.hear)
+	if err == nil {
+		sub.SetClosedHandler(func(string) { close(i.drained) })
+		err = sub.SetPendingLimits(i.requestsMost, i.bytesMost)
+	}
 	if err != nil {
 		return fmt.Errorf("intake: %w", err)
 	}
 	i.sub = sub
-	i.group.Go(i.gather)
+	i.config.Memory.Measure(func() int64 {
+		requests, bytes, err := sub.Pending()
+		if err != nil {
+			return 0 // closed: nothing waits
+		}
+		return int64(bytes) + int64(requests)*requestBytes + i.waiting.Used()
+	})
 	i.group.Go(i.store)
 	i.group.Go(i.answer)
 	i.group.Go(i.bury)
@@ -143,11 +188,17 @@ func (i *Intake) Close() error {
 		if i.sub == nil {
 			return
 		}
-		err = i.sub.Drain()
+		if err = i.sub.Drain(); err == nil {
+			i.waitDrained()
+		}
 		if flushErr := i.config.Conn.Flush(); err == nil {
 			err = flushErr
 		}
-		close(i.stopping)
+		i.mu.Lock()
+		i.ended = true
+		close(i.dead)
+		i.mu.Unlock()
+		signal(i.some)
 		i.group.Wait()
 		if flushErr := i.config.Conn.Flush(); err == nil {
 			err = flushErr
@@ -159,50 +210,67 @@ func (i *Intake) Close() error {
 	return err
 }
 
-// gather takes requests into a batch and passes the batch on as soon as the one before is stored.
-func (i *Intake) gather() {
-	defer close(i.full)
-	defer close(i.dead)
-	p := <-i.free
-	for {
-		var next chan *pack
-		requests := i.requests
-		if len(p.replies) > 0 {
-			next = i.full
+// waitDrained waits until no request can come any more; one that comes later is not answered, and its device sends it again.
+func (i *Intake) waitDrained() {
+	timer := time.NewTimer(drainPatience)
+	defer timer.Stop()
+	select {
+	case <-i.drained:
+	case <-timer.C:
+	}
+}
+
+// signal makes sure that a signal of one place waits there.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// hear takes a request into the batch that gathers. While that is full it waits, and those behind it wait in the subscription;
+// when too many do, it is told to come again.
+func (i *Intake) hear(m *nats.Msg) {
+	for !i.tryTake(m) {
+		if i.crowded(m.Sub) {
+			i.config.Memory.Refuse()
+			i.metrics.crowded.Inc()
+			i.reply(m.Reply, retryReply)
+			return
 		}
-		if p.load >= i.config.BatchReports {
-			requests = nil
-		}
+		timer := time.NewTimer(roomLook)
 		select {
-		case m := <-requests:
-			i.take(p, m)
-			for n := len(i.requests); n > 0 && p.load < i.config.BatchReports; n-- {
-				i.take(p, <-i.requests)
-			}
-		case next <- p:
-			p = <-i.free
-		case <-i.stopping:
-			i.last(p)
-			return
+		case <-i.room:
+		case <-timer.C:
 		}
+		timer.Stop()
 	}
+	signal(i.some)
 }
 
-// last takes what still waits.
-func (i *Intake) last(p *pack) {
-	for {
-		for len(i.requests) > 0 && p.load < i.config.BatchReports {
-			i.take(p, <-i.requests)
-		}
-		if len(p.replies) == 0 {
-			return
-		}
-		i.full <- p
-		p = <-i.free
-	}
+// crowded tells whether half of those wait who may. Beyond all of them the subscription drops requests, whose devices hear nothing
+// and ask again later.
+func (i *Intake) crowded(waiting *nats.Subscription) bool {
+	requests, bytes, err := waiting.Pending()
+	return err == nil && (requests >= (i.requestsMost+1)/2 || bytes >= i.bytesMost/2)
 }
 
-// take adds a request to the batch, or refuses it.
+// tryTake adds a request to the batch, or refuses it for good; false says that the batch is full. After the end nothing is taken
+// nor answered.
+func (i *Intake) tryTake(m *nats.Msg) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.ended {
+		return true
+	}
+	if i.gathering.load >= i.config.BatchReports {
+		return false
+	}
+	i.take(i.gathering, m)
+	return true
+}
+
+// take adds a request to the batch, or refuses it. The caller holds mu.
 func (i *Intake) take(p *pack, m *nats.Msg) {
 	device := m.Subject[len(broker.PrefixIn):]
 	fault := i.decoder.decode(m.Data, device, i.config.Devices)
@@ -212,12 +280,24 @@ func (i *Intake) take(p *pack, m *nats.Msg) {
 	}
 	i.metrics.refused.WithLabelValues(string(fault)).Inc()
 	i.reply(m.Reply, fault.reply())
-	select {
-	case i.dead <- deadLetter(fault, m):
-	default:
-		i.metrics.unburied.Inc()
-	}
+	i.bringOut(deadLetter(fault, m))
 }
+
+// bringOut lets a dead letter wait to be stored, or drops it when there is no room. The caller holds mu.
+func (i *Intake) bringOut(letter *nats.Msg) {
+	if n := bytesOf(letter); i.waiting.Take(n) {
+		select {
+		case i.dead <- letter:
+			return
+		default:
+			i.waiting.Give(n)
+		}
+	}
+	i.metrics.unburied.Inc()
+}
+
+// bytesOf is what a waiting message takes.
+func bytesOf(m *nats.Msg) int64 { return int64(len(m.Data)) + requestBytes }
 
 // reply answers one request; a connection that is gone is the device's to notice.
 func (i *Intake) reply(to string, body []byte) {
@@ -229,16 +309,33 @@ func (i *Intake) reply(to string, body []byte) {
 	}
 }
 
-// store stores the batches, one after the other.
+// store stores the batches, one after the other: whatever has gathered as soon as the one before is stored.
 func (i *Intake) store() {
 	defer close(i.stored)
-	for p := range i.full {
+	next := <-i.free
+	for range i.some {
+		i.mu.Lock()
+		p, ended := i.gathering, i.ended
+		if len(p.replies) == 0 {
+			i.mu.Unlock()
+			if ended {
+				return
+			}
+			continue
+		}
+		i.gathering = next
+		i.mu.Unlock()
+		signal(i.room)
+		if ended {
+			signal(i.some) // to look once more
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), i.config.StorePatience)
 		timer := prometheus.NewTimer(i.metrics.seconds)
 		p.err = publish(ctx, i.config.JetStream, p.messages(i.config.Clock.Now()))
 		cancel()
 		timer.ObserveDuration()
 		i.stored <- p
+		next = <-i.free
 	}
 }
 
@@ -266,6 +363,7 @@ func (i *Intake) answer() {
 // bury stores the dead letters.
 func (i *Intake) bury() {
 	for m := range i.dead {
+		i.waiting.Give(bytesOf(m))
 		ctx, cancel := context.WithTimeout(context.Background(), i.config.StorePatience)
 		if _, err := i.config.JetStream.PublishMsg(ctx, m); err != nil {
 			i.metrics.unburied.Inc()

@@ -7,6 +7,7 @@ type metrics struct {
 	stored     prometheus.Counter
 	released   prometheus.Counter
 	retried    prometheus.Counter
+	crowded    prometheus.Counter
 	batches    prometheus.Counter
 	unanswered prometheus.Counter
 	unburied   prometheus.Counter
@@ -26,6 +27,7 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 		stored:     counter("reports_stored_total", "Reports on disk and answered."),
 		released:   counter("releases_stored_total", "Gateways' releases on disk and answered."),
 		retried:    counter("reports_retried_total", "Reports and releases that were not stored and that devices are to send again."),
+		crowded:    counter("requests_crowded_total", "Requests that were told to come again, since too many waited."),
 		batches:    counter("batches_total", "Atomic batches stored."),
 		unanswered: counter("unanswered_total", "Answers that could not be sent."),
 		unburied:   counter("dead_letters_dropped_total", "Dead letters that were not stored."),
@@ -42,7 +44,7 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 	if to == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.stored, m.released, m.retried, m.batches, m.unanswered, m.unburied, m.refused, m.seconds} {
+	for _, c := range []prometheus.Collector{m.stored, m.released, m.retried, m.crowded, m.batches, m.unanswered, m.unburied, m.refused, m.seconds} {
 		if err := to.Register(c); err != nil {
 			return nil, err
 		}

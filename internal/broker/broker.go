@@ -42,6 +42,9 @@ type Config struct {
 	Listen string
 	// Token that clients of the embedded server must show, and that is shown to the server; empty for none.
 	Token string
+	// MemoryBytes is about what the embedded server may hold beside its streams on disk: what waits for its clients and for its
+	// streams, and the clients themselves. 0 for the server's own bounds, which are gigabytes.
+	MemoryBytes int64
 	// Log takes the server's own log; nil for slog.Default.
 	Log *slog.Logger
 }
@@ -225,7 +228,29 @@ func embedded(config Config) (*server.Options, error) {
 	if port == 0 {
 		options.Port = server.RANDOM_PORT
 	}
+	if config.MemoryBytes > 0 {
+		bound(options, config.MemoryBytes)
+	}
 	return options, nil
+}
+
+const (
+	// clientBytes is what a connection takes at rest: two goroutines, their stacks and buffers.
+	clientBytes = 32 << 10
+	// clientsLeast is how many connections there may be whatever the bound is.
+	clientsLeast = 512
+	// messagesBytesLeast is room for a message of the largest size and its headers.
+	messagesBytesLeast = payloadBytesMost + 1<<20
+)
+
+// bound divides memory among connections, a half, what waits for one of them, and what waits for a stream, a quarter each. A client
+// for which more waits is cut off and connects again; a message for a stream for which more waits is refused. Beside it stand
+// the blocks of the streams that are being read and written, of 8 MiB each.
+func bound(options *server.Options, bytes int64) {
+	options.MaxConn = int(max(bytes/2/clientBytes, clientsLeast))
+	options.MaxPending = min(max(bytes/4, messagesBytesLeast), server.MAX_PENDING_SIZE)
+	options.StreamMaxBufferedSize = max(bytes/4, messagesBytesLeast)
+	options.JetStreamMaxMemory = max(bytes/4, messagesBytesLeast)
 }
 
 // check says what is wrong with a server that Quadrat can't use.

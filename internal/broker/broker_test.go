@@ -185,3 +185,36 @@ func TestManyConsumers(t *testing.T) {
 		}
 	}
 }
+
+// With a bound on memory the server works, takes messages of the largest size, and says how many clients it takes.
+func TestMemoryIsBounded(t *testing.T) {
+	const bytes = 24 << 20
+	b := open(t, Config{StoreDir: t.TempDir(), MemoryBytes: bytes})
+	if err := Ensure(t.Context(), b.JetStream(), Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.JetStream().Publish(t.Context(), ReportSubject(1), make([]byte, payloadBytesMost-1)); err != nil {
+		t.Fatal(err)
+	}
+	stream, err := b.JetStream().Stream(t.Context(), StreamReports)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := stream.GetMsg(t.Context(), 1); err != nil || len(m.Data) != payloadBytesMost-1 {
+		t.Fatalf("read again: %v", err)
+	}
+	options, err := embedded(Config{StoreDir: t.TempDir(), MemoryBytes: bytes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if options.MaxConn != clientsLeast || options.MaxPending != messagesBytesLeast || options.StreamMaxBufferedSize != messagesBytesLeast {
+		t.Errorf("%d connections, %d and %d bytes", options.MaxConn, options.MaxPending, options.StreamMaxBufferedSize)
+	}
+	wide, err := embedded(Config{StoreDir: t.TempDir(), MemoryBytes: 1 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if wide.MaxConn != 1<<30/2/clientBytes || wide.MaxPending != server.MAX_PENDING_SIZE {
+		t.Errorf("%d connections, %d bytes", wide.MaxConn, wide.MaxPending)
+	}
+}

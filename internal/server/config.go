@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quadrat-dev/quadrat/internal/clock"
+	"github.com/quadrat-dev/quadrat/internal/memory"
 	"github.com/quadrat-dev/quadrat/privacy/shuffle"
 	"github.com/quadrat-dev/quadrat/storage"
 )
@@ -59,6 +60,9 @@ type Config struct {
 	// Shuffler is an independent party that the operator declares to publish shuffled batches, at whose delta plans and results tell
 	// what those tell; nobody by default.
 	Shuffler shuffle.Party
+	// Memory is about how many bytes the process may take, at least memory.Least; what grows with load is held to shares of it, and
+	// docs/operations.md says what happens when one is used up. 0 for no bound.
+	Memory int64
 	// Logger takes what the server has to say; nil for silence.
 	Logger *slog.Logger
 }
@@ -112,6 +116,9 @@ func (c Config) Validate() error {
 	}
 	if c.CheckpointEvery < 0 {
 		faults = append(faults, errors.New("--checkpoint-every: must be above zero"))
+	}
+	if err := memory.Validate(c.Memory); err != nil {
+		faults = append(faults, fmt.Errorf("--memory: %w", err))
 	}
 	if err := c.Retain.Validate(); err != nil {
 		faults = append(faults, err)

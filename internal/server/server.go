@@ -25,6 +25,7 @@ import (
 	"github.com/quadrat-dev/quadrat/engine/intake"
 	"github.com/quadrat-dev/quadrat/fleet"
 	"github.com/quadrat-dev/quadrat/internal/broker"
+	"github.com/quadrat-dev/quadrat/internal/memory"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 	"github.com/quadrat-dev/quadrat/query/service"
 	"github.com/quadrat-dev/quadrat/storage"
@@ -46,6 +47,7 @@ type Server struct {
 	config     Config
 	log        *slog.Logger
 	registry   *prometheus.Registry
+	memory     *memory.Budget
 	broker     *broker.Broker
 	devices    *fleet.Registry
 	frames     *fleet.Store
@@ -109,9 +111,12 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{config: config.withDefaults(), registry: prometheus.NewRegistry()}
+	s := &Server{config: config.withDefaults(), registry: prometheus.NewRegistry(), memory: memory.Divide(config.Memory)}
 	s.log = s.config.Logger
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := s.memory.Register(s.registry); err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
 	s.background.begin()
 	s.serving.begin()
 	for _, step := range []func(context.Context) error{s.connect, s.restore, s.plan, s.listen} {
@@ -134,7 +139,7 @@ func (s *Server) connect(ctx context.Context) error {
 	if err := os.MkdirAll(s.config.Data, 0o700); err != nil {
 		return fmt.Errorf("data: %w", err)
 	}
-	config := broker.Config{URL: s.config.NATS, Log: s.log}
+	config := broker.Config{URL: s.config.NATS, Log: s.log, MemoryBytes: s.memory.Broker.Limit()}
 	if s.config.NATS == "" {
 		config.StoreDir, config.Listen = filepath.Join(s.config.Data, "nats"), s.config.NATSListen
 	}
@@ -247,7 +252,7 @@ func (s *Server) hear(context.Context) error {
 		return fmt.Errorf("intake: %w", err)
 	}
 	s.intake, err = intake.New(intake.Config{
-		Conn: s.intakeConn, JetStream: js, Keyer: s.devices.Keyer(), Devices: s.devices, Clock: s.config.Clock, Registerer: s.registry, Log: s.log,
+		Conn: s.intakeConn, JetStream: js, Keyer: s.devices.Keyer(), Devices: s.devices, Memory: s.memory.Intake, Clock: s.config.Clock, Registerer: s.registry, Log: s.log,
 	})
 	if err != nil {
 		return err
