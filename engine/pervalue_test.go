@@ -107,7 +107,7 @@ func (s study) repeat(t *testing.T, b *binning, rooms []uint32, r *rand.Rand) []
 		for at := 0; at < len(secret); at += 8 {
 			binary.LittleEndian.PutUint64(secret[at:], r.Uint64())
 		}
-		report, err := m.Answer(&secret, "room", 7, rooms[i], nil)
+		report, err := m.Answer(privacy.NewKey(&secret), "room", 7, rooms[i], nil)
 		if err != nil {
 			t.Fatal(err)
 		}

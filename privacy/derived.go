@@ -23,6 +23,7 @@ const SecretBytes = 32
 type Derived struct {
 	mac     hash.Hash
 	label   []byte
+	prefix  [wordBytes]byte // the counter, as it is hashed
 	block   [sha256.Size]byte
 	used    int
 	counter uint64
@@ -30,18 +31,38 @@ type Derived struct {
 	stream  Stream
 }
 
-// NewDerived returns the words of a label. The label is copied.
+// NewDerived returns the words of a label. The label is copied. Whoever derives
+// often keeps a Key.
 func NewDerived(secret *[SecretBytes]byte, label []byte) *Derived {
-	return &Derived{mac: hmac.New(sha256.New, secret[:]), label: append([]byte(nil), label...), used: sha256.Size}
+	return NewKey(secret).Derive(label)
+}
+
+// Key is a device's secret made ready for deriving: it has hashed the secret, so
+// that nothing is allocated for a label, nor the secret hashed again. It is as
+// secret as what it is made of, and not safe for concurrent use.
+type Key struct{ derived Derived }
+
+// NewKey takes a secret, which it doesn't keep but in the state of the hash.
+func NewKey(secret *[SecretBytes]byte) *Key {
+	return &Key{Derived{mac: hmac.New(sha256.New, secret[:])}}
+}
+
+// Derive returns the words of a label, which is copied. They are good until the
+// next call.
+func (k *Key) Derive(label []byte) *Derived {
+	d := &k.derived
+	d.stream.Discard()
+	d.label = append(d.label[:0], label...)
+	d.used, d.counter = sha256.Size, 0
+	return d
 }
 
 // Uint64 returns the next word. It never fails.
 func (d *Derived) Uint64() (uint64, error) {
 	if d.used == sha256.Size {
-		var counter [wordBytes]byte
-		binary.LittleEndian.PutUint64(counter[:], d.counter)
+		binary.LittleEndian.PutUint64(d.prefix[:], d.counter)
 		d.mac.Reset()
-		d.mac.Write(counter[:])
+		d.mac.Write(d.prefix[:])
 		d.mac.Write(d.label)
 		d.mac.Sum(d.block[:0])
 		d.used = 0

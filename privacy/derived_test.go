@@ -27,3 +27,24 @@ func TestDerivedIsHMACInCounterMode(t *testing.T) {
 		}
 	}
 }
+
+// A key derives what NewDerived does, whatever it derived before and however far that was read.
+func TestKeyForgetsTheLabelBefore(t *testing.T) {
+	secret := [privacy.SecretBytes]byte{4, 5}
+	key := privacy.NewKey(&secret)
+	for n, label := range []string{"a", "a label longer than those before", "", "a"} {
+		got, want := key.Derive([]byte(label)), privacy.NewDerived(&secret, []byte(label))
+		for word := range 3*n + 1 {
+			x, errX := got.Uint64()
+			y, errY := want.Uint64()
+			if x != y || errX != nil || errY != nil {
+				t.Fatalf("label %q, word %d: %x, want %x; %v, %v", label, word, x, y, errX, errY)
+			}
+		}
+		x, errX := got.Expand()
+		y, errY := want.Expand()
+		if errX != nil || errY != nil || x.Uint64() != y.Uint64() {
+			t.Fatalf("label %q: streams differ; %v, %v", label, errX, errY)
+		}
+	}
+}

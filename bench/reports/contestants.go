@@ -92,5 +92,18 @@ func ofCategories(source privacy.Source) ([]contestant, error) {
 		return nil, err
 	}
 	add(twice)
-	return out, nil
+	return append(out, remembered(twice)), nil
+}
+
+// remembered is the report of a device that has given its permanent answer before and makes it again from its secret, in a new window
+// each time. The question is as devices write it.
+func remembered(m *memo.Mechanism) contestant {
+	const question = "\x00\x11sense.temperature\x00\x0btemperature\x00\x03avg\x00\x04bins\x00\x0810000000\x00\x0840000000"
+	key := privacy.NewKey(&[privacy.SecretBytes]byte{1})
+	buffer := make([]byte, 0, m.Bytes())
+	name := fmt.Sprintf("%s of a device that remembers, k = %d, ε = %s", m.Name(), m.Categories(), m.Epsilon())
+	return contestant{name: name, report: func(i int) error {
+		_, err := m.Answer(key, question, int64(i)*60_000, uint32(i)%m.Categories(), buffer)
+		return err
+	}}
 }

@@ -59,7 +59,8 @@ type Agent struct {
 	version    uint64            // of the plan set held; 0 for none
 	kappas     []held
 	counts     [outcomes]uint32
-	invalid    uint32 // plans that broke their law
+	invalid    uint32       // plans that broke their law
+	key        *privacy.Key // of the secret, once it was asked for
 }
 
 // New makes an agent that holds no plan yet.

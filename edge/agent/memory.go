@@ -51,12 +51,16 @@ func (a *Agent) keptAnswer(p *Plan, s *statistic, x privacy.Micro, window int64)
 	if err != nil {
 		return 0, RefusedSecret, err
 	}
+	if a.key == nil {
+		a.key = privacy.NewKey(secret)
+	}
+	key := a.key
 	category, charge := s.category(x), p.charge(window)
-	if err := a.config.Memory.ReserveValue(charge, s.memo.Tag(secret, s.question, category)); err != nil {
+	if err := a.config.Memory.ReserveValue(charge, s.memo.Tag(key, s.question, category)); err != nil {
 		return 0, Refusal(err), err
 	}
 	var buffer [mechanisms.ReportBytes]byte
-	report, err := s.memo.Answer(secret, s.question, charge.WindowStart.UnixMilli(), category, buffer[:0])
+	report, err := s.memo.Answer(key, s.question, charge.WindowStart.UnixMilli(), category, buffer[:0])
 	if err != nil {
 		return 0, EntropyFailed, err
 	}

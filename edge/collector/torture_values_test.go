@@ -73,9 +73,9 @@ func (w *tortured) permanent(what string, args ...any) int {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	var secret *[privacy.SecretBytes]byte
+	var key *privacy.Key
 	if file := w.disk.Bytes(ledger.SecretName); len(file) == 60 {
-		secret = (*[privacy.SecretBytes]byte)(file[24:56])
+		key = privacy.NewKey((*[privacy.SecretBytes]byte)(file[24:56]))
 	}
 	told := map[uint32]bool{}
 	for id, b := range w.broker.reports {
@@ -83,11 +83,11 @@ func (w *tortured) permanent(what string, args ...any) int {
 			continue
 		}
 		r, err := wire.DecodeRequest([]byte(b))
-		if err != nil || secret == nil {
+		if err != nil || key == nil {
 			w.t.Fatalf(what+": a report without a secret, %v", append(args, err)...)
 		}
 		category := visited(id.window)
-		want, err := m.Answer(secret, valuesQuestion, id.window*60_000, category, nil)
+		want, err := m.Answer(key, valuesQuestion, id.window*60_000, category, nil)
 		if err != nil || r.Value != int64(want[0]) {
 			w.t.Fatalf(what+": window %d isn't answered by the permanent answer to its category", append(args, id.window)...)
 		}

@@ -10,14 +10,14 @@ func memories() []mutant {
 		tests  = "privacy/memo"
 	)
 	return []mutant{
-		{"memo: the value left out of the first round's input", distribution, memo, "m.label(forPermanent, question, category))", "m.label(forPermanent, question, 0*category))", tests, "TestAnswersAreDistributedAsStated"},
-		{"memo: the value left out of the mark", law, memo, "m.label(forTag, question, category)))", "m.label(forTag, question, 0*category)))", tests, "TestMarksDiffer"},
-		{"memo: second round skipped", distribution, memo, "return m.instant.Randomise(answer, privacy.NewDerived(secret, label), buf)", "return append(buf, append(label[:0], byte(answer))...), nil", tests, "TestAnswersAreDistributedAsStated"},
+		{"memo: the value left out of the first round's input", distribution, memo, "m.label(room[:0], forPermanent, question, category))", "m.label(room[:0], forPermanent, question, 0*category))", tests, "TestAnswersAreDistributedAsStated"},
+		{"memo: the value left out of the mark", law, memo, "m.label(room[:0], forTag, question, category)))", "m.label(room[:0], forTag, question, 0*category)))", tests, "TestMarksDiffer"},
+		{"memo: second round skipped", distribution, memo, "return m.instant.Randomise(answer, key.Derive(label), buf)", "return append(buf, append(label[:0], byte(answer))...), nil", tests, "TestAnswersAreDistributedAsStated"},
 		{"memo: one second round for all windows", distribution, memo, "AppendUint64(label, uint64(window))", "AppendUint64(label, uint64(0*window))", tests, "TestAnswersAreTheSameAfterARestart|TestAnswersAreDistributedAsStated"},
 		{"memo: one report tells what all may", certificate, memo, "bound := privacy.ExpLowerBound(once)", "bound := privacy.ExpLowerBound(forever)", tests, "TestCertificates"},
 		{"memo: shares from the first round alone", certificate, memo, "return mix(p1, p2, q2), mix(q1, p2, q2)", "return mix(p1, p1, q1), mix(q1, p2, q2)", tests, "TestCertificates"},
-		{"memo: fresh permanent answer in each report", law, agent, "s.memo.Answer(secret, s.question, charge.WindowStart.UnixMilli(), category, buffer[:0])", "s.memo.Randomise(category, a.config.Source, buffer[:0])", "edge/agent", "TestPermanentAnswersOutliveTheProcess"},
-		{"memo: a new category that can't be paid for is answered", law, agent, "s.memo.Tag(secret, s.question, category)); err != nil {", "s.memo.Tag(secret, s.question, category)); err != nil && Refusal(err) == LedgerFailed {", "edge/agent", "TestNewRoomsAreJudgedByThePolicy"},
+		{"memo: fresh permanent answer in each report", law, agent, "s.memo.Answer(key, s.question, charge.WindowStart.UnixMilli(), category, buffer[:0])", "s.memo.Randomise(category, a.config.Source, buffer[:0])", "edge/agent", "TestPermanentAnswersOutliveTheProcess"},
+		{"memo: a new category that can't be paid for is answered", law, agent, "s.memo.Tag(key, s.question, category)); err != nil {", "s.memo.Tag(key, s.question, category)); err != nil && Refusal(err) == LedgerFailed {", "edge/agent", "TestNewRoomsAreJudgedByThePolicy"},
 		{"memo: another summary is the same question", law, agent, "capability, w.Reading, w.Summary, kind,", "capability, w.Reading, w.Reading, kind,", "edge/agent", "TestTheSameQuestionSharesItsAnswers"},
 		{"memo: every report is charged", law, "privacy/ledger/value.go", "if err := b.CheckValue(c, tag); err != nil || b.Remembers(tag) {", "if err := b.CheckValue(c, tag); err != nil {", "edge/agent", "TestTwoHundredReportsCostOnce"},
 		{"memo: a mark isn't durable", fault, "edge/ledger/file.go", "next, record, err := f.chain.SealValue(c, tag)", "next, record, err := f.chain.Seal(c)", "edge/ledger", "TestValuesAreRememberedAfterARestart"},

@@ -41,9 +41,9 @@ func windowsPair(m *memo.Mechanism, seed uint64) pair {
 			for at := 0; at < len(secret); at += 8 {
 				binary.LittleEndian.PutUint64(secret[at:], random.Uint64())
 			}
-			named := uint64(0)
+			key, named := privacy.NewKey(&secret), uint64(0)
 			for window := range int64(windowsHeard) {
-				report, err := m.Answer(&secret, "audit", window, category, buf)
+				report, err := m.Answer(key, "audit", window, category, buf)
 				if err != nil {
 					return 0, err
 				}

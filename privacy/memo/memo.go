@@ -17,8 +17,9 @@
 // independent.
 //
 //	m, err := memo.New(forever, once, 8)
-//	err = book.ReserveValue(charge, m.Tag(&secret, "room", category)) // charge.Epsilon is forever
-//	report, err := m.Answer(&secret, "room", window, category, nil)
+//	key := privacy.NewKey(&secret)
+//	err = book.ReserveValue(charge, m.Tag(key, "room", category)) // charge.Epsilon is forever
+//	report, err := m.Answer(key, "room", window, category, nil)
 package memo
 
 import (
@@ -128,36 +129,43 @@ const (
 // is asked, and is the same for every kappa that asks the same: they share one
 // permanent answer, and its charge. The same secret, question, window and category
 // give the same bytes. It fails with privacy.ErrInput.
-func (m *Mechanism) Answer(
-	secret *[privacy.SecretBytes]byte, question string, window int64, category uint32, buf []byte,
-) ([]byte, error) {
-	answer, err := m.Permanent(secret, question, category)
+func (m *Mechanism) Answer(key *privacy.Key, question string, window int64, category uint32, buf []byte) ([]byte, error) {
+	answer, err := m.Permanent(key, question, category)
 	if err != nil {
 		return nil, err
 	}
-	label := m.label(forInstant, question, answer)
+	var room [labelRoom]byte
+	label := m.label(room[:0], forInstant, question, answer)
 	label = binary.LittleEndian.AppendUint64(label, uint64(window))
 	label = binary.LittleEndian.AppendUint64(label, m.once.Micro())
-	return m.instant.Randomise(answer, privacy.NewDerived(secret, label), buf)
+	return m.instant.Randomise(answer, key.Derive(label), buf)
 }
 
 // Permanent returns the permanent answer for a category. It must not leave the
 // device: reports are made of it. It fails with privacy.ErrInput.
-func (m *Mechanism) Permanent(secret *[privacy.SecretBytes]byte, question string, category uint32) (uint32, error) {
-	source := privacy.NewDerived(secret, m.label(forPermanent, question, category))
-	return first(m.permanent, category, source)
+func (m *Mechanism) Permanent(key *privacy.Key, question string, category uint32) (uint32, error) {
+	var room [labelRoom]byte
+	return first(m.permanent, category, key.Derive(m.label(room[:0], forPermanent, question, category)))
 }
 
 // Tag returns the mark under which the ledger remembers that a category was
 // charged. Whoever lacks the secret learns nothing from it.
-func (m *Mechanism) Tag(secret *[privacy.SecretBytes]byte, question string, category uint32) [TagBytes]byte {
-	return mark(privacy.NewDerived(secret, m.label(forTag, question, category)))
+func (m *Mechanism) Tag(key *privacy.Key, question string, category uint32) [TagBytes]byte {
+	var room [labelRoom]byte
+	return mark(key.Derive(m.label(room[:0], forTag, question, category)))
 }
 
-// label separates purposes, questions, parameters of the first round and inputs.
-// Every part has a fixed length but the question, whose length stands before it.
-func (m *Mechanism) label(purpose, question string, input uint32) []byte {
-	b := []byte("quadrat memo 1 " + purpose + "\x00" + grr.Name + "\x00")
+// labelRoom is enough for the label of a question of 180 bytes; longer ones are
+// allocated.
+const labelRoom = 256
+
+// label appends a label that separates purposes, questions, parameters of the
+// first round and inputs. Every part has a fixed length but the question, whose
+// length stands before it.
+func (m *Mechanism) label(b []byte, purpose, question string, input uint32) []byte {
+	b = append(b, "quadrat memo 1 "...)
+	b = append(b, purpose...)
+	b = append(b, "\x00"+grr.Name+"\x00"...)
 	b = binary.LittleEndian.AppendUint64(b, m.Forever().Micro())
 	b = binary.LittleEndian.AppendUint32(b, m.Categories())
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(question)))

@@ -33,12 +33,12 @@ func mechanism(t testing.TB, forever, once privacy.Epsilon, k uint32) *memo.Mech
 	return m
 }
 
-func secret(n uint64) *[privacy.SecretBytes]byte {
-	s := &[privacy.SecretBytes]byte{1}
+func keyOf(n uint64) *privacy.Key {
+	s := [privacy.SecretBytes]byte{1}
 	for i := range 8 {
 		s[i+1] = byte(n >> (8 * i))
 	}
-	return s
+	return privacy.NewKey(&s)
 }
 
 // Both promises are proven by integers, and the composed matrix is what it says, entry by entry.
@@ -169,15 +169,15 @@ func TestAnswersAreTheSameAfterARestart(t *testing.T) {
 	differ := 0
 	for n := range uint64(200) {
 		for category := range uint32(5) {
-			a, err := m.Answer(secret(n), "room", int64(n), category, nil)
+			a, err := m.Answer(keyOf(n), "room", int64(n), category, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			b, err := again.Answer(secret(n), "room", int64(n), category, nil)
+			b, err := again.Answer(keyOf(n), "room", int64(n), category, nil)
 			if err != nil || !bytes.Equal(a, b) {
 				t.Fatalf("%x, then %x, %v", a, b, err)
 			}
-			next, err := m.Answer(secret(n), "room", int64(n)+1, category, nil)
+			next, err := m.Answer(keyOf(n), "room", int64(n)+1, category, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -185,9 +185,9 @@ func TestAnswersAreTheSameAfterARestart(t *testing.T) {
 				differ++
 			}
 			// The permanent answer and the mark are the question's, whatever one report may cost.
-			x, _ := m.Permanent(secret(n), "room", category)
-			y, _ := lighter.Permanent(secret(n), "room", category)
-			if x != y || m.Tag(secret(n), "room", category) != lighter.Tag(secret(n), "room", category) {
+			x, _ := m.Permanent(keyOf(n), "room", category)
+			y, _ := lighter.Permanent(keyOf(n), "room", category)
+			if x != y || m.Tag(keyOf(n), "room", category) != lighter.Tag(keyOf(n), "room", category) {
 				t.Fatal("a lighter second round changes the first")
 			}
 		}
@@ -195,7 +195,7 @@ func TestAnswersAreTheSameAfterARestart(t *testing.T) {
 	if differ < 100 {
 		t.Errorf("only %d of 1000 answers differ from window to window", differ)
 	}
-	if _, err := m.Answer(secret(1), "room", 0, 5, nil); !errors.Is(err, privacy.ErrInput) {
+	if _, err := m.Answer(keyOf(1), "room", 0, 5, nil); !errors.Is(err, privacy.ErrInput) {
 		t.Errorf("a category too many: %v", err)
 	}
 }
@@ -209,7 +209,7 @@ func TestMarksDiffer(t *testing.T) {
 				for _, question := range []string{"", "room", "room2"} {
 					for category := range k {
 						name := fmt.Sprint(forever, k, n, question, category)
-						tag := m.Tag(secret(n), question, category)
+						tag := m.Tag(keyOf(n), question, category)
 						if other, ok := marks[tag]; ok {
 							t.Fatalf("%s and %s have one mark", name, other)
 						}
@@ -238,11 +238,11 @@ func TestAnswersAreDistributedAsStated(t *testing.T) {
 	var permanents [k * k]float64
 	var windows [k * k * k]float64
 	for n := range uint64(secrets) {
-		a, _ := m.Permanent(secret(n), "room", 0)
-		b, _ := m.Permanent(secret(n), "room", 1)
+		a, _ := m.Permanent(keyOf(n), "room", 0)
+		b, _ := m.Permanent(keyOf(n), "room", 1)
 		permanents[a*k+b]++
-		x, _ := m.Answer(secret(n), "room", 7, 0, nil)
-		y, _ := m.Answer(secret(n), "room", 8, 0, nil)
+		x, _ := m.Answer(keyOf(n), "room", 7, 0, nil)
+		y, _ := m.Answer(keyOf(n), "room", 8, 0, nil)
 		windows[a*k*k+uint32(x[0])*k+uint32(y[0])]++
 	}
 	first, _ := p1.Float64()
@@ -311,13 +311,13 @@ func TestGolden(t *testing.T) {
 			m := mechanism(t, p[0], p[1], k)
 			for _, question := range []string{"sense.room room", "x"} {
 				for _, category := range []uint32{0, 1, k - 1} {
-					u, err := m.Permanent(secret(5), question, category)
+					u, err := m.Permanent(keyOf(5), question, category)
 					if err != nil {
 						t.Fatal(err)
 					}
-					fmt.Fprintf(&out, "%v %v %d %q %d: %x %d", p[0], p[1], k, question, category, m.Tag(secret(5), question, category), u)
+					fmt.Fprintf(&out, "%v %v %d %q %d: %x %d", p[0], p[1], k, question, category, m.Tag(keyOf(5), question, category), u)
 					for window := range int64(6) {
-						b, err := m.Answer(secret(5), question, window*1000, category, nil)
+						b, err := m.Answer(keyOf(5), question, window*1000, category, nil)
 						if err != nil {
 							t.Fatal(err)
 						}
@@ -345,16 +345,17 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
+	key := privacy.NewKey(&secret)
 	for minute, room := range []uint32{1, 1, 1, 3, 3, 1, 0} {
 		charge := ledger.Charge{
 			Kappa: "rooms", WindowStart: time.Unix(1_770_000_000+60*int64(minute), 0), Window: time.Minute,
 			Epsilon: m.Forever(), PlanPerPeriod: 30_000_000, PlanPeriod: time.Hour,
 		}
-		if err := book.ReserveValue(charge, m.Tag(&secret, "room", room)); err != nil {
+		if err := book.ReserveValue(charge, m.Tag(key, "room", room)); err != nil {
 			fmt.Println("silent:", err)
 			continue
 		}
-		report, err := m.Answer(&secret, "room", int64(minute), room, nil)
+		report, err := m.Answer(key, "room", int64(minute), room, nil)
 		if err != nil {
 			panic(err)
 		}
@@ -368,4 +369,19 @@ func Example() {
 	// 1 byte, spent so far: 4
 	// 1 byte, spent so far: 4
 	// silent: ledger: spent in the period: epsilon 0 left
+}
+
+// A device that remembers by its key makes marks and reports without allocating.
+func TestNothingAllocates(t *testing.T) {
+	m, key := mechanism(t, 2*one, one, 64), keyOf(1)
+	question, buf, window := strings.Repeat("q", 180), make([]byte, 0, m.Bytes()), int64(0)
+	if n := testing.AllocsPerRun(100, func() {
+		window++
+		_ = m.Tag(key, question, 3)
+		if _, err := m.Answer(key, question, window, 3, buf); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
 }
