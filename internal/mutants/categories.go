@@ -50,6 +50,8 @@ func categories() []mutant {
 		{"shape: strata weigh alike", formula, "engine/shape.go", "weight := float64(strata[h].Population) / float64(max(1, strata[h].Responses))", "weight := 1.0 + 0*float64(h)", "engine", "TestDistribution"},
 		{"shape: a code in the next bin", formula, "privacy/squarewave/shape.go", "return int(uint64(code) * uint64(bins) / uint64(m.Codes())), nil", "return int(uint64(code) * uint64(bins) / uint64(m.Levels()+2*m.Window())), nil", "privacy/squarewave", "TestTallyOf"},
 		{"shape: windows that end too soon", formula, "privacy/squarewave/rounds.go", "for j := b.flatEnd; j < b.end; j++ {\n\t\t\tp +=", "for j := b.flatEnd; j+1 < b.end; j++ {\n\t\t\tp +=", "privacy/squarewave", "TestRoundsAreThoseOfTheMatrix"},
+		{"shape: rounds that end too soon", formula, "privacy/squarewave/shape.go", "settled = 1e-3", "settled = 1e-1", "privacy/squarewave", "TestNoWorseThanTheReference"},
+		{"shape: smoothed twice a round", formula, "privacy/squarewave/shape.go", "\t\t\te.smooth(s.Share)\n", "\t\t\te.smooth(s.Share)\n\t\t\te.smooth(s.Share)\n", "privacy/squarewave", "TestNoWorseThanTheReference"},
 		{"shape: shown as an estimate", law, "engine/shape.go", "out[v].Bin.Consistent = new(shares[v])", "out[v].Bin.Consistent, out[v].Value = new(shares[v]), new(shares[v])", "engine", "TestDistribution"},
 		{"reports: a category read off by one", law, "engine/binning.go", "row.Coded, row.Code, row.Size, row.Other = true, said, 1, b.pure.Other", "row.Coded, row.Code, row.Size, row.Other = true, said+1, 1, b.pure.Other", "engine", "TestStoredReportsTellTheirCategories"},
 		{"shares: two parts merged as one", formula, tally, "\tt.Reports += o.Reports\n", "", shares, "TestScoresAreThoseOfTheReports"},

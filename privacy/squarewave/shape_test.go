@@ -2,7 +2,6 @@ package squarewave
 
 import (
 	"errors"
-	"flag"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -10,45 +9,6 @@ import (
 
 	"github.com/quadrat-dev/quadrat/privacy"
 )
-
-// secondOfSix draws from Beta(5, 2), which is the second largest of six uniform
-// numbers.
-func secondOfSix(rng *rand.Rand) float64 {
-	six := []float64{rng.Float64(), rng.Float64(), rng.Float64(), rng.Float64(), rng.Float64(), rng.Float64()}
-	slices.Sort(six)
-	return six[4]
-}
-
-// below is the distribution function of Beta(5, 2).
-func below(x float64) float64 { return math.Pow(x, 5) * (6 - 5*x) }
-
-// quantile inverts it by bisection.
-func quantile(p float64) float64 {
-	lo, hi := 0.0, 1.0
-	for hi-lo > 1e-12 {
-		if middle := (lo + hi) / 2; below(middle) < p {
-			lo = middle
-		} else {
-			hi = middle
-		}
-	}
-	return lo
-}
-
-// errorsOf returns the Wasserstein and Kolmogorov distances of a shape from
-// Beta(5, 2), and the errors of its median and 95th percentile.
-func errorsOf(s Shape) (out [4]float64) {
-	const places = 1024
-	for i := range places {
-		x := (float64(i) + 0.5) / places
-		d := math.Abs(s.Below(x) - below(x))
-		out[0] += d / places
-		out[1] = math.Max(out[1], d)
-	}
-	out[2] = math.Abs(s.Quantile(0.5) - quantile(0.5))
-	out[3] = math.Abs(s.Quantile(0.95) - quantile(0.95))
-	return out
-}
 
 func sample(t *testing.T, e privacy.Epsilon, n int, seed uint64) *Tally {
 	t.Helper()
@@ -71,62 +31,6 @@ func sample(t *testing.T, e privacy.Epsilon, n int, seed uint64) *Tally {
 		}
 	}
 	return tally
-}
-
-// samples is how many samples of Beta(5, 2) a mean is over: few in every run, more
-// for the table in docs/privacy-measured.md.
-var samples = flag.Int("samples", 10, "samples of a shape")
-
-// TestNoWorseThanTheReference compares the errors over samples of Beta(5, 2) with
-// another implementation's over ten samples of its own. Both means vary: a
-// cell fails when ours is larger by 4.75 standard errors of their difference,
-// the spread taken from our samples, which equally good reconstructions do once
-// in 10⁶ times, and so does the average over the cells of the Wasserstein errors
-// relative to the reference's.
-func TestNoWorseThanTheReference(t *testing.T) {
-	const theirs, far = 10, 4.75
-	n := float64(*samples)
-	relative, doubt := 0.0, 0.0 // the average and its variance
-	reference := []struct {
-		reports int
-		epsilon privacy.Epsilon
-		errors  [4]float64
-	}{
-		{1_000, 1_000_000, [4]float64{0.0365, 0.117, 0.035, 0.025}},
-		{10_000, 1_000_000, [4]float64{0.0102, 0.033, 0.005, 0.0075}},
-		{100_000, 500_000, [4]float64{0.0105, 0.025, 0.005, 0.016}},
-		{100_000, 1_000_000, [4]float64{0.0054, 0.016, 0.0035, 0.0096}},
-		{100_000, 2_000_000, [4]float64{0.0026, 0.008, 0.0017, 0.0017}},
-	}
-	for _, c := range reference {
-		var sum, squares [4]float64
-		for seed := range uint64(*samples) {
-			shape, err := sample(t, c.epsilon, c.reports, seed).Shape(Smoothed)
-			if err != nil || !shape.Converged {
-				t.Fatalf("%d reports at ε=%v: %v after %d rounds", c.reports, c.epsilon, err, shape.Rounds)
-			}
-			for k, e := range errorsOf(shape) {
-				sum[k] += e
-				squares[k] += e * e
-			}
-		}
-		for k, name := range []string{"Wasserstein", "Kolmogorov", "median", "95th percentile"} {
-			mean := sum[k] / n
-			unsure := math.Sqrt((squares[k] - n*mean*mean) / (n - 1) * (1/n + 1.0/theirs))
-			if limit := c.errors[k] + far*unsure; mean > limit {
-				t.Errorf("%d reports at ε=%v: %s error %.4f, reference %.4f, limit %.4f", c.reports, c.epsilon, name, mean, c.errors[k], limit)
-			}
-			if k == 0 {
-				share := 1 / c.errors[k] / float64(len(reference))
-				relative, doubt = relative+share*mean, doubt+share*share*unsure*unsure
-			}
-			t.Logf("%d reports at ε=%v: %s error %.4f, reference %.4f", c.reports, c.epsilon, name, mean, c.errors[k])
-		}
-	}
-	t.Logf("the Wasserstein error is %.3f of the reference's, standard error %.3f", relative, math.Sqrt(doubt))
-	if relative > 1+far*math.Sqrt(doubt) {
-		t.Errorf("the Wasserstein error is %.3f of the reference's, standard error %.3f", relative, math.Sqrt(doubt))
-	}
 }
 
 // TestTransitions compares the closed form with the sum over inputs and codes.
