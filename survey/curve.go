@@ -123,6 +123,45 @@ func (c *curve) long(t float64) float64 {
 	return x
 }
 
+// ends are those of an interval at t: of the places that are refused one by one, and of those that are refused because shares ascend,
+// in the parts p and 1−p at the upper end and 1−p and p at the lower one. docs/statistics.md says why, and what was measured.
+func (c *curve) ends(t float64) (low, high float64) {
+	from, to := c.closed(t)
+	return c.p*c.short(t) + (1-c.p)*from, (1-c.p)*c.long(t) + c.p*to
+}
+
+// closed are the last place whose share is more than t deviations too small and the first one whose share is more than t
+// deviations too large; where there is none, the edge.
+func (c *curve) closed(t float64) (low, high float64) {
+	last := len(c.gap) - 1
+	low, high = c.edges[0], c.edges[len(c.edges)-1]
+	for i := last; i > 0; i-- {
+		if part := under(c.gap[i-1]+t*c.deviation[i-1], c.gap[i]+t*c.deviation[i]); part > 0 {
+			low = c.place(i-1, part)
+			if c.gap[i]+t*c.deviation[i] < 0 {
+				low = c.place(i, 0)
+			}
+			break
+		}
+	}
+	for i := range last {
+		if part := under(t*c.deviation[i]-c.gap[i], t*c.deviation[i+1]-c.gap[i+1]); part > 0 {
+			high = c.place(i, 1-part)
+			if t*c.deviation[i]-c.gap[i] < 0 {
+				high = c.place(i, 0)
+			}
+			break
+		}
+	}
+	return low, high
+}
+
+// place is where step i has passed by a part.
+func (c *curve) place(i int, part float64) float64 {
+	b := min(len(c.edges)-2, i/curveSteps)
+	return c.edges[b] + (c.edges[b+1]-c.edges[b])*(float64(i-b*curveSteps)+part)/curveSteps
+}
+
 // under is the part of a straight line from a to b that lies below 0.
 func under(a, b float64) float64 {
 	switch {

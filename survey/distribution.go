@@ -14,10 +14,11 @@ import (
 //
 // The interval inverts the score test (Woodruff 1952; Francisco and Fuller 1991). Whether x is the quantile is asked with
 // Ĝ(x) − p over its standard deviation were it so, and all x that are not refused make a set that holds the quantile with
-// the confidence asked for. Where noise makes Ĝ fall here and there the set has gaps. Value and ends are those of ascending
-// rearrangement (Chernozhukov, Fernández-Val and Galichon 2009): the lower end lies as far from the first edge as the x refused for
-// too small a share are long together, the upper one as far from the last edge as those refused for too large a one, so that
-// the interval is just as long as the set. docs/statistics.md has the derivation and what was measured.
+// the confidence asked for. Where noise makes Ĝ fall here and there the set has gaps, and each end lies between two places. One is that of
+// ascending rearrangement (Chernozhukov, Fernández-Val and Galichon 2009), as is the value: as far from the first edge as all x refused for
+// too small a share are long together. The other is the last of these x: shares ascend, so that none below it can be the quantile either.
+// The first has too few refusals, the second too many, being many tests; their mean, with the weights p and 1−p, comes near the
+// confidence. docs/statistics.md has the derivation and what was measured.
 //
 // StdError is a half of the interval's length over t, VariancePrivacy the part that noise has in the variance of Ĝ at the value.
 //
@@ -44,7 +45,8 @@ func Quantile(edges []float64, how Subset, below [][]Sample, p, confidence float
 func (c *curve) answer(out Estimate, confidence float64) (Estimate, error) {
 	edges, value := c.edges, c.short(0)
 	t := quantileT(confidence, out.DegreesOfFreedom)
-	out.Value, out.Low, out.High = value, min(value, c.short(t)), max(value, c.long(t))
+	low, high := c.ends(t)
+	out.Value, out.Low, out.High = value, min(value, low), max(value, high)
 	out.Warnings = slices.Clone(out.Warnings)
 	b := c.bin(value)
 	if width := edges[b+1] - edges[b]; out.High-out.Low < width {

@@ -94,9 +94,9 @@ func (s Subset) edgesOf(states []Support, population int64) [][]Sample {
 	return below
 }
 
-// TestIntervalIsAsLongAsTheSet asks of many places, one by one, whether they may be the quantile, by sums over the strata and
-// the law of the sets: the ends lie as far inside as the refused places are long together, and the interval is as long as the rest.
-func TestIntervalIsAsLongAsTheSet(t *testing.T) {
+// TestEndsAreThoseOfRefusedPlaces asks of many places, one by one, whether they may be the quantile, by sums over the strata and
+// the law of the sets: the ends lie between those that the refused places' lengths give and those that the first and last of them give.
+func TestEndsAreThoseOfRefusedPlaces(t *testing.T) {
 	source := rand.New(rand.NewPCG(8, 1))
 	const cuts, population = 2000, 3000
 	gaps := 0
@@ -111,24 +111,21 @@ func TestIntervalIsAsLongAsTheSet(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			short, long, was, turns := 0, 0, true, 0
+			t975 := quantileT(0.95, got.DegreesOfFreedom)
+			short, long, last, first := 0, 0, 0, cuts
 			for i := range cuts {
-				z := askedOf(how, below, (float64(i)+0.5)/cuts*8, p)
-				switch t975 := quantileT(0.95, got.DegreesOfFreedom); {
+				switch z := askedOf(how, below, (float64(i)+0.5)/cuts*8, p); {
 				case z < -t975:
-					short++
+					short, last = short+1, i+1
 				case z > t975:
-					long++
-				}
-				if refused := math.Abs(z) > quantileT(0.95, got.DegreesOfFreedom); refused != was {
-					was = refused
-					turns++
+					long, first = long+1, min(first, i)
 				}
 			}
-			if turns > 2 {
+			if last != short || first != cuts-long {
 				gaps++
 			}
-			low, high := 8*float64(short)/cuts, 8-8*float64(long)/cuts
+			low, high := p*float64(short)+(1-p)*float64(last), (1-p)*float64(cuts-long)+p*float64(first)
+			low, high = min(got.Value, 8*low/cuts), max(got.Value, 8*high/cuts)
 			// What a place is worth, and what the straight pieces of the bounds may leave.
 			if math.Abs(got.Low-low) > 0.01 || math.Abs(got.High-high) > 0.01 {
 				t.Errorf("epsilon %g, p %g: %g to %g, want %g to %g", epsilon, p, got.Low, got.High, low, high)

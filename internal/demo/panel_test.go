@@ -15,9 +15,9 @@ import (
 
 var fleets = flag.Int("fleets", 5, "how many fleets are drawn for each epsilon")
 
-// statisticsScript has laps of twelve windows, so that each statistic has some 250 reports when a device reports once a lap.
+// statisticsScript has laps of twelve windows, so that each statistic has some 200 reports when a device reports once a lap.
 const statisticsScript = `KAPPA four AS
-SELECT   mean(temperature), proportion(temperature > 26), histogram(temperature, 8), median(temperature)
+SELECT   mean(temperature), proportion(temperature > 26), histogram(temperature, 8), median(temperature), quantile(temperature, 0.9)
 FROM     sense.temperature
 WHERE    building_type <> 'others'
 SAMPLE   ALL ROTATING
@@ -63,7 +63,7 @@ func (h *held) band() bool {
 // one of 2, so that only its band is held, and -fleets=20 tells more.
 func TestCoverageOfStatistics(t *testing.T) {
 	const leastReports, windows = 200, 48
-	names := []string{"mean(temperature)", "proportion(temperature > 26)", "histogram(temperature, 8)", "median(temperature)"}
+	names := []string{"mean(temperature)", "proportion(temperature > 26)", "histogram(temperature, 8)", "median(temperature)", "quantile(temperature, 0.9)"}
 	var all held
 	t.Logf("| statistic | ε | reports | intervals | hold the truth |")
 	for _, epsilon := range []float64{0.5, 1, 4} {

@@ -26,8 +26,9 @@ func estimators() []mutant {
 		{"squares: the third power forgotten", formula, spread, "+4*shift*each.Tails.M3+", "+", "survey/inference", "TestVarianceFromRowsAndFromSums"},
 		{"squares: the population correction shrinks the noise", formula, spread, "p.share += float64(each.Responses)", "p.share += 0 * float64(each.Responses)", "survey/inference", "TestVarianceFromRowsAndFromSums"},
 		{"quantile: the scores of a bin and of all before it taken as independent", formula, "survey/support.go", " - part*(1-part)*own", " - 0*own", "survey", "TestPartNoiseIsThatOfTheScores"},
-		{"quantile: the variance is that of the estimate, not of p", formula, "survey/curve.go", "under := max(0, c.p-part*f)", "under := max(0, c.value[b])", "survey", "TestIntervalIsAsLongAsTheSet"},
-		{"quantile: gaps count as if they were held", formula, "survey/curve.go", "\t\t\tx += step * under(c.gap[i]+t*c.deviation[i], c.gap[i+1]+t*c.deviation[i+1])\n", "\t\t\tgone := step * under(c.gap[i]+t*c.deviation[i], c.gap[i+1]+t*c.deviation[i+1])\n\t\t\tx += gone\n\t\t\tif gone < step {\n\t\t\t\treturn x\n\t\t\t}\n", "survey", "TestIntervalIsAsLongAsTheSet"},
+		{"quantile: the variance is that of the estimate, not of p", formula, "survey/curve.go", "under := max(0, c.p-part*f)", "under := max(0, c.value[b])", "survey", "TestEndsAreThoseOfRefusedPlaces"},
+		{"quantile: gaps count as if they were held", formula, "survey/curve.go", "\t\t\tx += step * under(c.gap[i]+t*c.deviation[i], c.gap[i+1]+t*c.deviation[i+1])\n", "\t\t\tgone := step * under(c.gap[i]+t*c.deviation[i], c.gap[i+1]+t*c.deviation[i+1])\n\t\t\tx += gone\n\t\t\tif gone < step {\n\t\t\t\treturn x\n\t\t\t}\n", "survey", "TestEndsAreThoseOfRefusedPlaces"},
+		{"quantile: the far end is read as the near one", formula, "survey/curve.go", "(1-c.p)*c.long(t) + c.p*to", "c.p*c.long(t) + (1-c.p)*to", "survey", "TestEndsAreThoseOfRefusedPlaces"},
 		{"squares: powers of merged parts lose what lies between", formula, tails, "+ 4*delta*(pa*o.M3-pb*t.M3)", "", "survey", "TestTailsMergeExactly"},
 	}
 }
