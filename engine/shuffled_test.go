@@ -78,7 +78,7 @@ func TestShuffledFiguresOfTheSmallestBatch(t *testing.T) {
 		}
 		told++
 		if got.GetReports() != reports || got.GetEpsilon() != want.Epsilon || got.GetDelta() != office.Delta ||
-			got.GetBound() != shuffle.BitBound || got.GetAssumes() != office.Assumes() {
+			got.GetBound() != shuffle.ExactFigure || got.GetAssumes() != office.Assumes() {
 			t.Errorf("%v: %v of %d reports, want %+v", r.GetCell(), got, reports, want)
 		}
 	}

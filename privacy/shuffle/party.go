@@ -58,17 +58,17 @@ type Figure struct {
 	Reports int
 	// Epsilon and Delta are told together.
 	Epsilon, Delta float64
-	// Bound is NumericBound or BitBound.
+	// Bound is NumericBound or ExactFigure.
 	Bound string
 }
 
-// The bounds: Setting.Epsilon for any mechanism, Setting.Bit for Warner's.
+// How a figure is found: by Setting.Epsilon for any mechanism, by Setting.Warner for Warner's.
 const (
 	NumericBound = "fmt21-numeric"
-	BitBound     = "fmt21-bit"
+	ExactFigure  = "warner-exact"
 )
 
-// warner is the one mechanism that has a bound of its own.
+// warner is the one mechanism that has a figure of its own.
 const warner = "warner"
 
 // Figures tells the figures of a party. It keeps what it has computed, so that results of many cells cost little. It is safe for
@@ -104,7 +104,7 @@ func (f *Figures) Of(mechanism string, local privacy.Epsilon, reports int) (figu
 	}
 	figure = Figure{Reports: reports, Epsilon: f.recall(q, s), Delta: f.party.Delta, Bound: NumericBound}
 	if q.bit {
-		figure.Bound = BitBound
+		figure.Bound = ExactFigure
 	}
 	// The bisection ends within a thousandth of the local ε where nothing is gained.
 	return figure, figure.Epsilon < local.Float64()*(1-1e-3)
@@ -119,7 +119,7 @@ func (f *Figures) recall(q question, s Setting) float64 {
 	}
 	bound := s.Epsilon
 	if q.bit {
-		bound = s.Bit
+		bound = s.Warner
 	}
 	e, err := bound()
 	if err != nil {

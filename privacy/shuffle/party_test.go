@@ -45,15 +45,15 @@ func TestFigures(t *testing.T) {
 	}{
 		{"hybrid", 10_000, 10_000, shuffle.NumericBound},
 		{"hybrid", 10_999, 10_000, shuffle.NumericBound},
-		{"warner", 10_999, 10_000, shuffle.BitBound},
-		{"warner", 99, 99, shuffle.BitBound},
+		{"warner", 10_999, 10_000, shuffle.ExactFigure},
+		{"warner", 99, 99, shuffle.ExactFigure},
 		{"subset", 1234, 1200, shuffle.NumericBound},
 	} {
 		got, ok := figures.Of(c.mechanism, 1_000_000, c.reports)
 		s := shuffle.Setting{Reports: c.least, Local: 1_000_000, Delta: office.Delta}
 		want, err := s.Epsilon()
-		if c.bound == shuffle.BitBound {
-			want, err = s.Bit()
+		if c.bound == shuffle.ExactFigure {
+			want, err = s.Warner()
 		}
 		if err != nil || !ok || got != (shuffle.Figure{Reports: c.reports, Epsilon: want, Delta: office.Delta, Bound: c.bound}) {
 			t.Errorf("%+v: %+v, %v, want %g, %v", c, got, ok, want, err)

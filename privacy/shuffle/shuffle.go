@@ -7,7 +7,8 @@
 // them only where the operator declares such a [Party].
 //
 // The bounds are those of Feldman, McMillan and Talwar, "Hiding Among the Clones" (FOCS 2021). The stronger ones of their
-// paper of 2023 are not used: by its erratum they hold for some mechanisms only.
+// paper of 2023 are not used: by its erratum they hold for some mechanisms only. For Warner's randomised response there is the
+// exact figure of the worst batch.
 //
 //	s := shuffle.Setting{Reports: 10_000, Local: 1_000_000, Delta: 1e-6}
 //	e, err := s.Epsilon() // 0.053
@@ -75,27 +76,13 @@ func (s Setting) Epsilon() (float64, error) {
 // Bit is a bound for Warner's randomised response, whatever bits the others have. Each of them answers with a fair coin with
 // probability 2/(e^ε₀+1) and with its own bit otherwise. Somebody who is told which of them threw a coin, and the bits of the rest,
 // knows as much as somebody who sees only a number of fair coins added to the one answer in question; that number doesn't depend
-// on any bit. It is the argument of the paper's section 3 with more clones, since an answer has two values only.
+// on any bit. It is the argument of the paper's section 3 with more clones, since an answer has two values only. Warner is less.
 func (s Setting) Bit() (float64, error) {
 	if err := s.Validate(); err != nil {
 		return 0, err
 	}
 	clones := clonesOf(s.Reports-1, 2/(1+math.Exp(s.Local.Float64())))
 	return s.least(func(e float64) float64 { return s.divergence(clones, e) }), nil
-}
-
-// Warner is the ε of Warner's randomised response when all others have the same bit: the exact privacy of that batch in both
-// directions. It bounds no other batch, for some tell a little more: it is what a valid bound can't lie below. Bit is one.
-func (s Setting) Warner() (float64, error) {
-	if err := s.Validate(); err != nil {
-		return 0, err
-	}
-	local := s.Local.Float64()
-	keep := 1 / (1 + math.Exp(-local))
-	return s.least(func(e float64) float64 {
-		up, down := hockeyStick(s.Reports-1, 1-keep, keep, e)
-		return max(up, down)
-	}), nil
 }
 
 // least is the upper end of a bisection, so that the divergence there is at most δ.
@@ -123,9 +110,30 @@ type group struct {
 // groupsAbout is about how many groups there are.
 const groupsAbout = 1000
 
-// clonesOf groups the number of clones, binomial of n reports with p, from the likeliest outward. What is left out on either side
-// is less than 1e-30 of the likeliest for each number, far below any δ of use.
+// clonesOf groups the number of clones, binomial of n reports with p.
 func clonesOf(n int, p float64) []group {
+	clones := binomial(n, p)
+	step := len(clones.weights)/groupsAbout + 1
+	var out []group
+	for i := 0; i < len(clones.weights); i += step {
+		g := group{least: clones.first + i}
+		for _, w := range clones.weights[i:min(i+step, len(clones.weights))] {
+			g.probability += w
+		}
+		out = append(out, g)
+	}
+	return out
+}
+
+// weighed is the probabilities of numbers from the first on.
+type weighed struct {
+	first   int
+	weights []float64
+}
+
+// binomial is the number of n coins of probability p that come up, made from the likeliest outward. What is left out on either side
+// is less than 1e-30 of the likeliest for each number, far below any δ of use.
+func binomial(n int, p float64) weighed {
 	mode := min(n, int(float64(n+1)*p))
 	up := walk(n-mode, func(i int) float64 { k := float64(mode + i); return (float64(n) - k) / (k + 1) * p / (1 - p) })
 	down := walk(mode, func(i int) float64 { k := float64(mode - i); return k / (float64(n) - k + 1) * (1 - p) / p })
@@ -138,16 +146,10 @@ func clonesOf(n int, p float64) []group {
 	for _, w := range weights {
 		total += w
 	}
-	first, step := mode-len(down), len(weights)/groupsAbout+1
-	var out []group
-	for i := 0; i < len(weights); i += step {
-		g := group{least: first + i}
-		for _, w := range weights[i:min(i+step, len(weights))] {
-			g.probability += w / total
-		}
-		out = append(out, g)
+	for i := range weights {
+		weights[i] /= total
 	}
-	return out
+	return weighed{first: mode - len(down), weights: weights}
 }
 
 // walk multiplies ratios from 1 on, at most so many, until what is left is nothing.

@@ -2010,8 +2010,8 @@ type Shuffle struct {
 	Epsilon float64 `protobuf:"fixed64,3,opt,name=epsilon,proto3" json:"epsilon,omitempty"`
 	// The probability with which it may not hold.
 	Delta float64 `protobuf:"fixed64,4,opt,name=delta,proto3" json:"delta,omitempty"`
-	// "fmt21-numeric": the numerical bound of Feldman, McMillan and Talwar 2021, for any mechanism; "fmt21-bit": the same argument for
-	// Warner's randomised response.
+	// "fmt21-numeric": the numerical bound of Feldman, McMillan and Talwar 2021, for any mechanism; "warner-exact": the exact figure of
+	// Warner's randomised response, whatever bits the others have; "fmt21-bit", in older results: a bound of that.
 	Bound         string `protobuf:"bytes,5,opt,name=bound,proto3" json:"bound,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
