@@ -57,6 +57,9 @@ func (e *Engine) lastMark(ctx context.Context) (ms int64, err error) {
 	return markOf(m.Header), nil
 }
 
+// Covered tells a merger up to where the checkpoints of all parts reach: it trims REPORTS behind that.
+func (e *Engine) Covered(sequence uint64) { e.covered(sequence) }
+
 // covered tells the trimmer of a checkpoint that is on disk.
 func (e *Engine) covered(sequence uint64) {
 	for {

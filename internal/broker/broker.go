@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,8 +46,20 @@ type Config struct {
 	// MemoryBytes is about what the embedded server may hold beside its streams on disk: what waits for its clients and for its
 	// streams, and the clients themselves. 0 for the server's own bounds, which are gigabytes.
 	MemoryBytes int64
+	// Cluster makes the embedded server one of several; nil for one alone.
+	Cluster *Cluster
 	// Log takes the server's own log; nil for slog.Default.
 	Log *slog.Logger
+}
+
+// Cluster is how embedded servers find each other. They ask nobody who they are: keep them on loopback or on a network of their own.
+type Cluster struct {
+	// Name of this server, its own among all.
+	Name string
+	// Listen is host:port for the other servers.
+	Listen string
+	// Routes is where the others listen, as host:port.
+	Routes []string
 }
 
 // Broker is a connection to NATS with JetStream, and the embedded server behind it when there is one. Its methods are
@@ -78,7 +91,7 @@ func Open(ctx context.Context, config Config) (*Broker, error) {
 	}
 	b.conn = conn
 	b.js, err = jetstream.New(conn, jetstream.WithDefaultTimeout(askPatience))
-	if err == nil {
+	if err == nil && config.Cluster == nil { // who is the first of a cluster can't answer yet
 		err = check(ctx, conn, b.js)
 	}
 	if err != nil {
@@ -121,11 +134,11 @@ func (b *Broker) Connect(name string, options ...nats.Option) (*nats.Conn, error
 	if b.config.Token != "" {
 		all = append(all, nats.Token(b.config.Token))
 	}
-	url := b.config.URL
+	at := b.config.URL
 	if b.server != nil {
-		url, all = b.server.ClientURL(), append(all, nats.InProcessServer(b.server))
+		at, all = b.server.ClientURL(), append(all, nats.InProcessServer(b.server))
 	}
-	conn, err := nats.Connect(url, append(all, options...)...)
+	conn, err := nats.Connect(at, append(all, options...)...)
 	if err != nil {
 		return nil, fmt.Errorf("nats %s: %w", redacted(b.URL()), err)
 	}
@@ -231,6 +244,27 @@ func embedded(config Config) (*server.Options, error) {
 	if config.MemoryBytes > 0 {
 		bound(options, config.MemoryBytes)
 	}
+	if config.Cluster != nil {
+		return clustered(options, config.Cluster)
+	}
+	return options, nil
+}
+
+// clustered adds to the options what makes the server one of several.
+func clustered(options *server.Options, c *Cluster) (*server.Options, error) {
+	host, portText, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("embedded nats: cluster address %q: %w", c.Listen, err)
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil || port == 0 {
+		return nil, fmt.Errorf("embedded nats: cluster port %q is not one of 1 to 65535", portText)
+	}
+	options.ServerName = c.Name
+	options.Cluster = server.ClusterOpts{Name: "quadrat", Host: host, Port: int(port)}
+	for _, route := range c.Routes {
+		options.Routes = append(options.Routes, &url.URL{Scheme: "nats", Host: route})
+	}
 	return options, nil
 }
 
@@ -278,10 +312,10 @@ func recent(version string) bool {
 }
 
 // redacted takes user, password and token out of a URL.
-func redacted(url string) string {
-	scheme, rest, ok := strings.Cut(url, "://")
+func redacted(address string) string {
+	scheme, rest, ok := strings.Cut(address, "://")
 	if !ok {
-		scheme, rest = "nats", url
+		scheme, rest = "nats", address
 	}
 	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
 		rest = rest[at+1:]

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -19,13 +20,20 @@ import (
 const (
 	envStore  = "QUADRAT_CRASH_BROKER_STORE"
 	envListen = "QUADRAT_CRASH_BROKER_LISTEN"
+	envRoutes = "QUADRAT_CRASH_BROKER_ROUTES" // of a server of several: its own address for the others, then theirs
 )
 
 // beBroker is the program of a broker: it prints where it listens and serves until it is ended.
 func beBroker(store, listen string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	b, err := broker.Open(ctx, broker.Config{StoreDir: store, Listen: listen})
+	config := broker.Config{StoreDir: store, Listen: listen}
+	if routes := os.Getenv(envRoutes); routes != "" {
+		all := strings.Split(routes, ",")
+		config.Cluster = &broker.Cluster{Name: "s" + all[0], Listen: all[0], Routes: all[1:]}
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	b, err := broker.Open(ctx, config)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

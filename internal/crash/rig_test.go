@@ -58,13 +58,19 @@ type rig struct {
 // newRig makes a rig whose fleet has announced itself. Config says which broker to use.
 func newRig(t *testing.T, dir string, config broker.Config, random *rand.Rand) *rig {
 	t.Helper()
+	return newRigOf(t, dir, config, broker.Limits{}, random)
+}
+
+// newRigOf is newRig with limits of the streams.
+func newRigOf(t *testing.T, dir string, config broker.Config, limits broker.Limits, random *rand.Rand) *rig {
+	t.Helper()
 	w := &rig{t: t, dir: dir, clock: clock.NewManual(epoch.Add(-time.Hour))}
 	config.Log = slog.New(slog.DiscardHandler)
 	var err error
 	if w.broker, err = broker.Open(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	must(t, broker.Ensure(t.Context(), w.broker.JetStream(), broker.Limits{}))
+	must(t, broker.Ensure(t.Context(), w.broker.JetStream(), limits))
 	if w.sender, err = w.broker.Connect("devices"); err != nil {
 		t.Fatal(err)
 	}

@@ -49,9 +49,10 @@ var kinds = []struct {
 	round func(t *testing.T, seed uint64)
 	turns int // of ten
 }{
-	{"engine killed", killEngine, 7},
+	{"engine killed", killEngine, 5},
 	{"broker killed", killBroker, 1},
 	{"serve killed", killServe, 2},
+	{"member killed", killMember, 2},
 	{"disk ill", sickenDisk, 2},
 }
 
@@ -92,13 +93,13 @@ func TestRounds(t *testing.T) {
 	}
 	close(turns)
 	group.Wait()
-	engines, brokers, servers, ill := passed[0].Load(), passed[1].Load(), passed[2].Load(), passed[3].Load()
-	fmt.Printf("%d rounds: %d engine killed, %d broker killed, %d serve killed, %d times in all; and %d disk ill; in %v\n",
-		engines+brokers+servers, engines, brokers, servers, killings.Load(), ill, time.Since(start).Round(time.Second))
+	engines, brokers, servers, members, ill := passed[0].Load(), passed[1].Load(), passed[2].Load(), passed[3].Load(), passed[4].Load()
+	fmt.Printf("%d rounds: %d engine killed, %d broker killed, %d serve killed, %d member killed, %d times in all; and %d disk ill; in %v\n",
+		engines+brokers+servers+members, engines, brokers, servers, members, killings.Load(), ill, time.Since(start).Round(time.Second))
 	if engines > 0 && compacted.Load() == 0 {
 		t.Error("nothing was ever compacted: no round was killed in it")
 	}
-	if all := engines + brokers + servers + ill; all != begun.Load() || all == 0 {
+	if all := engines + brokers + servers + members + ill; all != begun.Load() || all == 0 {
 		t.Errorf("%d rounds passed of %d", all, begun.Load())
 	}
 }

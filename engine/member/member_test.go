@@ -1,0 +1,210 @@
+package member
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/quadrat-dev/quadrat/engine"
+	"github.com/quadrat-dev/quadrat/engine/column"
+	"github.com/quadrat-dev/quadrat/fleet"
+	"github.com/quadrat-dev/quadrat/internal/broker"
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
+)
+
+// life is that of the leases of these tests.
+const life = time.Second
+
+// patience bounds every wait.
+const patience = time.Minute
+
+func open(t *testing.T) jetstream.JetStream {
+	t.Helper()
+	b, err := broker.Open(t.Context(), broker.Config{StoreDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	if err := errors.Join(broker.Ensure(t.Context(), b.JetStream(), broker.Limits{}),
+		broker.EnsureCluster(t.Context(), b.JetStream(), broker.Limits{}, life)); err != nil {
+		t.Fatal(err)
+	}
+	return b.JetStream()
+}
+
+// nothing is a store that keeps nothing, and rows that are always known.
+type nothing struct{}
+
+func (nothing) Restore(uint64) error                                { return nil }
+func (nothing) Batch(*column.Batch) error                           { return nil }
+func (nothing) Results([]*quadratv1.Result) error                   { return nil }
+func (nothing) Strata(string, string, []column.Stratum) error       { return nil }
+func (nothing) Commit(uint64) error                                 { return nil }
+func (nothing) Permanent(uint64)                                    {}
+func (nothing) Close() error                                        { return nil }
+func (nothing) Rows(context.Context, time.Time) error               { return nil }
+func (nothing) open(context.Context, string, uint64) (Store, error) { return nothing{}, nil }
+
+// one is a running member.
+type one struct {
+	*Member
+	stop context.CancelCauseFunc
+	done sync.WaitGroup
+}
+
+func start(t *testing.T, js jetstream.JetStream, node string, shares int) *one {
+	t.Helper()
+	m, err := New(t.Context(), Config{
+		Node: node, JetStream: js, Shares: shares, Rows: nothing{}, Open: nothing{}.open, Log: slog.New(slog.DiscardHandler),
+		Engine: engine.Config{Frames: fleet.New(fleet.NewKeyer([16]byte{1}))},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancelCause(context.Background())
+	o := &one{Member: m, stop: stop}
+	o.done.Go(func() {
+		if err := m.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() { o.end(nil) })
+	return o
+}
+
+func (o *one) end(cause error) {
+	o.stop(cause)
+	o.done.Wait()
+}
+
+// until waits until something holds.
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for begun := time.Now(); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Since(begun) > patience {
+			t.Fatalf("waited in vain until %s", what)
+		}
+	}
+}
+
+// counts is how many shares a member has.
+func (o *one) counts() int { return len(o.shares()) }
+
+func TestMembersShareAlike(t *testing.T) {
+	js := open(t)
+	a := start(t, js, "a", 8)
+	until(t, "one has all", func() bool { return a.counts() == 8 })
+	b, c := start(t, js, "b", 8), start(t, js, "c", 8)
+	until(t, "three have 3, 3 and 2", func() bool {
+		n := []int{a.counts(), b.counts(), c.counts()}
+		slices.Sort(n)
+		return slices.Equal(n, []int{2, 3, 3})
+	})
+	b.end(nil)
+	until(t, "two have 4 and 4 after one has left", func() bool { return a.counts() == 4 && c.counts() == 4 })
+	a.end(engine.ErrKilled)
+	killed := time.Now()
+	until(t, "one has all after one was killed", func() bool { return c.counts() == 8 })
+	t.Logf("taken over %v after the death, with leases of %v", time.Since(killed), life)
+	if _, merges := c.Holds()[mergedName]; !merges {
+		until(t, "it is the merger as well", func() bool { _, merges := c.Holds()[mergedName]; return merges })
+	}
+}
+
+// TestCheckpointsFence: from a claim on, a former owner can't save; its bytes don't replace those of the later one.
+func TestCheckpointsFence(t *testing.T) {
+	js := open(t)
+	first, err := claim(t.Context(), js, "03", 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if content, err := first.Load(t.Context()); err != nil || content != nil {
+		t.Errorf("a checkpoint before the first: %v %v", content, err)
+	}
+	if err := first.Save(t.Context(), 10, []byte("ten")); err != nil {
+		t.Fatal(err)
+	}
+	second, err := claim(t.Context(), js, "03", 9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Save(t.Context(), 11, []byte("eleven")); !errors.Is(err, engine.ErrFenced) {
+		t.Errorf("a former owner saved: %v", err)
+	}
+	if content, err := second.Load(t.Context()); err != nil || string(content) != "ten" {
+		t.Errorf("%q %v", content, err)
+	}
+	if err := second.Save(t.Context(), 12, []byte("twelve")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := claim(t.Context(), js, "03", 8); !errors.Is(err, engine.ErrFenced) {
+		t.Errorf("an earlier lease claimed: %v", err)
+	}
+	third, err := claim(t.Context(), js, "03", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if content, err := third.Load(t.Context()); err != nil || string(content) != "twelve" || third.head.Position != 12 {
+		t.Errorf("%q at %d, %v", content, third.head.Position, err)
+	}
+}
+
+// TestLeaseOfOne: a lease is one owner's; renewing an expired one takes it anew only when it is free.
+func TestLeaseOfOne(t *testing.T) {
+	js := open(t)
+	a, err := OpenLeases(t.Context(), js, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := OpenLeases(t.Context(), js, "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	take := func(l *Leases) *Lease {
+		t.Helper()
+		lease, err := l.Take(t.Context(), "share.00")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return lease
+	}
+	first := take(a)
+	if first == nil || take(b) != nil {
+		t.Fatal("a lease is not one owner's")
+	}
+	if err := first.Renew(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	second := take(b)
+	if second == nil || second.Epoch <= first.Epoch {
+		t.Fatalf("after a release: %v", second)
+	}
+	if err := first.Release(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := first.Renew(t.Context()); !errors.Is(err, errLost) {
+		t.Errorf("a lease that is another's was renewed: %v", err)
+	}
+	if err := second.Renew(t.Context()); err != nil {
+		t.Errorf("a former owner took the lease from the later one: %v", err)
+	}
+	until(t, "the lease has expired", func() bool {
+		held, err := a.held(t.Context())
+		return err == nil && !held["share.00"]
+	})
+	if err := second.Renew(t.Context()); err != nil {
+		t.Errorf("an expired lease that is free is not taken anew: %v", err)
+	}
+	if take(a) != nil {
+		t.Error("two owners")
+	}
+}

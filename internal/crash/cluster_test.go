@@ -1,0 +1,448 @@
+package crash_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/quadrat-dev/quadrat/engine"
+	"github.com/quadrat-dev/quadrat/engine/member"
+	"github.com/quadrat-dev/quadrat/internal/broker"
+	"github.com/quadrat-dev/quadrat/internal/clock"
+	"github.com/quadrat-dev/quadrat/storage"
+)
+
+// clusterShares is how many shares the clusters of these tests have.
+const clusterShares = 4
+
+// troop is the members of a cluster in one process, over a rig that has the fleet, the intake and the clock. They keep the stores of shares in
+// folders that all of them reach.
+type troop struct {
+	*rig
+	life    time.Duration
+	members []*soldier
+	started int
+	slowest time.Duration // of all takeovers
+}
+
+// soldier is a running member.
+type soldier struct {
+	*member.Member
+	stop context.CancelCauseFunc
+	done sync.WaitGroup
+}
+
+// always is rows that are known: all members have the rig's registry.
+type always struct{}
+
+func (always) Rows(context.Context, time.Time) error { return nil }
+
+// folderStore is a share's store in a folder. Its upkeep ends with it.
+type folderStore struct {
+	*storage.Store
+	stop  context.CancelFunc
+	group sync.WaitGroup
+}
+
+func (s *folderStore) Close() error {
+	s.stop()
+	s.group.Wait()
+	return nil
+}
+
+// newTroop brings the rig's kappas into PLANS and lets the intake listen.
+func newTroop(w *rig, c *course, life time.Duration, limits broker.Limits, members int) *troop {
+	w.t.Helper()
+	must(w.t, broker.EnsureCluster(w.t.Context(), w.broker.JetStream(), limits, life))
+	plans, err := w.broker.JetStream().KeyValue(w.t.Context(), broker.BucketPlans)
+	must(w.t, err)
+	for _, r := range c.records {
+		_, err := plans.Put(w.t.Context(), "kappa."+r.GetKappa().GetRef(), w.encode(r))
+		must(w.t, err)
+	}
+	o := &troop{rig: w, life: life, members: make([]*soldier, members)}
+	for i := range o.members {
+		o.enlist(i)
+	}
+	w.load()
+	w.listen()
+	return o
+}
+
+// enlist starts a member in a place.
+func (o *troop) enlist(i int) {
+	o.t.Helper()
+	o.started++
+	conn, err := o.broker.Connect("member")
+	must(o.t, err)
+	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(5*time.Second))
+	must(o.t, err)
+	m, err := member.New(o.t.Context(), member.Config{
+		Node: fmt.Sprintf("n%d-%d", i, o.started), JetStream: js, Shares: clusterShares, Rows: always{}, Log: slog.New(slog.DiscardHandler),
+		Engine: engine.Config{
+			Frames: o.registry, Clock: o.clock, ReviseAfter: time.Hour, CheckpointEvery: 20 * time.Millisecond, ReportsKeep: 1, RecordRows: 16,
+		},
+		Open: o.open,
+	})
+	must(o.t, err)
+	ctx, stop := context.WithCancelCause(context.Background())
+	s := &soldier{Member: m, stop: stop}
+	s.done.Go(func() {
+		defer conn.Close()
+		if err := m.Run(ctx); err != nil {
+			o.t.Errorf("member: %v", err)
+		}
+	})
+	o.members[i] = s
+}
+
+// open opens the store of a part.
+func (o *troop) open(_ context.Context, name string, _ uint64) (member.Store, error) {
+	store, err := storage.Open(filepath.Join(o.dir, name), storage.Config{
+		RowsPending: 48, Clock: clock.NewManual(epoch.Add(36 * time.Hour)), Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s := &folderStore{Store: store, stop: stop}
+	s.group.Go(func() { _ = store.Run(ctx) })
+	return s, nil
+}
+
+// fell kills a member as the end of its process does.
+func (o *troop) fell(i int) {
+	killings.Add(1)
+	o.kills++
+	o.members[i].stop(engine.ErrKilled)
+	o.members[i].done.Wait()
+	o.members[i] = nil
+}
+
+// reached is how far each part has read, of those that somebody has.
+func (o *troop) reached() map[string]uint64 {
+	out := map[string]uint64{}
+	for _, m := range o.members {
+		if m == nil {
+			continue
+		}
+		for name, status := range m.Holds() {
+			out[name] = max(out[name], status.Sequence)
+		}
+	}
+	return out
+}
+
+// whole waits until somebody works on every part, and says how long that took.
+func (o *troop) whole() time.Duration {
+	o.t.Helper()
+	begun := time.Now()
+	for len(o.reached()) < clusterShares+1 {
+		if time.Since(begun) > patience {
+			o.t.Fatalf("parts without an owner: there are only %v", slices.Sorted(maps.Keys(o.reached())))
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return time.Since(begun)
+}
+
+// march takes a course to its end; strikes are what happens in the midst of which steps.
+func (o *troop) march(c *course, strikes map[int]func()) {
+	o.t.Helper()
+	for i := range c.steps {
+		s := &c.steps[i]
+		if !s.to.IsZero() {
+			o.clock.Set(s.to)
+		}
+		var struck sync.WaitGroup
+		if strike := strikes[i]; strike != nil {
+			struck.Go(strike)
+		}
+		for begun := time.Now(); !o.attempt(s); {
+			if time.Since(begun) > patience {
+				o.t.Fatalf("step %d of %d did not end; parts: %v", i, len(c.steps), o.reached())
+			}
+		}
+		struck.Wait()
+	}
+}
+
+// muster waits until all parts have read all that there is, ends all members in order, and gives what they have left behind.
+func (o *troop) muster(c *course) *outcome {
+	o.t.Helper()
+	stream, err := o.broker.JetStream().Stream(o.t.Context(), broker.StreamReports)
+	must(o.t, err)
+	mark, err := stream.GetLastMsgForSubject(o.t.Context(), broker.SubjectMark)
+	must(o.t, err)
+	for begun := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		reached := o.reached()
+		least := uint64(math.MaxUint64)
+		for _, position := range reached {
+			least = min(least, position)
+		}
+		if len(reached) == clusterShares+1 && least >= mark.Sequence {
+			break
+		}
+		if time.Since(begun) > patience {
+			for _, m := range o.members {
+				if m != nil {
+					o.t.Log(m.Fault())
+				}
+			}
+			o.t.Fatalf("the parts stay at %v of %d", reached, mark.Sequence)
+		}
+	}
+	must(o.t, o.intake.Close())
+	o.conn.Close()
+	folders := []string{"merged"}
+	for _, m := range o.members {
+		if m != nil {
+			m.stop(nil)
+			m.done.Wait()
+		}
+	}
+	for share := range clusterShares {
+		folders = append(folders, fmt.Sprintf("%02d", share))
+	}
+	return o.outcomeOf(c, folders...)
+}
+
+// clusterCalm is a course's outcome in a cluster that nobody disturbs.
+type clusterCalm struct {
+	once    sync.Once
+	outcome *outcome
+}
+
+var clusterCalms [courses]clusterCalm
+
+// clusterCalmOf runs a course in a cluster without a fault, once, and holds what came of it against a single engine's outcome.
+func clusterCalmOf(t *testing.T, seed uint64) *outcome {
+	t.Helper()
+	c := &clusterCalms[seed%courses]
+	c.once.Do(func() {
+		single := calmOf(t, seed)
+		w := newRig(t, t.TempDir(), broker.Config{StoreDir: t.TempDir()}, rand.New(rand.NewPCG(seed%courses, 1)))
+		defer w.close()
+		o := newTroop(w, single.course, time.Second, broker.Limits{}, 2)
+		o.march(single.course, nil)
+		got := o.muster(single.course)
+		got.check(t, single.course, nil)
+		for _, part := range []struct {
+			name      string
+			got, want []string
+		}{
+			{"strata", got.strata, single.outcome.strata}, {"reports", got.reports, single.outcome.reports},
+		} {
+			if !slices.Equal(part.got, part.want) {
+				t.Errorf("%s differ from those of a single engine: %d, %d\n%s", part.name, len(part.got), len(part.want), firstDifference(part.got, part.want))
+			}
+		}
+		sameRows(t, got.results, single.outcome.results)
+		c.outcome = got
+	})
+	if c.outcome == nil {
+		t.Fatal("the undisturbed run of the cluster failed")
+	}
+	return c.outcome
+}
+
+// sameRows holds rows of results against others, numbers to 1e-9 of their size.
+func sameRows(t *testing.T, got, want []string) {
+	t.Helper()
+	if len(got) != len(want) || len(want) == 0 {
+		t.Errorf("%d results, a single engine has %d", len(got), len(want))
+		return
+	}
+	key := func(line string) string {
+		var row map[string]any
+		_, text, _ := strings.Cut(line, " ")
+		must(t, json.Unmarshal([]byte(text), &row))
+		return fmt.Sprint(row["ref"], row["window_start"], row["revision"], row["statistic"], row["cell"], row["bin_index"])
+	}
+	byKey := map[string]string{}
+	for _, line := range want {
+		byKey[key(line)] = line
+	}
+	for _, line := range got {
+		if other, known := byKey[key(line)]; !known || !nearly(t, line, other) {
+			t.Errorf("a result that a single engine does not have:\n%s\n%s", line, other)
+			return
+		}
+	}
+}
+
+func nearly(t *testing.T, a, b string) bool {
+	t.Helper()
+	var x, y map[string]any
+	_, textA, _ := strings.Cut(a, " ")
+	_, textB, _ := strings.Cut(b, " ")
+	must(t, json.Unmarshal([]byte(textA), &x))
+	must(t, json.Unmarshal([]byte(textB), &y))
+	return maps.EqualFunc(x, y, func(v, w any) bool {
+		p, number := v.(float64)
+		q, numberToo := w.(float64)
+		if number && numberToo {
+			return math.Abs(p-q) <= 1e-9*(1+math.Abs(p)+math.Abs(q))
+		}
+		return fmt.Sprint(v) == fmt.Sprint(w)
+	})
+}
+
+// killMember is a round: members of a cluster over one broker are killed, and others come in their place.
+func killMember(t *testing.T, seed uint64) {
+	c := calmOf(t, seed)
+	calm := clusterCalmOf(t, seed)
+	random := rand.New(rand.NewPCG(seed, 5))
+	w := newRig(t, t.TempDir(), broker.Config{StoreDir: t.TempDir()}, rand.New(rand.NewPCG(seed%courses, 1)))
+	defer w.close()
+	o := newTroop(w, c.course, 600*time.Millisecond, broker.Limits{}, 2+random.IntN(2))
+	strikes := map[int]func(){}
+	for range 1 + random.IntN(3) {
+		i, pause := random.IntN(len(o.members)), time.Duration(random.IntN(3000))*time.Microsecond
+		strikes[random.IntN(len(c.course.steps))] = func() {
+			time.Sleep(pause)
+			o.fell(i)
+			o.enlist(i)
+		}
+	}
+	o.march(c.course, strikes)
+	o.muster(c.course).check(t, c.course, calm)
+	if o.kills == 0 {
+		t.Error("nobody was killed")
+	}
+}
+
+// freeAddresses gives addresses of this machine that nobody listens on.
+func freeAddresses(t *testing.T, n int) []string {
+	t.Helper()
+	out := make([]string, n)
+	for i := range out {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		must(t, err)
+		defer l.Close()
+		out[i] = l.Addr().String()
+	}
+	return out
+}
+
+// TestClusterOutlivesEach is three clustered NATS servers, each a process, with three members over them: each of the six is killed in turn
+// while devices report, with duplicates and out of order. What was answered stands in the stores once, all results that were ever published
+// are those of a cluster that nobody disturbed, and it tells how long takeovers took.
+func TestClusterOutlivesEach(t *testing.T) {
+	const seed = 3
+	c := calmOf(t, seed)
+	calm := clusterCalmOf(t, seed)
+	addresses := freeAddresses(t, 6)
+	at, between := addresses[:3], addresses[3:]
+	var servers []*process
+	var urls []string
+	for i := range 3 {
+		store := t.TempDir()
+		routes := append([]string{between[i]}, slices.Delete(slices.Clone(between), i, i+1)...)
+		p := &process{t: t, make: func() *exec.Cmd {
+			cmd := exec.Command(os.Args[0])
+			cmd.Env = append(os.Environ(), envStore+"="+store, envListen+"="+at[i], envRoutes+"="+strings.Join(routes, ","))
+			return cmd
+		}}
+		urls = append(urls, p.start())
+		servers = append(servers, p)
+	}
+	config := broker.Config{URL: strings.Join(urls, ","), Log: slog.New(slog.DiscardHandler)}
+	for begun := time.Now(); ; time.Sleep(50 * time.Millisecond) { // until they have chosen a leader
+		b, err := broker.Open(t.Context(), config)
+		if err == nil {
+			must(t, b.Close())
+			break
+		}
+		if time.Since(begun) > patience {
+			t.Fatal(err)
+		}
+	}
+	limits := broker.Limits{Replicas: 3}
+	w := newRigOf(t, t.TempDir(), config, limits, rand.New(rand.NewPCG(seed%courses, 1)))
+	defer w.close()
+	o := newTroop(w, c.course, member.LeaseLife, limits, 3)
+	o.whole()
+	strikes := map[int]func(){}
+	for n := range 6 {
+		strikes[(n+1)*len(c.course.steps)/8] = func() {
+			if i := n / 2; n%2 == 0 {
+				o.fell(i)
+				took := o.whole()
+				o.slowest = max(o.slowest, took)
+				t.Logf("member %d killed: all parts work again after %v", i, took.Round(time.Millisecond))
+				o.enlist(i)
+			} else {
+				begun := time.Now()
+				servers[i].kill()
+				o.serves()
+				t.Logf("server %d killed: the streams serve again after %v", i, time.Since(begun).Round(time.Millisecond))
+				servers[i].start()
+				o.current()
+			}
+		}
+	}
+	o.march(c.course, strikes)
+	o.muster(c.course).check(t, c.course, calm)
+	t.Logf("slowest takeover: %v", o.slowest.Round(time.Millisecond))
+	if o.kills != 3 || servers[0].kills+servers[1].kills+servers[2].kills != 3 {
+		t.Error("not everybody was killed")
+	}
+	if o.slowest > 30*time.Second { // three times what is promised: the machine may be slow
+		t.Errorf("a takeover took %v", o.slowest)
+	}
+	for _, p := range servers {
+		p.end()
+	}
+}
+
+// serves waits until every stream of the cluster has a leader.
+func (o *troop) serves() {
+	o.t.Helper()
+	o.infos(func(i *jetstream.StreamInfo) bool { return i.Cluster != nil && i.Cluster.Leader != "" })
+}
+
+// current waits until all copies of all streams are up to date.
+func (o *troop) current() {
+	o.t.Helper()
+	o.infos(func(i *jetstream.StreamInfo) bool {
+		return i.Cluster != nil && len(i.Cluster.Replicas) == 2 &&
+			!slices.ContainsFunc(i.Cluster.Replicas, func(p *jetstream.PeerInfo) bool { return !p.Current || p.Offline })
+	})
+}
+
+// infos waits until something holds of every stream.
+func (o *troop) infos(holds func(*jetstream.StreamInfo) bool) {
+	o.t.Helper()
+	names := []string{
+		broker.StreamReports, broker.StreamResults, broker.StreamPartials, broker.StreamDeadLetter, "KV_" + broker.BucketPlans, "KV_" + broker.BucketDevices,
+		"KV_" + broker.BucketLeases, "KV_" + broker.BucketCheckpoints, "OBJ_" + broker.ObjectCheckpoints,
+	}
+	for begun := time.Now(); len(names) > 0; time.Sleep(20 * time.Millisecond) {
+		if time.Since(begun) > patience {
+			o.t.Errorf("streams that don't come back: %v", names)
+			return
+		}
+		ctx, cancel := context.WithTimeout(o.t.Context(), time.Second)
+		stream, err := o.marks.Stream(ctx, names[0])
+		cancel()
+		if err == nil && holds(stream.CachedInfo()) {
+			names = names[1:]
+		}
+	}
+}

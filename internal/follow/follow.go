@@ -1,0 +1,132 @@
+// Package follow reads a bucket of JetStream's key-value store in the order of its positions, on demand: whoever asks has seen, when the call
+// returns, every value that was stored before it. It asks the leader of the bucket's stream, never a replica that may be behind, and it
+// waits for nothing: no consumer has to notice that a server is gone. It must never write.
+//
+//	b := follow.New(js, broker.BucketPlans, func(e follow.Entry) error { … })
+//	err := b.Catch(ctx)
+package follow
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Entry is the newest value of a key.
+type Entry struct {
+	Key      string
+	Value    []byte
+	Revision uint64 // position in the bucket's stream
+	Deleted  bool
+}
+
+// Bucket follows one bucket. It is safe for use by many goroutines.
+type Bucket struct {
+	js     jetstream.JetStream
+	stream string
+	prefix string
+	take   func(Entry) error
+
+	mu       sync.Mutex // held while entries are read, so that take is called by one goroutine at a time
+	position uint64
+}
+
+// New follows a bucket from its beginning. Take gets each entry, of every key at least the newest one, in order; an error of it ends the
+// call of Catch, and the next one gives the entry again.
+func New(js jetstream.JetStream, bucket string, take func(Entry) error) *Bucket {
+	return &Bucket{js: js, stream: "KV_" + bucket, prefix: "$KV." + bucket + ".", take: take}
+}
+
+// Catch returns once take has got every value that was stored before the call.
+func (b *Bucket) Catch(ctx context.Context) error {
+	stream, err := b.js.Stream(ctx, b.stream)
+	if err != nil {
+		return fmt.Errorf("follow %s: %w", b.stream, err)
+	}
+	last := stream.CachedInfo().State.LastSeq
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for b.position < last {
+		entry, found, err := b.next(ctx)
+		if err != nil {
+			return fmt.Errorf("follow %s: %w", b.stream, err)
+		}
+		if !found { // what stood there has been replaced or has expired
+			b.position = last
+			break
+		}
+		if err := b.take(entry); err != nil {
+			return fmt.Errorf("follow %s: %s: %w", b.stream, entry.Key, err)
+		}
+		b.position = entry.Revision
+	}
+	return nil
+}
+
+// Position is up to where take has got everything.
+func (b *Bucket) Position() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.position
+}
+
+// notFound is the server's code for "no message found".
+const notFound = 10037
+
+// answer is what the server says to the request for a message; its bytes are base64, as encoding/json reads them.
+type answer struct {
+	Error *struct {
+		Code        int    `json:"err_code"`
+		Description string `json:"description"`
+	} `json:"error"`
+	Message *struct {
+		Subject  string `json:"subject"`
+		Sequence uint64 `json:"seq"`
+		Header   []byte `json:"hdrs"`
+		Data     []byte `json:"data"`
+	} `json:"message"`
+}
+
+// next asks the leader for the first message behind the position. The library's own call may ask a replica, which may not have it yet.
+func (b *Bucket) next(ctx context.Context) (e Entry, found bool, err error) {
+	request, err := json.Marshal(map[string]any{"seq": b.position + 1, "next_by_subj": b.prefix + ">"})
+	if err != nil {
+		return e, false, err
+	}
+	prefix := b.js.Options().APIPrefix
+	if prefix == "" {
+		prefix = jetstream.DefaultAPIPrefix
+	}
+	msg, err := b.js.Conn().RequestWithContext(ctx, strings.TrimSuffix(prefix, ".")+".STREAM.MSG.GET."+b.stream, request)
+	if err != nil {
+		return e, false, err
+	}
+	var a answer
+	if err := json.Unmarshal(msg.Data, &a); err != nil {
+		return e, false, err
+	}
+	switch {
+	case a.Error != nil && a.Error.Code == notFound:
+		return e, false, nil
+	case a.Error != nil:
+		return e, false, errors.New(a.Error.Description)
+	case a.Message == nil:
+		return e, false, errors.New("the server's answer has no message")
+	}
+	e = Entry{Key: strings.TrimPrefix(a.Message.Subject, b.prefix), Value: a.Message.Data, Revision: a.Message.Sequence}
+	if len(a.Message.Header) > 0 {
+		header, err := nats.DecodeHeadersMsg(a.Message.Header)
+		if err != nil {
+			return e, false, err
+		}
+		op := header.Get("KV-Operation")
+		e.Deleted = op == "DEL" || op == "PURGE" || header.Get("Nats-Marker-Reason") != ""
+	}
+	return e, true, nil
+}
