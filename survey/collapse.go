@@ -20,6 +20,11 @@ import (
 // was planned, that is when the merged stratum was drawn as one or with equal sampling fractions; otherwise it treats
 // the merged stratum as one weighting class.
 func Collapse(strata []Sample, leastResponses int64) (merged []Sample, mapping []int, notes []string) {
+	return collapse(strata, leastResponses, "responses")
+}
+
+// collapse is Collapse; what says in the notes what there is too little of.
+func collapse(strata []Sample, leastResponses int64, what string) (merged []Sample, mapping []int, notes []string) {
 	groups := make([]group, len(strata))
 	for i, s := range strata {
 		groups[i] = group{sample: s, members: []int{i}, names: []string{s.Stratum}}
@@ -47,8 +52,8 @@ func Collapse(strata []Sample, leastResponses int64) (merged []Sample, mapping [
 			mapping[member] = i
 		}
 		if len(g.members) > 1 {
-			notes = append(notes, fmt.Sprintf("strata %s are estimated as one: below %d responses apart",
-				strings.Join(g.names, ", "), leastResponses))
+			notes = append(notes, fmt.Sprintf("strata %s are estimated as one: below %d %s apart",
+				strings.Join(g.names, ", "), leastResponses, what))
 		}
 	}
 	return merged, mapping, notes
@@ -66,11 +71,14 @@ func (g *group) absorb(o group) {
 	g.names = append(g.names, o.names...)
 	slices.Sort(g.names)
 	g.sample.Stratum = strings.Join(g.names, "+")
-	g.sample.Population += o.sample.Population
-	g.sample.Panel += o.sample.Panel
-	g.sample.Responses += o.sample.Responses
-	g.sample.Tails.Merge(g.sample.Domain, o.sample.Tails, o.sample.Domain)
-	g.sample.Domain.Merge(o.sample.Domain)
+	g.sample.absorb(o.sample)
+}
+
+// absorb adds what another stratum, or the same one in another window, brings.
+func (s *Sample) absorb(o Sample) {
+	s.Population, s.Panel, s.Responses = s.Population+o.Population, s.Panel+o.Panel, s.Responses+o.Responses
+	s.Tails.Merge(s.Domain, o.Tails, o.Domain)
+	s.Domain.Merge(o.Domain)
 }
 
 // smallest returns the index of the least populated group that has a population and satisfies want, or −1.

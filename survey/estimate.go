@@ -40,6 +40,11 @@ type Estimate struct {
 // Errors are *[Error]: Invalid, NoReports, Lonely, NoDomain, NoFreedom, Range. A stratum whose only unit
 // reported is not lonely: nothing of it is left unobserved.
 func Mean(strata []Sample, confidence float64) (Estimate, error) {
+	return MeanOf(strata, nil, confidence)
+}
+
+// MeanOf is [Mean] from strata in which units answer more than once.
+func MeanOf(strata []Sample, repeats *Repeats, confidence float64) (Estimate, error) {
 	kept, err := live(strata, confidence)
 	if err != nil {
 		return Estimate{}, err
@@ -54,6 +59,7 @@ func Mean(strata []Sample, confidence float64) (Estimate, error) {
 		p.noise += a * a * s.Domain.Noise
 		p.share += (a / size) * s.Domain.Noise
 	}
+	p.repeated = repeats.add(strata, linear{weight: func(s Sample) float64 { return s.weight() / size }, centre: value})
 	e, err := p.estimate(kept, value, confidence)
 	if err != nil {
 		return Estimate{}, err
@@ -66,6 +72,11 @@ func Mean(strata []Sample, confidence float64) (Estimate, error) {
 // w_h = N_h/m_h. Scores outside the domain count as 0, so the uncertain size of a domain is part of the variance.
 // Variance, degrees of freedom and errors are those of [Mean] with a = w_h and centre 0.
 func Total(strata []Sample, confidence float64) (Estimate, error) {
+	return TotalOf(strata, nil, confidence)
+}
+
+// TotalOf is [Total] from strata in which units answer more than once.
+func TotalOf(strata []Sample, repeats *Repeats, confidence float64) (Estimate, error) {
 	kept, err := live(strata, confidence)
 	if err != nil {
 		return Estimate{}, err
@@ -81,6 +92,7 @@ func Total(strata []Sample, confidence float64) (Estimate, error) {
 		p.noise += w * w * s.Domain.Noise
 		p.share += w * s.Domain.Noise
 	}
+	p.repeated = repeats.add(strata, linear{weight: Sample.weight, all: true})
 	e, err := p.estimate(kept, value, confidence)
 	if err != nil {
 		return Estimate{}, err
@@ -89,11 +101,19 @@ func Total(strata []Sample, confidence float64) (Estimate, error) {
 	return e.checked()
 }
 
-// parts is a variance on its way: v̂_design of the noisy scores, Σ a² σ², and Σ π a² σ².
-type parts struct{ design, noise, share float64 }
+// parts is a variance on its way: v̂_design of the noisy scores, Σ a² σ², Σ π a² σ², and what units that answer twice add.
+type parts struct {
+	design, noise, share float64
+	repeated             added
+}
 
-// total returns V̂ = v̂_design + Σ π a² σ².
-func (p parts) total() float64 { return p.design + p.share }
+// total returns V̂ = v̂_design + Σ π a² σ². With what repeats add it is the noise at least.
+func (p parts) total() float64 {
+	if p.repeated.variance != 0 {
+		return max(p.noise, p.design+p.share+p.repeated.variance)
+	}
+	return p.design + p.share
+}
 
 // estimate returns everything but the design effect.
 func (p parts) estimate(strata []Sample, value, confidence float64) (Estimate, error) {
@@ -111,7 +131,7 @@ func (p parts) estimate(strata []Sample, value, confidence float64) (Estimate, e
 	if degrees < 1 {
 		return Estimate{}, &Error{Code: NoFreedom, Detail: fmt.Sprintf("%d reports in the domain", e.Reports)}
 	}
-	e.DegreesOfFreedom = float64(degrees)
+	e.DegreesOfFreedom = max(1, float64(degrees)-p.repeated.lost)
 	total := p.total()
 	e.VariancePrivacy = min(p.noise, total) // so that VarianceSampling is max(0, V̂ − Σ a² σ²)
 	e.VarianceSampling = total - e.VariancePrivacy

@@ -15,7 +15,12 @@ import "math"
 // the interval is cut at 0 or 1 when the value lies on the feasible side of it: the true share lies in [0, 1], so this
 // never removes the truth and leaves the coverage as it is.
 func Proportion(strata []Sample, confidence float64) (Estimate, error) {
-	e, err := Mean(strata, confidence)
+	return ProportionOf(strata, nil, confidence)
+}
+
+// ProportionOf is [Proportion] from strata in which units answer more than once.
+func ProportionOf(strata []Sample, repeats *Repeats, confidence float64) (Estimate, error) {
+	e, err := MeanOf(strata, repeats, confidence)
 	if err != nil {
 		return Estimate{}, err
 	}
@@ -25,7 +30,8 @@ func Proportion(strata []Sample, confidence float64) (Estimate, error) {
 			size += s.weight() * float64(s.Domain.Count)
 		}
 	}
-	e.score(strata, func(s Sample) int64 { return s.Domain.Count }, size, scored{scale: 1})
+	more := repeats.add(strata, linear{weight: func(s Sample) float64 { return s.weight() / size }, centre: e.Value})
+	e.score(strata, func(s Sample) int64 { return s.Domain.Count }, size, scored{scale: 1, kish: max(0, more.kish)})
 	return e.checked()
 }
 
@@ -59,7 +65,12 @@ func Share(strata []Sample, how Pure, confidence float64) (Estimate, error) {
 // [Proportion] for the share of the whole population, times the population. Units outside the domain count as not
 // holding, without noise.
 func Count(strata []Sample, confidence float64) (Estimate, error) {
-	e, err := Total(strata, confidence)
+	return CountOf(strata, nil, confidence)
+}
+
+// CountOf is [Count] from strata in which units answer more than once.
+func CountOf(strata []Sample, repeats *Repeats, confidence float64) (Estimate, error) {
+	e, err := TotalOf(strata, repeats, confidence)
 	if err != nil {
 		return Estimate{}, err
 	}
@@ -67,7 +78,8 @@ func Count(strata []Sample, confidence float64) (Estimate, error) {
 	for _, s := range strata {
 		population += float64(s.Population)
 	}
-	e.score(strata, func(s Sample) int64 { return s.Responses }, population, scored{scale: population})
+	more := repeats.add(strata, linear{weight: func(s Sample) float64 { return s.weight() / population }, all: true})
+	e.score(strata, func(s Sample) int64 { return s.Responses }, population, scored{scale: population, kish: max(0, more.kish)})
 	return e.checked()
 }
 

@@ -172,57 +172,23 @@ func fill(r *quadratv1.Result, e survey.Estimate, by float64) {
 	r.Warnings = append(r.Warnings, e.Warnings...)
 }
 
-// strataFor gives what an estimate rests on. Of one window they are the engine's. Of several, a stratum with too few reports in a
-// window is taken together with the same stratum in the windows around it; what is too small over all of them is
-// collapsed as in one window.
+// strataFor gives what an estimate rests on. Of one window they are the engine's, of several those of each window, see
+// [survey.JoinPanes].
 func (g *gathered) strataFor(a *asked, windows []int64, domain int) ([]survey.Sample, []string, error) {
 	if len(windows) == 1 {
 		return g.ofWindow(a, windows[0], domain)
 	}
-	var strata []survey.Sample
-	joined := map[string]int{}
-	for _, name := range g.order[a.stored] {
-		from := len(strata)
-		var waiting survey.Sample
-		for _, start := range windows {
-			s := g.strata[strataKey{start, a.stored, name}]
-			if s == nil || s.population == 0 {
-				continue
+	panes := make([]survey.Pane, len(windows))
+	for w, start := range windows {
+		panes[w].Label = time.UnixMilli(start).UTC().Format(time.RFC3339)
+		for _, name := range g.order[a.stored] {
+			if s := g.strata[strataKey{start, a.stored, name}]; s != nil {
+				panes[w].Strata = append(panes[w].Strata, s.sample(name, domain))
 			}
-			next := s.sample(name+"@"+time.UnixMilli(start).UTC().Format(time.RFC3339), domain)
-			if waiting.Population > 0 {
-				joined[name]++
-			}
-			waiting = join(waiting, next)
-			if waiting.Responses >= leastResponses {
-				strata, waiting = append(strata, waiting), survey.Sample{}
-			}
-		}
-		if waiting.Population > 0 && len(strata) > from {
-			joined[name]++
-			strata[len(strata)-1] = join(strata[len(strata)-1], waiting)
-		} else if waiting.Population > 0 {
-			strata = append(strata, waiting)
 		}
 	}
-	merged, _, notes := survey.Collapse(strata, leastResponses)
-	for _, name := range g.order[a.stored] {
-		if joined[name] > 0 {
-			notes = append(notes, fmt.Sprintf("stratum %s: %d windows with fewer than %d reports are estimated with those around them",
-				name, joined[name], leastResponses))
-		}
-	}
+	merged, _, notes := survey.JoinPanes(panes, leastResponses)
 	return merged, notes, nil
-}
-
-// join takes two strata together.
-func join(a, b survey.Sample) survey.Sample {
-	if a.Population == 0 {
-		return b
-	}
-	a.Population, a.Panel, a.Responses = a.Population+b.Population, a.Panel+b.Panel, a.Responses+b.Responses
-	a.Domain.Merge(b.Domain)
-	return a
 }
 
 // ofWindow is the engine's rule: a stratum in which enough were due and nobody answered stands for nobody else, so a domain that
