@@ -966,7 +966,12 @@ type QueryResponse struct {
 	// Stored reports in the files and parts of files that SAMPLE ALL would have read.
 	RowsStored uint64 `protobuf:"varint,5,opt,name=rows_stored,json=rowsStored,proto3" json:"rows_stored,omitempty"`
 	// What the reader should know of how the answer came about.
-	Notes         []string `protobuf:"bytes,6,rep,name=notes,proto3" json:"notes,omitempty"`
+	Notes []string `protobuf:"bytes,6,rep,name=notes,proto3" json:"notes,omitempty"`
+	// True for an early answer of WatchQuery: its intervals hold together with those of all early answers to the same question.
+	Early bool `protobuf:"varint,7,opt,name=early,proto3" json:"early,omitempty"`
+	// Share of the reports of each window that the answer rests on, above 0; 1 for an exact one. Windows that can't be read in part count
+	// in full.
+	Share         float64 `protobuf:"fixed64,8,opt,name=share,proto3" json:"share,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1041,6 +1046,20 @@ func (x *QueryResponse) GetNotes() []string {
 		return x.Notes
 	}
 	return nil
+}
+
+func (x *QueryResponse) GetEarly() bool {
+	if x != nil {
+		return x.Early
+	}
+	return false
+}
+
+func (x *QueryResponse) GetShare() float64 {
+	if x != nil {
+		return x.Share
+	}
+	return 0
 }
 
 // ListDevicesRequest asks for devices.
@@ -1230,9 +1249,9 @@ type Plan struct {
 	Population uint32 `protobuf:"varint,4,opt,name=population,proto3" json:"population,omitempty"`
 	// Devices that are due in one window, over all strata and statistics.
 	Panel uint32 `protobuf:"varint,5,opt,name=panel,proto3" json:"panel,omitempty"`
-	// Windows in one lap.
+	// Windows in one lap; with EVERY panes in one lap.
 	LapWindows uint32 `protobuf:"varint,6,opt,name=lap_windows,json=lapWindows,proto3" json:"lap_windows,omitempty"`
-	// Length of a window, in seconds.
+	// Length of a window, in seconds; with EVERY that of the window of a result.
 	WindowSeconds float64 `protobuf:"fixed64,7,opt,name=window_seconds,json=windowSeconds,proto3" json:"window_seconds,omitempty"`
 	// Grace, in seconds.
 	GraceSeconds float64 `protobuf:"fixed64,8,opt,name=grace_seconds,json=graceSeconds,proto3" json:"grace_seconds,omitempty"`
@@ -1266,6 +1285,9 @@ type Plan struct {
 	// Reports that are expected of the smallest combination of stratum and cell for a statistic in one window, if all devices answer that
 	// are due.
 	SmallestBatch float64 `protobuf:"fixed64,22,opt,name=smallest_batch,json=smallestBatch,proto3" json:"smallest_batch,omitempty"`
+	// With EVERY, panes in one window: devices answer for a pane as for a window of their own, and each result rests on so many. 0 or 1
+	// without EVERY. A window_start of a pane's rows is a multiple of window_seconds / panes.
+	Panes         uint32 `protobuf:"varint,23,opt,name=panes,proto3" json:"panes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1450,6 +1472,13 @@ func (x *Plan) GetObserver() []string {
 func (x *Plan) GetSmallestBatch() float64 {
 	if x != nil {
 		return x.SmallestBatch
+	}
+	return 0
+}
+
+func (x *Plan) GetPanes() uint32 {
+	if x != nil {
+		return x.Panes
 	}
 	return 0
 }
@@ -3182,7 +3211,7 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\x0fExplainResponse\x12$\n" +
 	"\x04plan\x18\x01 \x01(\v2\x10.quadrat.v1.PlanR\x04plan\"&\n" +
 	"\fQueryRequest\x12\x16\n" +
-	"\x06script\x18\x01 \x01(\tR\x06script\"\xc5\x01\n" +
+	"\x06script\x18\x01 \x01(\tR\x06script\"\xf1\x01\n" +
 	"\rQueryResponse\x12,\n" +
 	"\aresults\x18\x01 \x03(\v2\x12.quadrat.v1.ResultR\aresults\x12\x18\n" +
 	"\awindows\x18\x02 \x01(\rR\awindows\x12\x1b\n" +
@@ -3190,7 +3219,9 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\aseconds\x18\x04 \x01(\x01R\aseconds\x12\x1f\n" +
 	"\vrows_stored\x18\x05 \x01(\x04R\n" +
 	"rowsStored\x12\x14\n" +
-	"\x05notes\x18\x06 \x03(\tR\x05notes\"V\n" +
+	"\x05notes\x18\x06 \x03(\tR\x05notes\x12\x14\n" +
+	"\x05early\x18\a \x01(\bR\x05early\x12\x14\n" +
+	"\x05share\x18\b \x01(\x01R\x05share\"V\n" +
 	"\x12ListDevicesRequest\x12\x14\n" +
 	"\x05where\x18\x01 \x01(\tR\x05where\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\x12\x14\n" +
@@ -3200,7 +3231,7 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\x05total\x18\x02 \x01(\rR\x05total\x12\x12\n" +
 	"\x04next\x18\x03 \x01(\tR\x04next\"\"\n" +
 	"\x10GetDeviceRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"\xd0\x06\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\xe6\x06\n" +
 	"\x04Plan\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\rR\brevision\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12.\n" +
@@ -3233,7 +3264,8 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\bgroup_by\x18\x13 \x03(\tR\agroupBy\x129\n" +
 	"\valternative\x18\x14 \x01(\v2\x17.quadrat.v1.AlternativeR\valternative\x12\x1a\n" +
 	"\bobserver\x18\x15 \x03(\tR\bobserver\x12%\n" +
-	"\x0esmallest_batch\x18\x16 \x01(\x01R\rsmallestBatch\"\xc7\x01\n" +
+	"\x0esmallest_batch\x18\x16 \x01(\x01R\rsmallestBatch\x12\x14\n" +
+	"\x05panes\x18\x17 \x01(\rR\x05panes\"\xc7\x01\n" +
 	"\vAlternative\x12\x1a\n" +
 	"\brotation\x18\x01 \x01(\tR\brotation\x12,\n" +
 	"\x12epsilon_per_report\x18\x02 \x01(\x01R\x10epsilonPerReport\x12\x14\n" +
@@ -3401,7 +3433,7 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\x14epsilon_before_micro\x18\x02 \x01(\x04R\x12epsilonBeforeMicro\x12#\n" +
 	"\repsilon_micro\x18\x03 \x01(\x04R\fepsilonMicro\x120\n" +
 	"\x14epsilon_period_micro\x18\x04 \x01(\x04R\x12epsilonPeriodMicro\x12\x1b\n" +
-	"\tperiod_ms\x18\x05 \x01(\x04R\bperiodMs2\xb7\v\n" +
+	"\tperiod_ms\x18\x05 \x01(\x04R\bperiodMs2\xfc\v\n" +
 	"\fKappaService\x12X\n" +
 	"\bPutKappa\x12\x1b.quadrat.v1.PutKappaRequest\x1a\x1c.quadrat.v1.PutKappaResponse\"\x11\x82\xd3\xe4\x93\x02\v:\x01*\x1a\x06/kappa\x12[\n" +
 	"\n" +
@@ -3414,7 +3446,9 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\vUpdateKappa\x12\x1e.quadrat.v1.UpdateKappaRequest\x1a\x1f.quadrat.v1.UpdateKappaResponse\"\x17\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/kappa/{ref}\x12d\n" +
 	"\vDeleteKappa\x12\x1e.quadrat.v1.DeleteKappaRequest\x1a\x1f.quadrat.v1.DeleteKappaResponse\"\x14\x82\xd3\xe4\x93\x02\x0e*\f/kappa/{ref}\x12W\n" +
 	"\aExplain\x12\x1a.quadrat.v1.ExplainRequest\x1a\x1b.quadrat.v1.ExplainResponse\"\x13\x82\xd3\xe4\x93\x02\r:\x01*\"\b/explain\x12O\n" +
-	"\x05Query\x12\x18.quadrat.v1.QueryRequest\x1a\x19.quadrat.v1.QueryResponse\"\x11\x82\xd3\xe4\x93\x02\v:\x01*\"\x06/query\x12`\n" +
+	"\x05Query\x12\x18.quadrat.v1.QueryRequest\x1a\x19.quadrat.v1.QueryResponse\"\x11\x82\xd3\xe4\x93\x02\v:\x01*\"\x06/query\x12C\n" +
+	"\n" +
+	"WatchQuery\x12\x18.quadrat.v1.QueryRequest\x1a\x19.quadrat.v1.QueryResponse0\x01\x12`\n" +
 	"\vListDevices\x12\x1e.quadrat.v1.ListDevicesRequest\x1a\x1f.quadrat.v1.ListDevicesResponse\"\x10\x82\xd3\xe4\x93\x02\n" +
 	"\x12\b/devices\x12T\n" +
 	"\tGetDevice\x12\x1c.quadrat.v1.GetDeviceRequest\x1a\x12.quadrat.v1.Device\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/devices/{id}\x12H\n" +
@@ -3550,31 +3584,33 @@ var file_quadrat_v1_kappa_proto_depIdxs = []int32{
 	12, // 49: quadrat.v1.KappaService.DeleteKappa:input_type -> quadrat.v1.DeleteKappaRequest
 	14, // 50: quadrat.v1.KappaService.Explain:input_type -> quadrat.v1.ExplainRequest
 	16, // 51: quadrat.v1.KappaService.Query:input_type -> quadrat.v1.QueryRequest
-	18, // 52: quadrat.v1.KappaService.ListDevices:input_type -> quadrat.v1.ListDevicesRequest
-	20, // 53: quadrat.v1.KappaService.GetDevice:input_type -> quadrat.v1.GetDeviceRequest
-	33, // 54: quadrat.v1.KappaService.ExportKappa:input_type -> quadrat.v1.ExportKappaRequest
-	49, // 55: quadrat.v1.KappaService.ListDead:input_type -> quadrat.v1.ListDeadRequest
-	50, // 56: quadrat.v1.KappaService.GetDead:input_type -> quadrat.v1.GetDeadRequest
-	51, // 57: quadrat.v1.KappaService.ReplayDead:input_type -> quadrat.v1.ReplayDeadRequest
-	52, // 58: quadrat.v1.KappaService.PurgeDead:input_type -> quadrat.v1.PurgeDeadRequest
-	1,  // 59: quadrat.v1.KappaService.PutKappa:output_type -> quadrat.v1.PutKappaResponse
-	3,  // 60: quadrat.v1.KappaService.ListKappas:output_type -> quadrat.v1.ListKappasResponse
-	6,  // 61: quadrat.v1.KappaService.GetResults:output_type -> quadrat.v1.GetResultsResponse
-	32, // 62: quadrat.v1.KappaService.WatchKappa:output_type -> quadrat.v1.Result
-	9,  // 63: quadrat.v1.KappaService.GetPlan:output_type -> quadrat.v1.GetPlanResponse
-	11, // 64: quadrat.v1.KappaService.UpdateKappa:output_type -> quadrat.v1.UpdateKappaResponse
-	13, // 65: quadrat.v1.KappaService.DeleteKappa:output_type -> quadrat.v1.DeleteKappaResponse
-	15, // 66: quadrat.v1.KappaService.Explain:output_type -> quadrat.v1.ExplainResponse
-	17, // 67: quadrat.v1.KappaService.Query:output_type -> quadrat.v1.QueryResponse
-	19, // 68: quadrat.v1.KappaService.ListDevices:output_type -> quadrat.v1.ListDevicesResponse
-	47, // 69: quadrat.v1.KappaService.GetDevice:output_type -> quadrat.v1.Device
-	34, // 70: quadrat.v1.KappaService.ExportKappa:output_type -> quadrat.v1.ExportChunk
-	53, // 71: quadrat.v1.KappaService.ListDead:output_type -> quadrat.v1.ListDeadResponse
-	54, // 72: quadrat.v1.KappaService.GetDead:output_type -> quadrat.v1.DeadLetterView
-	55, // 73: quadrat.v1.KappaService.ReplayDead:output_type -> quadrat.v1.ReplayDeadResponse
-	56, // 74: quadrat.v1.KappaService.PurgeDead:output_type -> quadrat.v1.PurgeDeadResponse
-	59, // [59:75] is the sub-list for method output_type
-	43, // [43:59] is the sub-list for method input_type
+	16, // 52: quadrat.v1.KappaService.WatchQuery:input_type -> quadrat.v1.QueryRequest
+	18, // 53: quadrat.v1.KappaService.ListDevices:input_type -> quadrat.v1.ListDevicesRequest
+	20, // 54: quadrat.v1.KappaService.GetDevice:input_type -> quadrat.v1.GetDeviceRequest
+	33, // 55: quadrat.v1.KappaService.ExportKappa:input_type -> quadrat.v1.ExportKappaRequest
+	49, // 56: quadrat.v1.KappaService.ListDead:input_type -> quadrat.v1.ListDeadRequest
+	50, // 57: quadrat.v1.KappaService.GetDead:input_type -> quadrat.v1.GetDeadRequest
+	51, // 58: quadrat.v1.KappaService.ReplayDead:input_type -> quadrat.v1.ReplayDeadRequest
+	52, // 59: quadrat.v1.KappaService.PurgeDead:input_type -> quadrat.v1.PurgeDeadRequest
+	1,  // 60: quadrat.v1.KappaService.PutKappa:output_type -> quadrat.v1.PutKappaResponse
+	3,  // 61: quadrat.v1.KappaService.ListKappas:output_type -> quadrat.v1.ListKappasResponse
+	6,  // 62: quadrat.v1.KappaService.GetResults:output_type -> quadrat.v1.GetResultsResponse
+	32, // 63: quadrat.v1.KappaService.WatchKappa:output_type -> quadrat.v1.Result
+	9,  // 64: quadrat.v1.KappaService.GetPlan:output_type -> quadrat.v1.GetPlanResponse
+	11, // 65: quadrat.v1.KappaService.UpdateKappa:output_type -> quadrat.v1.UpdateKappaResponse
+	13, // 66: quadrat.v1.KappaService.DeleteKappa:output_type -> quadrat.v1.DeleteKappaResponse
+	15, // 67: quadrat.v1.KappaService.Explain:output_type -> quadrat.v1.ExplainResponse
+	17, // 68: quadrat.v1.KappaService.Query:output_type -> quadrat.v1.QueryResponse
+	17, // 69: quadrat.v1.KappaService.WatchQuery:output_type -> quadrat.v1.QueryResponse
+	19, // 70: quadrat.v1.KappaService.ListDevices:output_type -> quadrat.v1.ListDevicesResponse
+	47, // 71: quadrat.v1.KappaService.GetDevice:output_type -> quadrat.v1.Device
+	34, // 72: quadrat.v1.KappaService.ExportKappa:output_type -> quadrat.v1.ExportChunk
+	53, // 73: quadrat.v1.KappaService.ListDead:output_type -> quadrat.v1.ListDeadResponse
+	54, // 74: quadrat.v1.KappaService.GetDead:output_type -> quadrat.v1.DeadLetterView
+	55, // 75: quadrat.v1.KappaService.ReplayDead:output_type -> quadrat.v1.ReplayDeadResponse
+	56, // 76: quadrat.v1.KappaService.PurgeDead:output_type -> quadrat.v1.PurgeDeadResponse
+	60, // [60:77] is the sub-list for method output_type
+	43, // [43:60] is the sub-list for method input_type
 	43, // [43:43] is the sub-list for extension type_name
 	43, // [43:43] is the sub-list for extension extendee
 	0,  // [0:43] is the sub-list for field type_name

@@ -30,6 +30,7 @@ const (
 	KappaService_DeleteKappa_FullMethodName = "/quadrat.v1.KappaService/DeleteKappa"
 	KappaService_Explain_FullMethodName     = "/quadrat.v1.KappaService/Explain"
 	KappaService_Query_FullMethodName       = "/quadrat.v1.KappaService/Query"
+	KappaService_WatchQuery_FullMethodName  = "/quadrat.v1.KappaService/WatchQuery"
 	KappaService_ListDevices_FullMethodName = "/quadrat.v1.KappaService/ListDevices"
 	KappaService_GetDevice_FullMethodName   = "/quadrat.v1.KappaService/GetDevice"
 	KappaService_ExportKappa_FullMethodName = "/quadrat.v1.KappaService/ExportKappa"
@@ -64,6 +65,9 @@ type KappaServiceClient interface {
 	Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error)
 	// Query answers a question about stored reports: over other windows, in other cells, at no further cost of privacy.
 	Query(ctx context.Context, in *QueryRequest, opts ...grpc.CallOption) (*QueryResponse, error)
+	// WatchQuery answers a question without SAMPLE early, from a growing part of the stored reports, and at last exactly. The early
+	// intervals of one result hold all at once with the confidence, so that one may stop when one likes what one sees.
+	WatchQuery(ctx context.Context, in *QueryRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[QueryResponse], error)
 	// ListDevices lists the fleet.
 	ListDevices(ctx context.Context, in *ListDevicesRequest, opts ...grpc.CallOption) (*ListDevicesResponse, error)
 	// GetDevice gives one device.
@@ -187,6 +191,25 @@ func (c *kappaServiceClient) Query(ctx context.Context, in *QueryRequest, opts .
 	return out, nil
 }
 
+func (c *kappaServiceClient) WatchQuery(ctx context.Context, in *QueryRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[QueryResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &KappaService_ServiceDesc.Streams[1], KappaService_WatchQuery_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[QueryRequest, QueryResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type KappaService_WatchQueryClient = grpc.ServerStreamingClient[QueryResponse]
+
 func (c *kappaServiceClient) ListDevices(ctx context.Context, in *ListDevicesRequest, opts ...grpc.CallOption) (*ListDevicesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListDevicesResponse)
@@ -209,7 +232,7 @@ func (c *kappaServiceClient) GetDevice(ctx context.Context, in *GetDeviceRequest
 
 func (c *kappaServiceClient) ExportKappa(ctx context.Context, in *ExportKappaRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportChunk], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &KappaService_ServiceDesc.Streams[1], KappaService_ExportKappa_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &KappaService_ServiceDesc.Streams[2], KappaService_ExportKappa_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -291,6 +314,9 @@ type KappaServiceServer interface {
 	Explain(context.Context, *ExplainRequest) (*ExplainResponse, error)
 	// Query answers a question about stored reports: over other windows, in other cells, at no further cost of privacy.
 	Query(context.Context, *QueryRequest) (*QueryResponse, error)
+	// WatchQuery answers a question without SAMPLE early, from a growing part of the stored reports, and at last exactly. The early
+	// intervals of one result hold all at once with the confidence, so that one may stop when one likes what one sees.
+	WatchQuery(*QueryRequest, grpc.ServerStreamingServer[QueryResponse]) error
 	// ListDevices lists the fleet.
 	ListDevices(context.Context, *ListDevicesRequest) (*ListDevicesResponse, error)
 	// GetDevice gives one device.
@@ -341,6 +367,9 @@ func (UnimplementedKappaServiceServer) Explain(context.Context, *ExplainRequest)
 }
 func (UnimplementedKappaServiceServer) Query(context.Context, *QueryRequest) (*QueryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Query not implemented")
+}
+func (UnimplementedKappaServiceServer) WatchQuery(*QueryRequest, grpc.ServerStreamingServer[QueryResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchQuery not implemented")
 }
 func (UnimplementedKappaServiceServer) ListDevices(context.Context, *ListDevicesRequest) (*ListDevicesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDevices not implemented")
@@ -539,6 +568,17 @@ func _KappaService_Query_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _KappaService_WatchQuery_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(QueryRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(KappaServiceServer).WatchQuery(m, &grpc.GenericServerStream[QueryRequest, QueryResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type KappaService_WatchQueryServer = grpc.ServerStreamingServer[QueryResponse]
+
 func _KappaService_ListDevices_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListDevicesRequest)
 	if err := dec(in); err != nil {
@@ -726,6 +766,11 @@ var KappaService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "WatchKappa",
 			Handler:       _KappaService_WatchKappa_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "WatchQuery",
+			Handler:       _KappaService_WatchQuery_Handler,
 			ServerStreams: true,
 		},
 		{
