@@ -35,8 +35,14 @@ func (w *window) estimateBins(statistic, domain int, floor float64) []*quadratv1
 	if b.shape {
 		return w.estimateShape(statistic, domain, floor)
 	}
-	base := w.frameOf(statistic, domain)
-	solve := w.binSolver(statistic, domain)
+	return w.tellBins(w.frameOf(statistic, domain), statistic, w.binSolver(statistic, domain), floor)
+}
+
+// tellBins writes what solve estimates into results like base.
+func (w *window) tellBins(
+	base *quadratv1.Result, statistic int, solve func(category int) (survey.Estimate, []string, error), floor float64,
+) []*quadratv1.Result {
+	b := w.plan.statistics[statistic].bins
 	if b.cumulative() {
 		estimate, notes, err := solve(0)
 		w.fill(base, statistic, estimate, notes, err, floor)

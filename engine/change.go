@@ -25,7 +25,7 @@ func scales(kind string) coordinate.Scale {
 // tellsChange tells whether results have a change: the same devices are asked in every window, so that their answers,
 // compared one by one, tell far more of it than those of different devices.
 func (p *plan) tellsChange(fixed bool) bool {
-	if !fixed || p.lapWindows != 1 {
+	if !fixed || p.lapWindows != 1 || p.panes > 1 { // windows next to each other share most of their panes
 		return false
 	}
 	for _, s := range p.statistics {
@@ -43,10 +43,16 @@ func (k *kappa) earlier(w *window) *window { return k.windows[w.index-w.turn()] 
 // turn is after how many windows the devices of a FIXED panel answer the same statistic again.
 func (w *window) turn() int64 { return int64(len(w.plan.statistics)) }
 
-// reopen puts the windows that are compared with revised ones among those that are revised, so that no change is told of
-// an estimate that no longer holds.
+// reopen puts the windows that are compared with revised ones, and those that hold a revised pane, among those that are revised, so
+// that nothing is told of an estimate that no longer holds.
 func (e *Engine) reopen() {
 	for _, l := range e.late {
+		for next := l.window.index + 1; next < l.window.index+l.window.plan.panes; next++ {
+			if w := l.kappa.windows[next]; w != nil && w.revision > 0 && !w.dirty {
+				w.dirty = true
+				e.late = append(e.late, late{kappa: l.kappa, window: w})
+			}
+		}
 		next := l.kappa.windows[l.window.index+l.window.turn()]
 		if !l.window.comparable() || next == nil || next.revision == 0 || next.dirty || !next.comparable() {
 			continue
@@ -111,8 +117,8 @@ func (c *comparison) pair(w *window) {
 		}
 		o := past.layout.panel[j]
 		if o.key != u.key || same[o.group] != int(u.group) || !w.heardBy(i) || !past.heardBy(j) ||
-			u.answers(w.index, len(w.plan.statistics)) != c.statistic ||
-			o.answers(past.index, len(past.plan.statistics)) != c.before {
+			u.answers(w.index, w.plan) != c.statistic ||
+			o.answers(past.index, past.plan) != c.before {
 			continue
 		}
 		first, _ := then.score(past.values[j]) // that were counted

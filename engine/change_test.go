@@ -123,7 +123,7 @@ func (w *world) say(record *quadratv1.KappaRecord, window int64, held int) (all,
 func (w *world) result(window int64, statistic string, cell map[string]string) *quadratv1.Result {
 	w.t.Helper()
 	for _, r := range w.sink.newest() {
-		if r.GetWindowStart().AsTime().UnixMilli() == window*windowMs && r.GetStatistic() == statistic && maps.Equal(r.GetCell(), cell) {
+		if r.GetWindowStart().AsTime().UnixMilli() == w.from(window) && r.GetStatistic() == statistic && maps.Equal(r.GetCell(), cell) {
 			return r
 		}
 	}

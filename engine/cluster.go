@@ -165,12 +165,16 @@ func (p *plan) pools(c *cluster) bool { return p.gateways && c.name != attr.Miss
 // solveClusters estimates a statistic of a clustered plan in a domain.
 func (w *window) solveClusters(statistic, domain int) (survey.Estimate, []string, error) {
 	merged, _, notes := survey.CollapseClusters(w.clusterSamples(statistic, domain), leastClusters)
-	estimators := map[string]func([]survey.ClusterSample, float64) (survey.Estimate, error){
+	estimate, err := clusterEstimators()[w.plan.statistics[statistic].kind](merged, w.plan.confidence)
+	return estimate, notes, err
+}
+
+// clusterEstimators are those of means and totals from clusters, by kind.
+func clusterEstimators() map[string]func([]survey.ClusterSample, float64) (survey.Estimate, error) {
+	return map[string]func([]survey.ClusterSample, float64) (survey.Estimate, error){
 		"mean": survey.ClusterMean, "total": survey.ClusterTotal,
 		"proportion": survey.ClusterProportion, "count": survey.ClusterCount,
 	}
-	estimate, err := estimators[w.plan.statistics[statistic].kind](merged, w.plan.confidence)
-	return estimate, notes, err
 }
 
 // fitsClusters tells whether the slots of a kept window are those of its plan and layout.

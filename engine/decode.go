@@ -52,7 +52,7 @@ func decodeCheckpoint(b []byte) (*snapshot, error) {
 		return nil, errCheckpoint
 	}
 	r := &decoder{b: body[len(checkpointMagic)+1:], version: body[len(checkpointMagic)]}
-	if r.version < checkpointDevices || r.version > checkpointReleased {
+	if r.version < checkpointDevices || r.version > checkpointTurns {
 		return nil, errCheckpoint
 	}
 	s := &snapshot{sequence: r.uint(), markMs: r.int(), levelMs: r.int()}

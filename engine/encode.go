@@ -21,6 +21,7 @@ const (
 	checkpointSupports   = 5 // a window may count sets of categories
 	checkpointCategories = 6 // of more than 64
 	checkpointReleased   = 7 // a window may keep noisy counts of releases
+	checkpointTurns      = 8 // kept single answers may be of a part of the panels of a lap
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -70,6 +71,9 @@ func (e *Engine) checkpointVersion() byte {
 			}
 			if w.supports != nil {
 				version = max(version, checkpointSupports)
+			}
+			if w.values != nil && w.plan.lapWindows > 1 {
+				version = max(version, checkpointTurns)
 			}
 			if w.released != nil {
 				version = max(version, checkpointReleased)

@@ -326,7 +326,7 @@ func (e *Engine) admit(k *kappa, index int64, revision uint64, out *output) (w *
 	if start < 0 || start > e.nowMs+e.config.Tolerance.Milliseconds() {
 		return nil, causeFuture, false
 	}
-	if index < k.next && !known {
+	if index < k.next && (!known || index < k.oldest+k.before()) {
 		return nil, causeExpired, false
 	}
 	if !known || w.frame == nil {
@@ -419,7 +419,7 @@ func (e *Engine) oldest(k *kappa) int64 {
 
 // drop forgets the closed windows of a kappa that nobody may revise any more.
 func (e *Engine) drop(k *kappa) {
-	for oldest := e.oldest(k); k.oldest < min(oldest, k.next); k.oldest++ {
+	for oldest := e.oldest(k); k.oldest < min(oldest, k.next)-k.before(); k.oldest++ {
 		if w := k.windows[k.oldest]; w != nil && w.dirty {
 			break
 		}
@@ -441,7 +441,7 @@ func (e *Engine) result(k *kappa, w *window, out *output) {
 	if e.shares() {
 		e.hand(w, true)
 	} else {
-		out.results = append(out.results, k.estimate(w, e.config.ResponseFloor)...)
+		out.results = append(out.results, k.results(w, e.config.ResponseFloor)...)
 		out.strata = append(out.strata, w.strataOf())
 	}
 	k.keep(w, e.config.ChangeAnswers)
@@ -464,7 +464,7 @@ func (e *Engine) revise(out *output) {
 			l.window.frame = nil
 			continue
 		}
-		out.results = append(out.results, l.kappa.estimate(l.window, e.config.ResponseFloor)...)
+		out.results = append(out.results, l.kappa.results(l.window, e.config.ResponseFloor)...)
 		l.window.frame = nil
 		e.metrics.revised.Inc()
 	}

@@ -49,9 +49,7 @@ func (k *kappa) estimate(w *window, responseFloor float64) []*quadratv1.Result {
 			if domain != allCells {
 				name.cell = w.layout.cells[domain].text
 			}
-			// Where devices answer again and again, sampling errors don't average out; neither does the bias of a ratio, nor
-			// that of a variance.
-			if kind := w.plan.statistics[s].kind; !w.plan.repeats && kind != kindRatio && kind != kindVariance {
+			if w.runs(s) {
 				r.Running = k.run(name, &w.told[s*domains+d], estimate, err == nil, w.plan.confidence)
 			}
 			if compared != nil && err == nil {
@@ -65,6 +63,13 @@ func (k *kappa) estimate(w *window, responseFloor float64) []*quadratv1.Result {
 		}
 	}
 	return out
+}
+
+// runs tells whether a statistic has a running mean. Where devices answer again and again, sampling errors don't average out;
+// neither does the bias of a ratio, nor that of a variance, and categories have none.
+func (w *window) runs(statistic int) bool {
+	s := &w.plan.statistics[statistic]
+	return !w.plan.repeats && s.bins == nil && s.kind != kindRatio && s.kind != kindVariance
 }
 
 // frameOf fills what a result says whether or not there is an estimate.
@@ -83,19 +88,25 @@ func (w *window) frameOf(statistic, domain int) *quadratv1.Result {
 		r.Cell = maps.Clone(w.layout.cells[domain].values)
 		r.Population = uint32(w.layout.cellSize[domain])
 	}
-	first, last := w.slots(statistic)
-	for slot := first; slot <= last; slot++ {
-		for i, g := range w.each(slot) {
-			if domain == allCells || domain == g.cell {
-				r.Panel += uint32(w.due[i])
-				r.Reports += uint32(w.moments[i].Count)
-			}
-		}
-	}
+	r.Panel, r.Reports = w.answered(statistic, domain)
 	if r.GetPanel() > 0 {
 		r.ResponseRate = float64(r.GetReports()) / float64(r.GetPanel())
 	}
 	return r
+}
+
+// answered counts the devices of a domain that were due for a statistic, and those that were heard.
+func (w *window) answered(statistic, domain int) (panel, reports uint32) {
+	first, last := w.slots(statistic)
+	for slot := first; slot <= last; slot++ {
+		for i, g := range w.each(slot) {
+			if domain == allCells || domain == g.cell {
+				panel += uint32(w.due[i])
+				reports += uint32(w.moments[i].Count)
+			}
+		}
+	}
+	return panel, reports
 }
 
 // samples gives what each stratum brings to a statistic in a domain.
@@ -134,11 +145,15 @@ func (w *window) solve(statistic, domain int) (survey.Estimate, []string, error)
 		estimate, err := survey.Variance(merged, s.powers, w.plan.confidence)
 		return estimate, notes, err
 	}
-	estimators := map[string]func([]survey.Sample, float64) (survey.Estimate, error){
-		"mean": survey.Mean, "total": survey.Total, "proportion": survey.Proportion, "count": survey.Count,
-	}
-	estimate, err := estimators[w.plan.statistics[statistic].kind](merged, w.plan.confidence)
+	estimate, err := estimators()[w.plan.statistics[statistic].kind](merged, nil, w.plan.confidence)
 	return estimate, notes, err
+}
+
+// estimators are those of means and totals, by kind.
+func estimators() map[string]func([]survey.Sample, *survey.Repeats, float64) (survey.Estimate, error) {
+	return map[string]func([]survey.Sample, *survey.Repeats, float64) (survey.Estimate, error){
+		"mean": survey.MeanOf, "total": survey.TotalOf, "proportion": survey.ProportionOf, "count": survey.CountOf,
+	}
 }
 
 // strataFor gives the strata that an estimate rests on. Those that had too few devices due, or too few responses, are

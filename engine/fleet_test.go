@@ -43,6 +43,7 @@ type world struct {
 	record   *quadratv1.KappaRecord
 	stop     func()
 	engine   *Engine
+	panes    int64 // of a window of results; 0 stands for 1
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
@@ -282,12 +283,15 @@ func (w *world) start(orderly bool, change func(*Config), records ...*quadratv1.
 // end is the moment at which a window closes.
 func end(window int64) time.Time { return time.UnixMilli((window+1)*windowMs + graceMs).UTC() }
 
+// from is when the window of results begins that ends with a window of devices.
+func (w *world) from(window int64) int64 { return (window + 1 - max(1, w.panes)) * windowMs }
+
 // closed waits until a window has results of at least this revision.
 func (w *world) closed(window int64, revision uint32) {
 	w.t.Helper()
 	w.sink.wait(w.t, fmt.Sprintf("revision %d of window %d", revision, window-firstWindow), func() bool {
 		return slices.ContainsFunc(w.sink.results, func(r *quadratv1.Result) bool {
-			return r.GetWindowStart().AsTime().UnixMilli() == window*windowMs && r.GetRevision() >= revision
+			return r.GetWindowStart().AsTime().UnixMilli() == w.from(window) && r.GetRevision() >= revision
 		})
 	})
 }

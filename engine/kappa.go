@@ -19,7 +19,7 @@ type kappa struct {
 	ref, name string
 	plans     []*plan // oldest first
 	next      int64   // first window that has not closed
-	oldest    int64   // no window before it is kept
+	oldest    int64   // no window before it is kept; with EVERY as many panes before those that may be revised as their windows need
 	windows   map[int64]*window
 	running   map[series]*survey.Running
 	newest    *frame // compiled last, for plan
@@ -43,7 +43,7 @@ func newKappa(record *quadratv1.KappaRecord) (*kappa, error) {
 		return nil, err
 	}
 	k.next = k.plans[0].from
-	k.oldest = k.next
+	k.oldest = k.next - k.before()
 	return k, nil
 }
 
@@ -66,7 +66,7 @@ func (k *kappa) revise(record *quadratv1.KappaRecord) error {
 		plans = append(plans, p)
 	}
 	for i, p := range plans {
-		if p.ref != k.ref || p.windowMs != plans[0].windowMs {
+		if p.ref != k.ref || p.windowMs != plans[0].windowMs || p.panes != plans[0].panes {
 			return fmt.Errorf("revision %d: reference or window differs", p.revision)
 		}
 		if i > 0 && (p.from < plans[i-1].from || p.revision <= plans[i-1].revision) {
@@ -76,6 +76,9 @@ func (k *kappa) revise(record *quadratv1.KappaRecord) error {
 	k.plans = plans
 	return nil
 }
+
+// before is how many panes before one stand in the same window of a result.
+func (k *kappa) before() int64 { return k.plans[0].panes - 1 }
 
 // byRevision gives a revision, or nil.
 func (k *kappa) byRevision(revision uint32) *plan {

@@ -32,7 +32,7 @@ type plan struct {
 	graceMs      int64
 	paused       bool
 	changes      bool // results of a FIXED panel tell the change, see tellsChange
-	keeps        bool // its single answers are kept for that; clusters' totals are there anyway
+	keeps        bool // its single answers are kept for that, or since a window holds several of one device; clusters' totals are there anyway
 	repeats      bool // the same devices answer again before others have had their turn
 	salt         panel.Salt
 	query        fleet.Query
@@ -43,6 +43,7 @@ type plan struct {
 	strata       []string
 	rotations    []panel.Rotation
 	lapWindows   int64
+	panes        int64 // that the window of a result spans: 1 without EVERY
 	statistics   []statistic
 	groupBy      []string
 	confidence   float64
@@ -120,7 +121,7 @@ func newPlan(r *quadratv1.PlanRevision) (*plan, error) {
 		ref: d.GetRef(), name: d.GetName(), revision: d.GetRevision(), from: d.GetFromWindow(),
 		windowMs: int64(d.GetWindowMs()), graceMs: int64(d.GetGraceMs()), paused: d.GetPaused(),
 		repeats: r.GetPlan().GetRotation() == "fixed", salt: panel.Salt(d.GetSalt()), by: d.GetStratifiedBy(),
-		clusteredBy: d.GetClusteredBy(), lapWindows: int64(d.GetLapWindows()), groupBy: d.GetGroupBy(), confidence: d.GetConfidence(),
+		clusteredBy: d.GetClusteredBy(), lapWindows: int64(d.GetLapWindows()), panes: max(1, int64(r.GetPlan().GetPanes())), groupBy: d.GetGroupBy(), confidence: d.GetConfidence(),
 		epsilon: privacy.Micro(d.GetEpsilonMicro()).Float64(), epsilonMicro: privacy.Epsilon(d.GetEpsilonMicro()), members: map[string]int{},
 	}
 	p.privacy = privacyOf(d, r.GetPlan().GetPrivacy())
@@ -136,8 +137,24 @@ func newPlan(r *quadratv1.PlanRevision) (*plan, error) {
 		return nil, err
 	}
 	p.changes = p.tellsChange(r.GetPlan().GetRotation() == "fixed")
-	p.keeps = p.changes && p.clusteredBy == ""
+	p.keeps = p.clusteredBy == "" && (p.changes || p.overlaps())
 	return p, nil
+}
+
+// turn is after how many windows a device answers the same statistic again.
+func (p *plan) turn() int64 { return p.lapWindows * int64(len(p.statistics)) }
+
+// overlaps tells whether the window of a result holds several answers of one device to a statistic whose scores are put together.
+func (p *plan) overlaps() bool {
+	return p.panes > p.turn() && slices.ContainsFunc(p.statistics, func(s statistic) bool { return scales(s.kind) != 0 })
+}
+
+// needs is how many of the newest closed windows the next ones need the single answers of.
+func (p *plan) needs() int64 {
+	if p.panes > 1 {
+		return p.panes - 1
+	}
+	return int64(len(p.statistics))
 }
 
 // readingsOf is the readings that a device needs, to be in the frame.

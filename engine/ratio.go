@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/quadrat-dev/quadrat/survey"
@@ -56,11 +55,6 @@ func (w *window) solveRatio(statistic, domain int) (survey.Estimate, []string, e
 	if err != nil {
 		return survey.Estimate{}, nil, err
 	}
-	for _, note := range more {
-		if !slices.Contains(notes, note) {
-			notes = append(notes, note)
-		}
-	}
 	estimate, err := survey.Ratio(above, below, w.plan.confidence)
-	return estimate, notes, err
+	return estimate, union(notes, more), err
 }

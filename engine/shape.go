@@ -19,12 +19,17 @@ const shapeNote = "for display only: the share is that of a reconstructed shape,
 // it stands for, and the shape that explains the weighted counts best, smoothed, gives the shares (Li et al. 2020).
 func (w *window) estimateShape(statistic, domain int, floor float64) []*quadratv1.Result {
 	b := w.plan.statistics[statistic].bins
-	base := w.frameOf(statistic, domain)
 	merged, into, notes, err := w.collapsed(statistic, domain)
 	var shares []float64
 	if err == nil {
 		shares, err = b.shares(merged, w.supported(statistic, domain, into, len(merged)))
 	}
+	return w.tellShape(w.frameOf(statistic, domain), statistic, shares, notes, err, floor)
+}
+
+// tellShape writes a shape, or why there is none, into results like base.
+func (w *window) tellShape(base *quadratv1.Result, statistic int, shares []float64, notes []string, err error, floor float64) []*quadratv1.Result {
+	b := w.plan.statistics[statistic].bins
 	base.Warnings = append(append([]string(nil), notes...), shapeNote)
 	if err != nil {
 		base.Warnings = append(base.Warnings, "no estimate: "+err.Error())

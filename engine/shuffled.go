@@ -7,11 +7,15 @@ import (
 // shuffled tells in the results of a statistic in a domain what the smallest batch of a declared shuffler tells of one report.
 // Reports that rest on permanent answers have no figure: what one of them tells stays in all that follow.
 func (k *kappa) shuffled(w *window, statistic, domain int, results []*quadratv1.Result) {
+	k.figure(w, results, w.smallestBatch(statistic, domain))
+}
+
+// figure is shuffled for results whose smallest batch has so many reports.
+func (k *kappa) figure(w *window, results []*quadratv1.Result, least int) {
 	said := w.plan.privacy
 	if k.figures == nil || said.GetModel() != "local" || said.GetEpsilonPerValue() > 0 {
 		return
 	}
-	least := w.smallestBatch(statistic, domain)
 	for _, r := range results {
 		figure, ok := k.figures.Of(r.GetPrivacy().GetMechanism(), w.plan.epsilonMicro, least)
 		if !ok {

@@ -3,33 +3,48 @@ package engine
 import (
 	"math"
 	"math/bits"
+	"sort"
 )
 
-// seat is a device of a FIXED panel, which is asked in every window.
+// seat is a device of a plan whose answers are kept one by one.
 type seat struct {
 	key         uint64
-	group, slot uint32
+	group, slot uint32 // slot is the arc: window of the lap · statistics + slot, of a FIXED plan the slot alone
 }
 
-// answers is the statistic that a unit answers in a window. A FIXED plan's lap has one window.
-func (u seat) answers(index int64, statistics int) int {
-	return int((uint64(u.slot) + uint64(index)%uint64(statistics)) % uint64(statistics))
+// answers is the statistic that a unit answers in a window in which it is due.
+func (u seat) answers(index int64, p *plan) int {
+	statistics, lap := uint64(len(p.statistics)), uint64(index/p.lapWindows)
+	return int((uint64(u.slot)%statistics + lap%statistics) % statistics)
 }
 
-// units lists the panel of a FIXED plan whose answers are kept one by one, by rank, which is the order of the keys.
+// seats is the units that are due in a window, by rank; nil when they are not kept.
+func (w *window) seats() []seat { return w.layout.seatsOf(w.plan, w.index) }
+
+func (l *layout) seatsOf(p *plan, index int64) []seat {
+	if p.lapWindows == 1 {
+		return l.panel
+	}
+	statistics, place := uint32(len(p.statistics)), uint32(index%p.lapWindows)
+	from := sort.Search(len(l.panel), func(i int) bool { return l.panel[i].slot/statistics >= place })
+	to := from + sort.Search(len(l.panel)-from, func(i int) bool { return l.panel[from+i].slot/statistics > place })
+	return l.panel[from:to]
+}
+
+// units lists the panels of a plan whose answers are kept one by one: by window of the lap, then by rank, which is the order of the keys.
 func (b *frameBuilder) units() {
 	f := b.frame
 	if !b.plan.keeps {
 		return
 	}
 	f.panel = make([]seat, len(f.byLap))
-	for rank, row := range f.byLap {
+	for i, row := range f.byLap {
 		d := &f.devices[row]
-		f.panel[rank] = seat{key: d.key, group: d.group, slot: d.place}
+		f.panel[i] = seat{key: d.key, group: d.group, slot: d.place}
 	}
 }
 
-// keep remembers who was counted with which value, for the change to the window that follows.
+// keep remembers who was counted with which value, for the change to the window that follows, or for the windows that have a part in it.
 func (k *kappa) keep(w *window, most int) {
 	if w.values == nil {
 		return
@@ -38,8 +53,8 @@ func (k *kappa) keep(w *window, most int) {
 		k.keptFrom = w.index
 	}
 	k.kept += len(w.values)
-	// The newest windows are needed: the next ones are compared with them.
-	for ; k.kept > most && k.keptFrom <= w.index-int64(len(w.plan.statistics)); k.keptFrom++ {
+	// The newest windows are needed: the next ones are compared with them, or hold them.
+	for ; k.kept > most && k.keptFrom <= w.index-w.plan.needs(); k.keptFrom++ {
 		k.discard(k.windows[k.keptFrom])
 	}
 }
@@ -117,8 +132,14 @@ func (r *decoder) panel(l *layout) {
 
 // values reads the values of the devices that were heard. They take 64 times the memory of heard, at most.
 func (r *decoder) values(w *window) {
-	units := len(w.layout.panel)
-	heard := 0
+	units, heard := 0, 0
+	for _, n := range w.due {
+		if n < 0 || n > int64(len(w.layout.panel)-units) {
+			r.fail()
+			return
+		}
+		units += int(n)
+	}
 	for _, word := range w.heard {
 		heard += bits.OnesCount64(word)
 	}
@@ -144,9 +165,9 @@ func (w *window) fitsPanel() bool {
 		due += n
 	}
 	for _, u := range w.layout.panel {
-		if int(u.slot) >= len(w.plan.statistics) {
+		if int64(u.slot) >= int64(len(w.plan.statistics))*w.plan.lapWindows {
 			return false
 		}
 	}
-	return w.plan.keeps && int64(len(w.values)) == due
+	return w.plan.keeps && int64(len(w.values)) == due && len(w.seats()) == len(w.values)
 }

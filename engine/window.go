@@ -57,7 +57,7 @@ func newWindow(index int64, p *plan, f *frame) *window {
 	}
 	w.heard = make([]uint64, w.words())
 	if p.keeps {
-		w.values = make([]int64, len(f.panel))
+		w.values = make([]int64, len(f.seatsOf(p, index)))
 	}
 	w.inclusion()
 	return w

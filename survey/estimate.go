@@ -144,6 +144,13 @@ func (p parts) estimate(strata []Sample, value, confidence float64) (Estimate, e
 	return e, nil
 }
 
+// Over is the estimate of a sum divided by a number above 0: a total over n windows as that of one.
+func (e Estimate) Over(n float64) Estimate {
+	e.Value, e.StdError, e.Low, e.High = e.Value/n, e.StdError/n, e.Low/n, e.High/n
+	e.VarianceSampling, e.VariancePrivacy = e.VarianceSampling/(n*n), e.VariancePrivacy/(n*n)
+	return e
+}
+
 // checked returns e, or an error when floating point could not hold its numbers.
 func (e Estimate) checked() (Estimate, error) {
 	if finite(e.Value, e.StdError, e.Low, e.High, e.VarianceSampling, e.VariancePrivacy, e.DesignEffect) {

@@ -14,8 +14,13 @@ import (
 func (t *terminal) printPlan(p *quadratv1.Plan) error {
 	return t.table(func(w io.Writer) {
 		fmt.Fprintf(w, "frame\t%d devices\n", p.GetPopulation())
-		fmt.Fprintf(w, "panel\t%d devices in a window of %g s, %s, %s\n", p.GetPanel(), p.GetWindowSeconds(), p.GetRotation(), p.GetAllocation())
-		fmt.Fprintf(w, "lap\t%d windows\n", p.GetLapWindows())
+		panes, word := max(1, p.GetPanes()), "window"
+		if panes > 1 {
+			word = "pane"
+			fmt.Fprintf(w, "window\t%g s, %d panes; a result with each pane\n", p.GetWindowSeconds(), panes)
+		}
+		fmt.Fprintf(w, "panel\t%d devices in a %s of %g s, %s, %s\n", p.GetPanel(), word, p.GetWindowSeconds()/float64(panes), p.GetRotation(), p.GetAllocation())
+		fmt.Fprintf(w, "lap\t%d %ss\n", p.GetLapWindows(), word)
 		printPrivacy(w, p.GetPrivacy(), "since it was deployed")
 		epsilon := fmt.Sprintf(", epsilon %.4g in a day", p.GetEpsilonPerDeviceDay())
 		if value := p.GetPrivacy().GetEpsilonPerValue(); value > 0 {

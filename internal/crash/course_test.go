@@ -35,6 +35,8 @@ var scripts = []string{
 	 SAMPLE ALL STRATIFIED BY region ROTATING WINDOW 1s GRACE 200ms PRIVACY LOCAL EPSILON 4 PER 2s BETWEEN 10 AND 40`,
 	`KAPPA plain AS SELECT mean(temperature) FROM sense.temperature
 	 SAMPLE ALL STRATIFIED BY region WINDOW 2s GRACE 200ms PRIVACY NONE BETWEEN 10 AND 40`,
+	`KAPPA hopping AS SELECT mean(temperature) FROM sense.temperature
+	 SAMPLE ALL STRATIFIED BY region WINDOW 3s EVERY 1s GRACE 200ms PRIVACY LOCAL EPSILON 4 PER 2s BETWEEN 10 AND 40`,
 }
 
 // step is one thing that happens: a request, or, without a body, the clock moving to a moment and its mark.

@@ -30,6 +30,10 @@ func estimators() []mutant {
 		{"quantile: gaps count as if they were held", formula, "survey/curve.go", "\t\t\tx += step * under(c.gap[i]+t*c.deviation[i], c.gap[i+1]+t*c.deviation[i+1])\n", "\t\t\tgone := step * under(c.gap[i]+t*c.deviation[i], c.gap[i+1]+t*c.deviation[i+1])\n\t\t\tx += gone\n\t\t\tif gone < step {\n\t\t\t\treturn x\n\t\t\t}\n", "survey", "TestEndsAreThoseOfRefusedPlaces"},
 		{"quantile: the far end is read as the near one", formula, "survey/curve.go", "(1-c.p)*c.long(t) + c.p*to", "c.p*c.long(t) + (1-c.p)*to", "survey", "TestEndsAreThoseOfRefusedPlaces"},
 		{"squares: powers of merged parts lose what lies between", formula, tails, "+ 4*delta*(pa*o.M3-pb*t.M3)", "", "survey", "TestTailsMergeExactly"},
+		{"panes: what a device says twice taken as independent", formula, "survey/repeats.go", "\tto.variance += rest * c.scores\n", "\tto.variance += 0 * rest * c.scores\n", "survey", "TestRepeatsAreTwiceTheCovariance"},
+		{"panes: no population correction of what a device says twice", formula, "survey/repeats.go", "rest := 1 - (c.reports", "rest := 1 - 0*(c.reports", "survey", "TestRepeatsAreTwiceTheCovariance"},
+		{"panes: the devices of all panes counted as different", formula, "survey/repeats.go", "out.lost += float64(c.freedom - c.most)", "out.lost += 0 * float64(c.freedom-c.most)", "survey", "TestRepeatsAreTwiceTheCovariance"},
+		{"panes: a stratum of few reports dropped", formula, "survey/panes.go", "\t\t\tj.strata[len(j.strata)-1].absorb(p.Strata[i])\n", "", "survey", "TestJoinPanesKeepsEverything"},
 	}
 }
 
@@ -38,6 +42,8 @@ func engines() []mutant {
 	const window, checkpoint = "engine/window.go", "engine/checkpoint.go"
 	return []mutant{
 		{"dedupe: a duplicate counts twice", counting, window, "if *word&bit != 0 {", "if *word&bit == 1<<63 {", "engine", "TestEndToEnd|TestRestartChangesNothing"},
+		{"hopping: the oldest pane left out", counting, "engine/hop.go", "for index := w.index - w.plan.panes + 1;", "for index := w.index - w.plan.panes + 2;", "engine", "TestHoppingWindowsAreTheirPanes"},
+		{"hopping: a late report revises its own window only", counting, "engine/change.go", "next < l.window.index+l.window.plan.panes", "next < l.window.index", "engine", "TestHoppingLateReportsReviseTheirWindows"},
 		{"dedupe: forgotten at a restart", counting, "engine/decode.go", "w.heard = append(w.heard, r.word())", "w.heard = append(w.heard, 0*r.word())", "engine", "TestRestartChangesNothing|TestCrashBetweenCommitAndCheckpoint"},
 		{"trim: told before the checkpoint is on disk", fault, checkpoint, "if err := e.persist(ctx, \"checkpoint\",", "e.covered(sequence)\n\tif err := e.persist(ctx, \"checkpoint\",", "engine", "TestTrimsOnlyWhatIsOnDisk"},
 		{"trim: the message at the position goes too", law, "engine/trim.go", "jetstream.WithPurgeSequence(to)", "jetstream.WithPurgeSequence(to+1)", "engine", "TestTrimsBehindTheCheckpoint|TestTrimKeepsByAge"},

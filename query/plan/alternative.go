@@ -90,6 +90,9 @@ func (d *design) otherWay() (*design, error) {
 	if changed.fixed() {
 		other.lap = 1
 	}
+	if a := changed.repeated(other.lap); a != nil {
+		return nil, &Infeasible{Reason: "there is no " + a.stat.Kind + " over windows that hold several answers of one device"}
+	}
 	other.answers, err = changed.answers(other.epsilon, other.lap)
 	return &other, err
 }

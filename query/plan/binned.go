@@ -135,7 +135,7 @@ func fine(bins int, variance float64) bool {
 // reportsSupposed is how many reports a window is taken to have while the fleet is not known.
 const reportsSupposed = 1000
 
-// expected is how many reports a statistic has in a window at most: all devices of the frame in a lap of so many windows, or
+// expected is how many reports a statistic has in the window of a result at most: all devices of the frame in a lap of so many windows, or
 // those that were asked for.
 func (q *question) expected(lap int64) float64 {
 	sample, due := q.script.Sample, float64(q.size)/float64(lap)
@@ -149,7 +149,7 @@ func (q *question) expected(lap int64) float64 {
 	case sample.Size == script.Percent:
 		due = min(due, float64(q.size)*sample.Number.Value/100)
 	}
-	return max(1, due/float64(q.slots()))
+	return max(1, float64(q.panes)*due/float64(q.slots()))
 }
 
 // reportOf is the mechanism of least error for so many categories whose reports travel, its name, and the bytes of a report.

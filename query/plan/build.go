@@ -57,6 +57,9 @@ func Build(s *script.Script, frame []Member, opt Options) (*quadratv1.PlanRevisi
 	if err != nil {
 		return nil, err
 	}
+	if err := d.checkPanes(); err != nil {
+		return nil, err
+	}
 	if err := fits(d); err != nil {
 		return nil, err
 	}

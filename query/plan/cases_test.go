@@ -135,8 +135,12 @@ func because(reason string) string {
 func show(p *quadratv1.Plan) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	panes := max(1, p.GetPanes())
 	line("population %d, panel %d, lap %d windows of %gs, grace %gs, %s, %s", p.GetPopulation(), p.GetPanel(),
-		p.GetLapWindows(), p.GetWindowSeconds(), p.GetGraceSeconds(), p.GetRotation(), p.GetAllocation())
+		p.GetLapWindows(), p.GetWindowSeconds()/float64(panes), p.GetGraceSeconds(), p.GetRotation(), p.GetAllocation())
+	if panes > 1 {
+		line("a result is of %d of them", panes)
+	}
 	y := p.GetPrivacy()
 	line("privacy %s by %s, epsilon %g a report, %g per %s and %s", y.GetModel(), y.GetMechanism(),
 		y.GetEpsilonPerReport(), y.GetEpsilonPerPeriod(), y.GetUnit(), y.GetPeriod())

@@ -181,11 +181,12 @@ func (d *design) clusterVariance(i, c int, n []float64) (out predicted) {
 		}
 		mean, squares := size/clusters, s.squares()
 		expected := n[h] * mean * p
-		out.reports += expected
-		out.degrees += max(0, n[h]*min(1, mean*p)-1)
+		panes, each := d.fall(i)
+		out.reports += each * expected
+		out.degrees += panes * max(0, n[h]*min(1, mean*p)-1)
 		spread := d.spread(i, h)
-		rest := max(0, 1-n[h]/clusters)
-		noise := d.noise(i, h, c)
+		rest := max(0, 1-n[h]/clusters) / panes
+		noise := d.noise(i, h, c) / each
 		within := spread * spread * (1 + (squares/size-1)*intraCluster)
 		if total {
 			sizes := p*squares/clusters - p*p*mean*mean

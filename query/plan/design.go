@@ -77,7 +77,7 @@ func (d *design) tooSmall(floor int) error {
 	each := int64(answersLeast * d.q.slots())
 	for k := int64(2); k <= d.q.windows(); k++ {
 		if d.lap > 1 && d.q.windows()%k == 0 && each*max(1, d.lap/k) <= int64(d.size) {
-			e.Options = append(e.Options, "WINDOW "+durationText(d.q.windowMs*k))
+			e.Options = append(e.Options, d.q.windowText(d.q.windowMs*k))
 			break
 		}
 	}

@@ -75,8 +75,9 @@ func (d *design) variance(i, c int, n []float64) predicted {
 			continue
 		}
 		expected := n[h] * p
-		out.reports += expected
-		out.degrees += max(0, expected-1)
+		panes, each := d.fall(i)
+		out.reports += each * expected
+		out.degrees += panes * max(0, expected-1)
 		spread := d.spread(i, h)
 		square, noise, rest := spread*spread, a.noise, max(0, 1-n[h]/size)
 		if d.q.asked[i].stat.Kind == kindVariance {
@@ -85,8 +86,9 @@ func (d *design) variance(i, c int, n []float64) predicted {
 		if part || noise > 0 && d.q.asked[i].stat.Kind == kindVariance {
 			rest = 1
 		}
+		rest, noise = rest/panes, noise/each
 		if total {
-			out.variance += size * size * (rest*p*(square+(1-p)*a.middle*a.middle) + p*a.noise) / n[h]
+			out.variance += size * size * (rest*p*(square+(1-p)*a.middle*a.middle) + p*noise) / n[h]
 			continue
 		}
 		share := size * p / population

@@ -17,7 +17,8 @@ const none = "none"
 // question is a script in numbers.
 type question struct {
 	script     *script.Script
-	windowMs   int64
+	windowMs   int64 // of a pane with EVERY: to a device it is a window
+	panes      int64 // in the window of a result
 	periodMs   int64
 	epsilon    uint64 // of a period, in millionths; of a report with PER VALUE; 0 for the model none
 	value      uint64 // of all reports about one category, in millionths; 0 without PER VALUE
@@ -98,7 +99,7 @@ func read(s *script.Script, opt Options) (*question, error) {
 		return nil, errUnbound
 	}
 	q := &question{
-		script: s, windowMs: s.Window.Length.Value.Milliseconds(), periodMs: script.DefaultPeriod.Milliseconds(),
+		script: s, windowMs: s.Window.Pane().Milliseconds(), panes: s.Window.Panes(), periodMs: script.DefaultPeriod.Milliseconds(),
 		confidence: s.Sample.Confidence.Value, pilot: opt.Pilot, noise: map[uint64]units{},
 		quantiles: map[int]float64{},
 	}
@@ -244,7 +245,7 @@ func (q *question) reports() ([]int64, error) {
 	}
 	best, least, list := 0, math.Inf(1), []int64{}
 	for m := int64(1); m <= min(windows, reportsMax); m++ {
-		if windows%m != 0 || q.epsilon/uint64(m) == 0 || m > 1 && q.blind(q.epsilon/uint64(m)) != nil {
+		if windows%m != 0 || q.epsilon/uint64(m) == 0 || m > 1 && !q.apart(windows/m) || m > 1 && q.blind(q.epsilon/uint64(m)) != nil {
 			continue
 		}
 		answers, err := q.answers(q.epsilon/uint64(m), windows/m)

@@ -130,7 +130,7 @@ func (q *question) longerWindow(f *frame) string {
 		tries++
 		changed.windowMs = q.windowMs * k
 		if changed.reaches(f) {
-			return "WINDOW " + durationText(changed.windowMs)
+			return changed.windowText(changed.windowMs)
 		}
 	}
 	return ""

@@ -102,7 +102,7 @@ func (d *design) tooMany(n int) error {
 		e.Options = append(e.Options, fmt.Sprintf("%d devices in the frame", int64(n)*d.lap))
 		for k := int64(2); k <= d.q.windows(); k++ {
 			if d.q.windows()%k == 0 && int64(n)*max(1, d.lap/k) <= int64(d.size) {
-				e.Options = append(e.Options, "WINDOW "+durationText(d.q.windowMs*k))
+				e.Options = append(e.Options, d.q.windowText(d.q.windowMs*k))
 				break
 			}
 		}

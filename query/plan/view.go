@@ -31,13 +31,16 @@ func (d *design) view(device *quadratv1.DevicePlan, opt Options) *quadratv1.Plan
 		Revision: opt.Revision, Name: s.Name.Text,
 		From:       timestamppb.New(time.UnixMilli(opt.FromWindow * d.q.windowMs)),
 		Population: uint32(d.size), Panel: uint32(d.panel()), LapWindows: uint32(d.lap),
-		WindowSeconds: float64(d.q.windowMs) / 1e3, GraceSeconds: s.Window.Grace.Value.Seconds(),
+		WindowSeconds: float64(d.q.windowMs*d.q.panes) / 1e3, GraceSeconds: s.Window.Grace.Value.Seconds(),
 		Rotation: strings.ToLower(string(s.Sample.Rotation)), Allocation: d.allocation(),
 		Privacy:             d.privacy(),
 		Observer:            d.observer(),
 		ReportsPerDeviceDay: perDay, BytesPerDeviceDay: perDay * float64(d.reportBytes(device)),
 		EpsilonPerDeviceDay: d.perDay(perDay),
 		Confidence:          d.q.confidence, GroupBy: device.GetGroupBy(),
+	}
+	if d.q.panes > 1 {
+		out.Panes = uint32(d.q.panes)
 	}
 	panels := d.panels()
 	out.SmallestBatch = d.smallestBatch(panels)
@@ -208,6 +211,7 @@ func (d *design) shown() []int {
 // warn gathers what the analyst should know.
 func (d *design) warn(panels []float64) []string {
 	out := append(slices.Clone(d.warnings), d.absent...)
+	out = append(out, d.panesText()...)
 	out = append(out, d.warnKept()...)
 	out = append(out, d.warnClusters(panels)...)
 	for _, s := range d.strata {
@@ -243,7 +247,7 @@ func (d *design) warn(panels []float64) []string {
 	}
 	rare := 0
 	for c := range d.cells {
-		if d.expected(c, n) < answersLeast {
+		if d.expected(c, n)*float64(d.q.panes) < answersLeast {
 			rare++
 		}
 	}

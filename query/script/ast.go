@@ -137,6 +137,17 @@ type Window struct {
 	Grace  *Duration // nil when not written
 }
 
+// Pane is how long a device answers at once, EVERY: the whole window where it isn't written.
+func (w Window) Pane() time.Duration {
+	if w.Every == nil {
+		return w.Length.Value
+	}
+	return w.Every.Value
+}
+
+// Panes is how many panes one window spans, 1 or more in a checked script.
+func (w Window) Panes() int64 { return int64(w.Length.Value / w.Pane()) }
+
 // Model says who is trusted with raw readings.
 type Model string
 

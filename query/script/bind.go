@@ -100,7 +100,7 @@ func (s *Script) fill(written *Script) {
 		s.Sample.Allocate = Proportional
 	}
 	if s.Window.Grace == nil {
-		s.Window.Grace = &Duration{Pos: at, Value: DefaultGrace(s.Window.Length.Value)}
+		s.Window.Grace = &Duration{Pos: at, Value: DefaultGrace(s.Window.Pane())}
 	}
 	if s.Privacy == nil {
 		s.Privacy = &Privacy{Pos: at, Model: Local, Epsilon: &Number{Pos: at, Value: DefaultEpsilon, Bound: true}}

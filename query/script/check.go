@@ -19,6 +19,8 @@ const (
 	ShapeBinsMost = 256
 	// EpsilonMost is the largest epsilon of a period.
 	EpsilonMost = 20
+	// PanesMost is the most panes that a window of EVERY spans.
+	PanesMost = 1440
 )
 
 // Check holds the rules of meaning against a well-formed script and gives the first broken one, from the top, as an
@@ -239,6 +241,17 @@ func checkWindow(s *Script) *Error {
 		return errorAt(w.Every.Pos, "windows begin every EVERY and span a whole number of them",
 			"EVERY %s doesn't divide the window of %s", w.Every, w.Length)
 	}
+	if w.Every != nil && w.Every.Value < WindowLeast {
+		return errorAt(w.Every.Pos, "", "expected EVERY of 100ms or more, found %s", w.Every)
+	}
+	if n := w.Panes(); n > PanesMost {
+		most := time.Duration(PanesMost)
+		for length%most != 0 {
+			most--
+		}
+		return errorAt(w.Every.Pos, "write EVERY "+Duration{Value: length / most}.String()+", or a shorter window",
+			"a window of %s spans %d times EVERY %s, and may span %d", w.Length, n, w.Every, PanesMost)
+	}
 	if w.Grace != nil && w.Grace.Value > graceMost {
 		return errorAt(w.Grace.Pos, "reports are kept for 7d", "expected a grace of at most 7d, found %s", w.Grace)
 	}
@@ -274,9 +287,12 @@ func checkPrivacy(s *Script) *Error {
 	return checkRange(p)
 }
 
-// checkPeriod demands that the privacy period is a whole number of windows.
+// checkPeriod demands that the privacy period is a whole number of windows, or of panes with EVERY.
 func checkPeriod(s *Script, per Duration) *Error {
-	window := s.Window.Length.Value
+	window, word := s.Window.Pane(), "WINDOW"
+	if s.Window.Panes() > 1 {
+		word = "EVERY"
+	}
 	if per.Value%window == 0 {
 		return nil
 	}
@@ -288,15 +304,15 @@ func checkPeriod(s *Script, per Duration) *Error {
 		}
 	}
 	return errorAt(per.Pos, "the nearest that work: PER "+strings.Join(works, " or PER ")+
-		nearestWindow(window, per.Value),
-		"the period of %s is not a whole number of windows of %s", per, s.Window.Length)
+		nearestWindow(word, window, per.Value),
+		"the period of %s is not a whole number of windows of %s", per, Duration{Value: window})
 }
 
 // nearestWindow names the longest window of whole seconds, up to the one asked for, that divides the period.
-func nearestWindow(window, period time.Duration) string {
+func nearestWindow(word string, window, period time.Duration) string {
 	for count := period/window + 1; count <= period/time.Second && count < period/window+100_000; count++ {
 		if period%count == 0 && (period/count)%time.Second == 0 {
-			return ", or WINDOW " + Duration{Value: period / count}.String()
+			return ", or " + word + " " + Duration{Value: period / count}.String()
 		}
 	}
 	return ""

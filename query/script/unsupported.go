@@ -13,9 +13,6 @@ func Unsupported(s *Script) error {
 			return err
 		}
 	}
-	if w := s.Window; w.Every != nil && w.Every.Value != w.Length.Value {
-		return unsupportedAt(w.Every.Pos, "EVERY other than the window", "leave EVERY out")
-	}
 	return nil
 }
 

@@ -63,7 +63,7 @@ func (s *Service) measured(ref string, revision *quadratv1.PlanRevision) []Known
 		return nil // the noise of sums and that of devices can't be told apart in a result
 	}
 	length := time.Duration(device.GetWindowMs()) * time.Millisecond
-	entries, _ := s.results.since(Span{Ref: ref, Since: s.cfg.Clock.Now().Add(-(knownWindows + 2) * length)})
+	entries, _ := s.results.since(Span{Ref: ref, Since: s.cfg.Clock.Now().Add(-(knownWindows + 2 + time.Duration(revision.GetPlan().GetPanes())) * length)})
 	noise := map[string]float64{}
 	for _, view := range revision.GetPlan().GetStatistics() {
 		noise[view.GetName()] = view.GetNoiseStdDev()
@@ -73,7 +73,11 @@ func (s *Service) measured(ref string, revision *quadratv1.PlanRevision) []Known
 		if !told || statistic.GetCategories() > 0 {
 			continue // a part of a ratio has no result of its own, a set of categories has many
 		}
-		if sd, ok := spreadOf(entries, statistic, device.GetRevision(), sigma); ok {
+		panes := float64(max(1, revision.GetPlan().GetPanes()))
+		if device.GetLapWindows()*uint32(len(device.GetStatistics())) < uint32(panes) {
+			continue // the answers of one device to several panes of a window go together
+		}
+		if sd, ok := spreadOf(entries, statistic, device.GetRevision(), sigma, panes); ok {
 			out = append(out, Known{Capability: device.GetCapability(), Statistic: statistic, StdDev: sd})
 		}
 	}
@@ -81,13 +85,13 @@ func (s *Service) measured(ref string, revision *quadratv1.PlanRevision) []Known
 }
 
 // spreadOf solves V̂ = (1−n/N)·S²/n + σ²/n for S, with V̂ averaged over the windows of one plan revision (of totals and
-// counts V̂/N²; a variance is S² itself). It is false when there is no window, or when noise hides the spread altogether.
-func spreadOf(entries []entry, statistic *quadratv1.StatisticPlan, revision uint32, noise float64) (float64, bool) {
+// counts V̂/N²; a variance is S² itself), over the panes of a window n/N being that of a pane. It is false when there is no window, or when noise hides the spread altogether.
+func spreadOf(entries []entry, statistic *quadratv1.StatisticPlan, revision uint32, noise, panes float64) (float64, bool) {
 	var sum, weight float64
 	for _, e := range entries {
 		r := e.result
 		n, population := float64(r.GetReports()), float64(r.GetPopulation())
-		if r.GetStatistic() != statistic.GetName() || len(r.GetCell()) > 0 || r.StdError == nil || n < 2 || n >= population ||
+		if r.GetStatistic() != statistic.GetName() || len(r.GetCell()) > 0 || r.StdError == nil || n < 2 || n >= population*panes ||
 			r.GetPlanRevision() != revision {
 			continue
 		}
@@ -100,7 +104,7 @@ func spreadOf(entries []entry, statistic *quadratv1.StatisticPlan, revision uint
 		if statistic.GetKind() == "total" || statistic.GetKind() == "count" {
 			variance /= population * population
 		}
-		sum += n * (n*variance - noise*noise) / (1 - n/population)
+		sum += n * (n*variance - noise*noise) / (1 - n/(population*panes))
 		weight += n
 	}
 	if weight == 0 || sum <= 0 {

@@ -25,14 +25,14 @@ func TestSpreadOfInvertsTheVariance(t *testing.T) {
 			result(2, nil, n, &stdError), result(2, nil, n, &stdError), result(1, nil, n, &wrong), result(2, nil, n, nil),
 			result(2, map[string]string{"a": "b"}, n, &wrong), result(2, nil, population, &wrong),
 		}
-		got, ok := spreadOf(entries, statistic, 2, noise)
+		got, ok := spreadOf(entries, statistic, 2, noise, 1)
 		if !ok || math.Abs(got-spread) > 1e-9 {
 			t.Errorf("%s: %g, %v", kind, got, ok)
 		}
-		if _, ok := spreadOf(entries, statistic, 2, 100*noise); ok {
+		if _, ok := spreadOf(entries, statistic, 2, 100*noise, 1); ok {
 			t.Errorf("%s: a spread came out of mere noise", kind)
 		}
-		if _, ok := spreadOf(nil, statistic, 2, noise); ok {
+		if _, ok := spreadOf(nil, statistic, 2, noise, 1); ok {
 			t.Errorf("%s: a spread came out of nothing", kind)
 		}
 	}
@@ -49,10 +49,10 @@ func TestSpreadOfVariances(t *testing.T) {
 		}
 		return out
 	}
-	if got, ok := spreadOf(entries(20, -2, 9), statistic, 2, 7); !ok || math.Abs(got-3) > 1e-12 {
+	if got, ok := spreadOf(entries(20, -2, 9), statistic, 2, 7, 1); !ok || math.Abs(got-3) > 1e-12 {
 		t.Errorf("%g, %v, want 3", got, ok)
 	}
-	if got, ok := spreadOf(entries(4, -20), statistic, 2, 7); ok {
+	if got, ok := spreadOf(entries(4, -20), statistic, 2, 7, 1); ok {
 		t.Errorf("%g came out of mere noise", got)
 	}
 }

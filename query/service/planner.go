@@ -133,9 +133,9 @@ func (p *FleetPlanner) Redraw(d Draft) (string, error) {
 	return "", nil
 }
 
-// nextWindow is the index of the first window that starts after a moment.
+// nextWindow is the index of the first window, or pane, that starts after a moment.
 func nextWindow(s *script.Script, now time.Time) int64 {
-	return now.UnixMilli()/s.Window.Length.Value.Milliseconds() + 1
+	return now.UnixMilli()/s.Window.Pane().Milliseconds() + 1
 }
 
 // Where reads a condition on attributes; nil for empty text.
