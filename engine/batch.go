@@ -21,16 +21,8 @@ type reports struct {
 	device    []uint64
 	statistic []uint64
 	value     []int64
-	row       []int32 // of the frame, −1 for a stranger; see find
-}
-
-// find looks up all devices of a group before any of them is counted: the look-ups don't depend on each other, so their
-// waits for memory overlap.
-func (r *reports) find(f *frame) {
-	r.row = r.row[:0]
-	for _, key := range r.device {
-		r.row = append(r.row, int32(f.find(key)))
-	}
+	berths    []berth  // of the devices, see table and count
+	said      []uint64 // of the reports that are counted: bits of the score, or what is said of categories
 }
 
 // decodeBatch calls yield for every group of a StoredBatch, one after the other in the same columns, and released for every
@@ -94,7 +86,7 @@ func storedMs(b []byte) int64 {
 
 // decode reads a StoredGroup. Packed arrays only, which is what the intake writes.
 func (r *reports) decode(b []byte) bool {
-	*r = reports{device: r.device[:0], statistic: r.statistic[:0], value: r.value[:0], row: r.row[:0]}
+	*r = reports{device: r.device[:0], statistic: r.statistic[:0], value: r.value[:0], berths: r.berths[:0], said: r.said[:0]}
 	for len(b) > 0 {
 		num, typ, n := protowire.ConsumeTag(b)
 		if n < 0 {
@@ -137,49 +129,6 @@ func (r *reports) field(num protowire.Number, typ protowire.Type, b []byte) (ok 
 		}
 	}
 	return ok
-}
-
-// appendWords, appendVarints and appendSigned read packed arrays; ok is false for one that ends half-way.
-func appendWords(into []uint64, b []byte) (out []uint64, ok bool) {
-	for len(b) >= 8 {
-		into = append(into, binary.LittleEndian.Uint64(b))
-		b = b[8:]
-	}
-	return into, len(b) == 0
-}
-
-func appendVarints(into []uint64, b []byte) (out []uint64, ok bool) {
-	for len(b) > 0 {
-		v, n := uint64(b[0]), 1
-		if v >= 0x80 {
-			v, n = protowire.ConsumeVarint(b)
-			if n < 0 {
-				return into, false
-			}
-		}
-		into = append(into, v)
-		b = b[n:]
-	}
-	return into, true
-}
-
-func appendSigned(into []int64, b []byte) (out []int64, ok bool) {
-	for len(b) > 0 {
-		v, n := uint64(b[0]), 1
-		if v >= 0x80 {
-			if len(b) > 1 && b[1] < 0x80 {
-				v, n = v&0x7f|uint64(b[1])<<7, 2
-			} else {
-				v, n = protowire.ConsumeVarint(b)
-				if n < 0 {
-					return into, false
-				}
-			}
-		}
-		into = append(into, protowire.DecodeZigZag(v))
-		b = b[n:]
-	}
-	return into, true
 }
 
 // appendGroup encodes the reports at the given places as a StoredBatch of one group, for a dead letter.

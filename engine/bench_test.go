@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -13,7 +15,7 @@ import (
 )
 
 // benchState is a kappa over many devices, of which each answers in every window, and one window's reports as the stream
-// holds them.
+// holds them: each message is of one partition.
 func benchState(b *testing.B, devices, perMessage int) (*kappa, [][]byte) {
 	b.Helper()
 	full := make([]uint64, 1)
@@ -35,28 +37,39 @@ func benchState(b *testing.B, devices, perMessage int) (*kappa, [][]byte) {
 		b.Fatal(err)
 	}
 	r, keyer := rand.New(rand.NewPCG(1, 2)), fleet.NewKeyer([16]byte{})
-	rows := make([]*fleet.Row, devices)
+	rows, shared := make([]*fleet.Row, devices), make([]map[string]string, 30)
+	for i := range shared {
+		shared[i] = map[string]string{"region": fmt.Sprint("r", i%10), "cooling": fmt.Sprint("c", i%3)}
+	}
 	for i := range rows {
 		id := fmt.Sprint("d", i)
-		rows[i] = &fleet.Row{ID: id, Key: keyer.Key(id), Attributes: map[string]string{
-			"region": fmt.Sprint("r", i%10), "cooling": fmt.Sprint("c", i%3),
-		}}
+		rows[i] = &fleet.Row{ID: id, Key: keyer.Key(id), Attributes: shared[i%len(shared)]}
 	}
+	slices.SortFunc(rows, func(a, b *fleet.Row) int { return cmp.Compare(a.Key, b.Key) })
 	k.newest, k.compiled = newFrame(k.plans[0], rows), k.plans[0]
-	r.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+	var waiting [fleet.Partitions][]uint64
+	for _, i := range r.Perm(devices) {
+		key := rows[i].Key
+		waiting[fleet.Partition(key)] = append(waiting[fleet.Partition(key)], uint64(key))
+	}
 	var messages [][]byte
-	for from := 0; from < devices; from += perMessage {
-		g := &quadratv1.StoredGroup{Kappa: "k1", Revision: 1, Window: firstWindow}
-		for _, row := range rows[from:min(from+perMessage, devices)] {
-			g.Device = append(g.Device, uint64(row.Key))
-			g.Statistic = append(g.Statistic, 0)
-			g.Value = append(g.Value, r.Int64N(int64(len(k.plans[0].statistics[0].scores))))
+	for more, from := true, 0; more; from += perMessage {
+		more = false
+		for _, keys := range waiting {
+			if from >= len(keys) {
+				continue
+			}
+			g := &quadratv1.StoredGroup{Kappa: "k1", Revision: 1, Window: firstWindow, Device: keys[from:min(from+perMessage, len(keys))]}
+			for range g.GetDevice() {
+				g.Statistic = append(g.Statistic, 0)
+				g.Value = append(g.Value, r.Int64N(int64(len(k.plans[0].statistics[0].scores))))
+			}
+			body, err := proto.Marshal(&quadratv1.StoredBatch{Version: 1, Groups: []*quadratv1.StoredGroup{g}})
+			if err != nil {
+				b.Fatal(err)
+			}
+			messages, more = append(messages, body), true
 		}
-		body, err := proto.Marshal(&quadratv1.StoredBatch{Version: 1, Groups: []*quadratv1.StoredGroup{g}})
-		if err != nil {
-			b.Fatal(err)
-		}
-		messages = append(messages, body)
 	}
 	return k, messages
 }

@@ -49,7 +49,7 @@ func (b *frameBuilder) clusterOf(stratum int, row *fleet.Row) int {
 		f.members = append(f.members, nil)
 	}
 	f.stratumClusters[stratum]++
-	b.places = append(b.places, place(p.rotations[stratum], panel.NumberOfCluster(p.salt, p.strata[stratum], value, row.ID)))
+	b.places = append(b.places, arcOf(p.rotations[stratum], panel.NumberOfCluster(p.salt, p.strata[stratum], value, row.ID)))
 	return number
 }
 

@@ -70,9 +70,7 @@ func (p *places) answer(t *testing.T, k *kappa, index int64) *window {
 	t.Helper()
 	w, _ := k.open(p.registry, k.plans[0], index)
 	r := &reports{revision: 1, window: index}
-	for _, i := range w.frame.byLap[w.frame.lapFrom[index%w.plan.lapWindows]:w.frame.lapFrom[index%w.plan.lapWindows+1]] {
-		d := &w.frame.devices[i]
-		statistic := (uint64(d.place) + uint64(index/w.plan.lapWindows)) % uint64(len(w.plan.statistics))
+	for d, statistic := range w.dueDevices() {
 		value := p.byKey[d.key].Readings[0]
 		if w.plan.statistics[statistic].bit {
 			value = above(value)

@@ -27,9 +27,8 @@ func TestRowsHoldSizesOfClusters(t *testing.T) {
 	const clusters = 4 + 2
 	for name, w := range map[string]*window{"before": before, "after": again.kappas["k1"].windows[firstWindow]} {
 		rows := column.NewRows("one", "k1")
-		for i := range before.frame.devices {
-			d := &before.frame.devices[i]
-			rows.Add(rows.Share(w.design(d.group, 0)), d.key, math.Float64bits(1), 1)
+		for d := range before.frame.everyDevice() {
+			rows.Add(rows.Share(w.design(before.frame.group(d.berth), 0)), d.key, math.Float64bits(1), 1)
 		}
 		record := rows.NewBatch().Record(memory.NewGoAllocator())
 		defer record.Release()

@@ -98,13 +98,10 @@ func TestClusterStateAgainstPlaces(t *testing.T) {
 	answered := map[string]uint64{}
 	r := &reports{revision: 1, window: index}
 	var v verdict
-	for i := range w.frame.devices {
-		d := &w.frame.devices[i]
-		if d.place == nowhere || int64(d.place/2) != index%w.plan.lapWindows {
-			continue
-		}
-		statistic := (uint64(d.place) + uint64(index/w.plan.lapWindows)) % 2
+	i := 0
+	for d, statistic := range w.dueDevices() {
 		place := p.byKey[d.key]
+		i++
 		answered[place.ID] = statistic + 10 // due
 		if i%3 == 0 {
 			continue

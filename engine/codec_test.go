@@ -137,10 +137,7 @@ func goldenState(t testing.TB) *Engine {
 		},
 		groups: []group{{stratum: 0, cell: 1, size: 4}, {stratum: 0, cell: 0, size: 3}},
 	}
-	f := &frame{layout: l, lapFrom: []uint32{0, 7}, byLap: []uint32{0, 1, 2, 3, 4, 5, 6}}
-	for i := range uint32(7) {
-		f.devices = append(f.devices, device{key: uint64(i), group: i / 4, rank: i})
-	}
+	f := &frame{layout: l, lapFrom: []uint32{0, 7}, byTurn: []uint32{0, 0, 0, 0, 1, 1, 1}}
 	w := newWindow(firstWindow, k.plans[0], f)
 	w.moments[0].Add(20.5, 0.25)
 	w.moments[0].Add(22, 0.25)

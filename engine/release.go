@@ -126,14 +126,14 @@ func (w *window) countRelease(r *release) (refused cause, ok bool) {
 			return causeRelease, false
 		}
 	}
-	members := f.members[f.groups[r.groups[0]].cluster]
-	for _, i := range members {
-		if w.hears(f.devices[i].rank) {
+	members, first := f.members[f.groups[r.groups[0]].cluster], f.first(p, w.index)
+	for _, turn := range members {
+		if w.hears(turn - first) {
 			return causeDuplicate, true
 		}
 	}
-	for _, i := range members {
-		rank := f.devices[i].rank
+	for _, turn := range members {
+		rank := turn - first
 		w.heard[rank/64] |= 1 << (rank % 64)
 	}
 	for i, g := range r.groups {
@@ -153,7 +153,7 @@ func (w *window) storeRelease(rows *column.Rows, r *release, sequence uint64) {
 	s := &w.plan.statistics[r.statistic]
 	for i, key := range r.device {
 		units := float64(r.units[i])
-		row := w.row(w.frame.devices[w.frame.find(key)].group, int(r.statistic))
+		row := w.row(w.frame.group(w.frame.devices.find(key)), int(r.statistic))
 		row.Device, row.Sequence, row.Mechanism, row.Units = key, sequence, central.Name, uint32(r.units[i])
 		if s.bins != nil {
 			row.Categories, row.Size, row.Include = uint32(s.bins.categories), 1, 1
@@ -177,11 +177,11 @@ func (w *window) place(r *release) (refused cause, ok bool) {
 		return causeDue, false
 	}
 	for _, key := range r.device {
-		row := f.find(key)
-		if row < 0 {
+		found := f.devices.find(key)
+		if found.seat == vacant {
 			return causeFrame, false
 		}
-		g := f.devices[row].group
+		g := f.group(found)
 		if of := &f.clusters[f.groups[g].cluster]; of.gateway == 0 || of.gateway != r.gateway {
 			return causeGateway, false
 		}
@@ -203,7 +203,7 @@ func (p *plan) answers(place uint32, index int64, statistic uint64) bool {
 	statistics := uint64(len(p.statistics))
 	lap := uint64(index/p.lapWindows) % statistics
 	slot := uint64(place) - uint64(index%p.lapWindows)*statistics // wraps to a large number in an earlier window of the lap
-	return place != nowhere && slot < statistics && (slot+lap == statistic || slot+lap == statistic+statistics)
+	return place != nowhere && slot < statistics && statistic < statistics && (slot+lap == statistic || slot+lap == statistic+statistics)
 }
 
 // takeSums says how many values a part of a release has, and what noise: docs/design/gateway.md.
@@ -241,11 +241,11 @@ func (s *statistic) sum(units int64, values []int64) survey.Moments {
 }
 
 // spokenFor tells whether a gateway answers for a device, whose own report then isn't counted.
-func (w *window) spokenFor(d *device, place int, v *verdict) bool {
-	if !w.plan.gateways || w.frame.clusters[w.frame.groups[d.group].cluster].gateway == 0 {
+func (w *window) spokenFor(group, rank uint32, place int, v *verdict) bool {
+	if w.frame.clusters[w.frame.groups[group].cluster].gateway == 0 {
 		return false
 	}
-	if w.hears(d.rank) {
+	if w.hears(rank) {
 		v.duplicate++
 	} else {
 		v.refuse(causeDue, place)

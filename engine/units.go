@@ -31,19 +31,6 @@ func (l *layout) seatsOf(p *plan, index int64) []seat {
 	return l.panel[from:to]
 }
 
-// units lists the panels of a plan whose answers are kept one by one: by window of the lap, then by rank, which is the order of the keys.
-func (b *frameBuilder) units() {
-	f := b.frame
-	if !b.plan.keeps {
-		return
-	}
-	f.panel = make([]seat, len(f.byLap))
-	for i, row := range f.byLap {
-		d := &f.devices[row]
-		f.panel[i] = seat{key: d.key, group: d.group, slot: d.place}
-	}
-}
-
 // keep remembers who was counted with which value, for the change to the window that follows, or for the windows that have a part in it.
 func (k *kappa) keep(w *window, most int) {
 	if w.values == nil {

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"math"
-
 	"github.com/quadrat-dev/quadrat/engine/column"
 	"github.com/quadrat-dev/quadrat/survey"
 )
@@ -91,99 +89,6 @@ func (w *window) inclusion() {
 			}
 		}
 	}
-}
-
-// verdict is what became of the reports of one group: how many were counted, and the places of the others by cause.
-type verdict struct {
-	counted   int
-	duplicate int
-	refused   [causes][]uint32
-}
-
-func (v *verdict) reset() {
-	v.counted, v.duplicate = 0, 0
-	for i := range v.refused {
-		v.refused[i] = v.refused[i][:0]
-	}
-}
-
-func (v *verdict) refuse(c cause, place int) { v.refused[c] = append(v.refused[c], uint32(place)) }
-
-// refuseAll gives all reports of a group one cause.
-func (v *verdict) refuseAll(c cause, n int) {
-	for i := range n {
-		v.refuse(c, i)
-	}
-}
-
-// count takes a group's reports: each one whose device was due for that statistic and was not heard before goes into the
-// moments and, as a row, to rows (which may be nil).
-func (w *window) count(r *reports, v *verdict, rows *column.Rows, sequence uint64) {
-	p, f := w.plan, w.frame
-	r.find(f)
-	statistics, groups, clustered := uint64(len(p.statistics)), len(f.groups), p.clusteredBy != ""
-	lapWindow, lap := uint64(w.index%p.lapWindows), uint64(w.index/p.lapWindows)%statistics
-	designs := w.designs(rows)
-	for i, row := range r.row {
-		if row < 0 {
-			v.refuse(causeFrame, i)
-			continue
-		}
-		d, statistic := &f.devices[row], r.statistic[i]
-		slot := uint64(d.place) - lapWindow*statistics // wraps to a large number in an earlier window of the lap
-		if d.place == nowhere || slot >= statistics || slot+lap != statistic && slot+lap != statistic+statistics {
-			v.refuse(causeDue, i)
-			continue
-		}
-		if p.gateways && w.spokenFor(d, i, v) {
-			continue
-		}
-		s := &p.statistics[statistic]
-		score, set, ok := s.read(r.value[i])
-		if !ok {
-			v.refuse(causeCode, i)
-			continue
-		}
-		word, bit := &w.heard[d.rank/64], uint64(1)<<(d.rank%64)
-		if *word&bit != 0 {
-			v.duplicate++
-			continue
-		}
-		*word |= bit
-		at := int(statistic)*groups + int(d.group)
-		if clustered {
-			at = int(f.groupRank[d.group])
-		}
-		if w.tails != nil && s.kind == kindVariance {
-			w.tails[at].Add(w.moments[at], score)
-		}
-		w.moments[at].Add(score, s.noise)
-		if s.bins != nil {
-			s.bins.count(&w.supports[at], set)
-		}
-		if w.values != nil {
-			w.values[d.rank] = r.value[i]
-		}
-		v.counted++
-		if rows != nil {
-			if s.bins == nil {
-				set = math.Float64bits(score)
-			}
-			if designs[at] == 0 {
-				designs[at] = rows.Share(w.design(d.group, int(statistic))) + 1
-			}
-			rows.Add(designs[at]-1, d.key, set, sequence)
-		}
-	}
-}
-
-// designs is where count remembers the designs of the rows of its groups, in the order of moments; nil without rows.
-func (w *window) designs(rows *column.Rows) []uint32 {
-	if rows == nil {
-		return nil
-	}
-	start, _ := w.plan.span(w.index)
-	return rows.Designs(start, len(w.moments))
 }
 
 // design is what the rows of a group's reports to a statistic share.

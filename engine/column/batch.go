@@ -109,6 +109,29 @@ func (r *Rows) Add(design uint32, device, said, sequence uint64) {
 	r.batch.add(design, device, said, sequence)
 }
 
+// Room is columns for n reports more. The caller fills the first of them, each column alike, and tells Take how many. It holds
+// until the next call of any other method but Share.
+func (r *Rows) Room(n int) Room {
+	b := &r.batch
+	at := len(b.Device)
+	b.Design, b.Device = slices.Grow(b.Design, n), slices.Grow(b.Device, n)
+	b.Said, b.Sequence = slices.Grow(b.Said, n), slices.Grow(b.Sequence, n)
+	return Room{Design: b.Design[at : at+n], Device: b.Device[at : at+n], Said: b.Said[at : at+n], Sequence: b.Sequence[at : at+n]}
+}
+
+// Room is columns to be filled, see [Batch].
+type Room struct {
+	Design                 []uint32
+	Device, Said, Sequence []uint64
+}
+
+// Take adds the first n reports of the newest Room.
+func (r *Rows) Take(n int) {
+	b := &r.batch
+	end := len(b.Device) + n
+	b.Design, b.Device, b.Said, b.Sequence = b.Design[:end], b.Device[:end], b.Said[:end], b.Sequence[:end]
+}
+
 // Append adds a whole report; the row is not kept.
 func (r *Rows) Append(row *Report) {
 	said := row.Answer
@@ -124,15 +147,22 @@ func (r *Rows) Append(row *Report) {
 // Len is the number of reports since the last batch.
 func (r *Rows) Len() int { return r.batch.Len() }
 
-// NewBatch takes the reports out. The batch is a copy of just their size; the builder keeps its memory for the next ones.
+// NewBatch takes the reports out. The batch has the memory that was filled with them, unless more than half of that is empty: then it
+// is a copy of just their size, and the builder goes on with its memory.
 func (r *Rows) NewBatch() *Batch {
 	b := &r.batch
-	out := &Batch{
-		Kappa: b.Kappa, Ref: b.Ref, Designs: slices.Clone(b.Designs), Design: slices.Clone(b.Design),
-		Device: slices.Clone(b.Device), Said: slices.Clone(b.Said), Sequence: slices.Clone(b.Sequence),
+	n := len(b.Device)
+	out := &Batch{Kappa: b.Kappa, Ref: b.Ref, Designs: slices.Clone(b.Designs)}
+	if n > cap(b.Device)/2 {
+		out.Design, out.Device, out.Said, out.Sequence = b.Design, b.Device, b.Said, b.Sequence
+		b.Design, b.Device, b.Said, b.Sequence = make([]uint32, 0, n), make([]uint64, 0, n), make([]uint64, 0, n), make([]uint64, 0, n)
+	} else {
+		out.Design, out.Device = slices.Clone(b.Design), slices.Clone(b.Device)
+		out.Said, out.Sequence = slices.Clone(b.Said), slices.Clone(b.Sequence)
+		b.Design, b.Device, b.Said, b.Sequence = b.Design[:0], b.Device[:0], b.Said[:0], b.Sequence[:0]
 	}
 	clear(b.Designs) // their texts
-	b.Designs, b.Design, b.Device, b.Said, b.Sequence = b.Designs[:0], b.Design[:0], b.Device[:0], b.Said[:0], b.Sequence[:0]
+	b.Designs = b.Designs[:0]
 	clear(r.windows)
 	r.newest = nil
 	return out
