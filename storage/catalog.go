@@ -4,19 +4,17 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
-	"io/fs"
-	"math"
 	"path/filepath"
 	"strings"
 )
 
 const (
-	catalogName    = "catalog.jsonl"
-	catalogVersion = 2 // 1 had no format and no generation of segments, nothing was gone, and there was no archive
+	catalogName = "catalog.jsonl"
+	// catalogVersion counts: 1 had no format and no generation of segments, nothing was gone, and there was no archive; 2 had no
+	// blocks of segments and didn't say since when objects are condemned.
+	catalogVersion = 3
 )
 
 // Segment is one Parquet file that counts.
@@ -39,6 +37,10 @@ type Segment struct {
 	Archived string `json:"archived,omitempty"`
 	// Remote tells that the archive alone has it.
 	Remote bool `json:"remote,omitempty"`
+	// Blocks is the digests of the file's blocks, one after the other, when it is an object of which parts are read.
+	Blocks string `json:"blocks,omitempty"`
+
+	share string // the share that it belongs to, empty in a folder
 }
 
 // place is where the segment's rows go.
@@ -68,13 +70,14 @@ type catalogHead struct {
 type catalog struct {
 	position  uint64
 	segments  []Segment
-	gone      []Gone   // what retention has removed
-	condemned []string // objects that the archive may have and no segment needs
+	gone      []Gone      // what retention has removed
+	condemned []condemned // objects that may be there and that no segment needs
 }
 
-// condemnedObject is the line of one of them.
-type condemnedObject struct {
-	Object string `json:"object"`
+// condemned is one of them.
+type condemned struct {
+	Object  string `json:"object"`
+	SinceMs int64  `json:"since_ms,omitempty"` // when a share ceased to need it; the archive of a folder has no such delay
 }
 
 // sum is the checksum of a catalog whose first line says h and is followed by body.
@@ -97,8 +100,8 @@ func (c *catalog) encode() ([]byte, error) {
 			return nil, fmt.Errorf("catalog: %w", err)
 		}
 	}
-	for _, name := range c.condemned {
-		if err := e.Encode(condemnedObject{Object: name}); err != nil {
+	for i := range c.condemned {
+		if err := e.Encode(&c.condemned[i]); err != nil {
 			return nil, fmt.Errorf("catalog: %w", err)
 		}
 	}
@@ -156,18 +159,21 @@ func (c *catalog) line(b []byte, head *catalogHead) error {
 		}
 		c.gone = append(c.gone, g)
 	default:
-		var o condemnedObject
+		var o condemned
 		if json.Unmarshal(b, &o) != nil || !lawfulObject(o.Object) {
 			return &Error{Code: Damaged, Detail: "the catalog names an object that can't be"}
 		}
-		c.condemned = append(c.condemned, o.Object)
+		c.condemned = append(c.condemned, o)
 	}
 	return nil
 }
 
-// lawfulObject tells whether a name is one that a segment's object can have.
+// lawfulObject tells whether a name is one that the object of a segment or of a share's catalog can have.
 func lawfulObject(name string) bool {
 	parts := strings.Split(name, "/")
+	if len(parts) == 2 && parts[0] == catalogFolder {
+		return lawfulCatalog(parts[1])
+	}
 	if len(parts) != 4 {
 		return false
 	}
@@ -181,40 +187,5 @@ func (s *Segment) lawful() bool {
 	known := s.Kind == KindReports || s.Kind == KindResults || s.Kind == KindStrata
 	return known && validRef(s.Ref) && len(s.Date) == 10 && filepath.Base(s.Date) == s.Date &&
 		filepath.Base(s.Name) == s.Name && filepath.Ext(s.Name) == ".parquet" && s.First <= s.Last && s.Rows > 0 && s.Format >= 0 && s.Format <= s.Kind.version() && s.Generation >= 0 &&
-		(len(s.Archived) == 64 || s.Archived == "" && !s.Remote)
-}
-
-func loadCatalog(f FS, root string) (*catalog, error) {
-	file, err := f.Open(filepath.Join(root, catalogName))
-	if errors.Is(err, fs.ErrNotExist) {
-		return &catalog{}, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("catalog: %w", err)
-	}
-	defer func() { _ = file.Close() }() // only read
-	size, err := file.Size()
-	if err != nil {
-		return nil, fmt.Errorf("catalog: %w", err)
-	}
-	b, err := io.ReadAll(io.NewSectionReader(file, 0, min(size, math.MaxInt32)))
-	if err != nil {
-		return nil, fmt.Errorf("catalog: %w", err)
-	}
-	return decodeCatalog(b)
-}
-
-func (c *catalog) save(f FS, root string) error {
-	b, err := c.encode()
-	if err != nil {
-		return err
-	}
-	_, err = writeWhole(f, root, catalogName, func(w io.Writer) error {
-		_, err := w.Write(b)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("catalog: %w", err)
-	}
-	return nil
+		(len(s.Archived) == 64 || s.Archived == "" && !s.Remote) && (s.Blocks == "" || len(s.Blocks) == digestLength*blocksOf(s.Bytes))
 }

@@ -3,6 +3,7 @@ package storage
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -130,45 +131,44 @@ func (s *Store) compact(ctx context.Context, c compaction) error {
 	s.mu.Lock()
 	out.Name = s.segmentName(&out)
 	s.mu.Unlock()
-	if err := s.mergeInto(ctx, &out, c.inputs); err != nil {
-		return fmt.Errorf("compaction of %s: %w", c.kind, err)
+	err := s.mergeInto(ctx, &out, c.inputs)
+	if err == nil {
+		err = s.home.settle(ctx, []Segment{out})
+	}
+	if err != nil {
+		return fmt.Errorf("compaction of %s: %w", c.kind, errors.Join(err, s.home.drop(&out)))
 	}
 	return s.replace(c.inputs, &out)
 }
 
 // replace names a segment in place of others, which must all be there still; else the new one is given up.
 func (s *Store) replace(old []Segment, by *Segment) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	gone := make(map[Segment]bool, len(old))
 	for _, seg := range old {
 		gone[seg] = true
 	}
-	next := s.catalog
-	next.segments = make([]Segment, 0, len(s.catalog.segments))
 	found := 0
-	for _, seg := range s.catalog.segments {
-		if gone[seg] && seg.Archived != "" {
-			next.condemn(seg.object())
+	err := s.change(func(c *catalog) bool {
+		kept := make([]Segment, 0, len(c.segments))
+		for _, seg := range c.segments {
+			if !gone[seg] {
+				kept = append(kept, seg)
+				continue
+			}
+			s.leave(c, &seg)
+			if found == 0 {
+				kept = append(kept, *by)
+			}
+			found++
 		}
-		if !gone[seg] {
-			next.segments = append(next.segments, seg)
-			continue
-		}
-		if found == 0 {
-			next.segments = append(next.segments, *by)
-		}
-		found++
+		c.segments = kept
+		return found == len(old)
+	}, func() {
+		s.metrics.compacted(len(old), by)
+		s.retire(old)
+	})
+	if err == nil && found != len(old) { // retention was faster
+		return s.home.drop(by)
 	}
-	if found != len(old) { // retention was faster
-		return s.cfg.FS.Remove(by.path(s.dir))
-	}
-	if err := next.save(s.cfg.FS, s.dir); err != nil {
-		return err // which of the two catalogs is on disk is not known, so all files stay
-	}
-	s.catalog = next
-	s.metrics.hold(next.segments)
-	s.metrics.compacted(len(old), by)
-	s.retire(old)
-	return nil
+	return err // with an error, which of the two catalogs is in force is not known, so all files stay
 }

@@ -17,9 +17,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
-	"github.com/quadrat-dev/quadrat/engine/column"
 	"github.com/quadrat-dev/quadrat/internal/clock"
-	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
 // at is a clock that stands a number of days after the dates of makeReports.
@@ -31,34 +29,23 @@ func at(days int) clock.Clock {
 func fill(t testing.TB, s *Store, from, to int) {
 	t.Helper()
 	for batch := from; batch < to; batch++ {
-		rows := makeReports(rand.New(rand.NewPCG(3, uint64(batch))), uint64(batch*60+1), 60)
-		for i := range rows {
-			rows[i].StratumPopulation = 40 // of a window's stratum there is one
-		}
-		rec := recordOf(t, rows)
+		rec := recordOf(t, fillReports(batch))
 		must(t, s.Reports(rec))
 		rec.Release()
-		must(t, s.Results([]*quadratv1.Result{makeResult(batch, 1, float64(batch)), makeResult(batch/2, uint32(2+batch%2), 0.5)}))
-		var strata []column.Stratum
-		for _, name := range []string{"region1", "region0"} {
-			start := baseMs + int64(batch)*60_000
-			strata = append(strata, column.Stratum{
-				WindowStartMs: start, WindowEndMs: start + 60_000, Statistic: "mean(temperature)", Stratum: name, Population: 40, Panel: 9,
-			})
-		}
-		must(t, s.Strata("indoor", testRef, strata))
+		must(t, s.Results(fillResults(batch)))
+		must(t, s.Strata("indoor", testRef, fillStrata(batch)))
 		must(t, s.Commit(uint64(batch+1)*60))
 	}
 }
 
 // answers is all that a store answers, sorted.
-func answers(t testing.TB, s *Store) map[string][]string {
+func answers(t testing.TB, s *Rows) map[string][]string {
 	t.Helper()
 	ctx := context.Background()
 	since, until := time.UnixMilli(baseMs+120_000), time.UnixMilli(baseMs+420_000)
 	return map[string][]string{
-		"reports": sorted(scanAll(t, s)), "results": sorted(collect(t, goldenScan(s, KindResults))),
-		"strata":  sorted(collect(t, goldenScan(s, KindStrata))),
+		"reports": sorted(collect(t, goldenScanOf(s, KindReports))), "results": sorted(collect(t, goldenScanOf(s, KindResults))),
+		"strata":  sorted(collect(t, goldenScanOf(s, KindStrata))),
 		"some":    sorted(collect(t, s.ScanReports(ctx, testRef, since, until))),
 		"newest":  sorted(collect(t, s.ScanResults(ctx, testRef, time.Time{}, time.Time{}, true))),
 		"weights": sorted(collect(t, s.ScanWeighted(ctx, testRef, time.Time{}, time.Time{}))),
@@ -84,9 +71,9 @@ func TestCompactionChangesNoAnswer(t *testing.T) {
 		must(t, s.Restore(0))
 		fill(t, s, 0, 20)
 		s.Permanent(1200)
-		want, before := answers(t, s), len(s.Segments())
+		want, before := answers(t, &s.Rows), len(s.Segments())
 		must(t, s.Upkeep(context.Background()))
-		for what, rows := range answers(t, s) {
+		for what, rows := range answers(t, &s.Rows) {
 			if !reflect.DeepEqual(rows, want[what]) {
 				t.Errorf("after %d days: compaction changed %s", days, what)
 			}
@@ -104,7 +91,7 @@ func TestCompactionChangesNoAnswer(t *testing.T) {
 		}
 		again := open(t, dir, Config{FS: newFaultyFS(), Allocator: alloc})
 		must(t, again.Restore(1200))
-		if got := answers(t, again); !reflect.DeepEqual(got, want) {
+		if got := answers(t, &again.Rows); !reflect.DeepEqual(got, want) {
 			t.Errorf("after %d days and a restart: another answer", days)
 		}
 	}
@@ -153,7 +140,7 @@ func TestCompactionTakesEveryVersion(t *testing.T) {
 			must(t, os.WriteFile(seg.path(dir), content, 0o600))
 			c.segments = append(c.segments, seg)
 		}
-		must(t, c.save(Disk{}, dir))
+		must(t, (&folder{dir: dir, fs: Disk{}}).save(t.Context(), &c))
 		s := open(t, dir, Config{FS: newFaultyFS(), Clock: at(30)})
 		must(t, s.Restore(9))
 		want := sorted(collect(t, goldenScan(s, k)))
@@ -203,7 +190,7 @@ func TestNothingBeyondTheCheckpointIsCompacted(t *testing.T) {
 	whole := open(t, t.TempDir(), Config{FS: newFaultyFS()})
 	must(t, whole.Restore(0))
 	fill(t, whole, 0, 20)
-	want := answers(t, whole)
+	want := answers(t, &whole.Rows)
 	dir := t.TempDir()
 	s := open(t, dir, Config{FS: newFaultyFS(), Clock: at(30)})
 	must(t, s.Restore(0))
@@ -224,7 +211,7 @@ func TestNothingBeyondTheCheckpointIsCompacted(t *testing.T) {
 	again := open(t, dir, Config{FS: newFaultyFS(), Clock: at(30)})
 	must(t, again.Restore(600))
 	fill(t, again, 10, 20)
-	for what, rows := range answers(t, again) {
+	for what, rows := range answers(t, &again.Rows) {
 		if !reflect.DeepEqual(rows, want[what]) {
 			t.Errorf("a replay after compaction gave other %s", what)
 		}
@@ -302,7 +289,7 @@ func TestOldRowsAreSorted(t *testing.T) {
 	}
 	must(t, os.MkdirAll(filepath.Dir(old.path(dir)), 0o700))
 	must(t, os.WriteFile(old.path(dir), content, 0o600))
-	must(t, (&catalog{position: 40, segments: []Segment{old}}).save(Disk{}, dir))
+	must(t, (&folder{dir: dir, fs: Disk{}}).save(t.Context(), &catalog{position: 40, segments: []Segment{old}}))
 	s := open(t, dir, Config{FS: newFaultyFS(), Clock: at(30)})
 	must(t, s.Restore(40))
 	rec := recordOf(t, makeReports(rand.New(rand.NewPCG(11, 12)), 1, 40))

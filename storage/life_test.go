@@ -79,14 +79,14 @@ func lived(t testing.TB, cfg Config) (map[string][]string, int) {
 	must(t, s.Restore(0))
 	must(t, (&life{}).goOn(t, s))
 	steps := f.done
-	return lifeAnswers(t, s), steps
+	return lifeAnswers(t, &s.Rows), steps
 }
 
 // lifeAnswers is what is compared; fewer than answers, since it is many times.
-func lifeAnswers(t testing.TB, s *Store) map[string][]string {
+func lifeAnswers(t testing.TB, s *Rows) map[string][]string {
 	t.Helper()
 	return map[string][]string{
-		"reports": sorted(scanAll(t, s)),
+		"reports": sorted(collect(t, goldenScanOf(s, KindReports))),
 		"results": sorted(collect(t, s.ScanResults(context.Background(), testRef, time.Time{}, time.Time{}, false))),
 	}
 }
@@ -114,8 +114,8 @@ func tidy(t testing.TB, s *Store, when string) {
 			want[seg.object()] = true
 		}
 	}
-	for _, name := range s.catalog.condemned {
-		want[name] = true
+	for _, o := range s.catalog.condemned {
+		want[o.Object] = true
 	}
 	for name := range shelf.objects {
 		if !want[name] {
@@ -168,7 +168,7 @@ func TestLifeAfterCrashes(t *testing.T) {
 		must(t, l.goOn(t, s))
 		must(t, s.Upkeep(context.Background()))
 		tidy(t, s, "at the end")
-		if got := lifeAnswers(t, s); !reflect.DeepEqual(got, want) {
+		if got := lifeAnswers(t, &s.Rows); !reflect.DeepEqual(got, want) {
 			t.Fatalf("crash at step %d of %d, loss %d: the answers differ", at, steps, f.lost)
 		}
 	}
@@ -195,14 +195,14 @@ func TestLifeWithFaults(t *testing.T) {
 				t.Fatalf("fault %d at step %d: %v", kind, f.at, err)
 			}
 			must(t, s.Upkeep(context.Background()))
-			if got := lifeAnswers(t, s); !reflect.DeepEqual(got, want) {
+			if got := lifeAnswers(t, &s.Rows); !reflect.DeepEqual(got, want) {
 				t.Fatalf("fault %d at step %d: the answers differ", kind, f.at)
 			}
 			cfg.FS = newFaultyFS()
 			again := open(t, dir, cfg)
 			must(t, again.Restore(l.checkpoint))
 			tidy(t, again, "after the restart")
-			if got := lifeAnswers(t, again); !reflect.DeepEqual(got, want) {
+			if got := lifeAnswers(t, &again.Rows); !reflect.DeepEqual(got, want) {
 				t.Fatalf("fault %d at step %d, after a restart: the answers differ", kind, f.at)
 			}
 		}

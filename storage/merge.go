@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"container/heap"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -30,8 +29,7 @@ func (s *Store) mergeInto(ctx context.Context, out *Segment, inputs []Segment) e
 		return err
 	}
 	if out.Rows != want {
-		err := &Error{Code: Damaged, Detail: fmt.Sprintf("%d rows were merged, the catalog says %d", out.Rows, want)}
-		return errors.Join(err, s.cfg.FS.Remove(out.path(s.dir)))
+		return &Error{Code: Damaged, Detail: fmt.Sprintf("%d rows were merged, the catalog says %d", out.Rows, want)}
 	}
 	return nil
 }
@@ -49,7 +47,7 @@ type merger struct {
 
 // open adds a segment.
 func (m *merger) open(seg *Segment) error {
-	file, err := m.store.cfg.FS.Open(seg.path(m.store.dir))
+	file, err := m.store.openSegment(m.ctx, seg)
 	if err != nil {
 		return err
 	}

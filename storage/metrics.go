@@ -2,6 +2,7 @@ package storage
 
 import (
 	"errors"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -16,6 +17,8 @@ type metrics struct {
 
 	sent, fetched, archiveFailures prometheus.Counter
 	remote                         prometheus.Gauge
+
+	leave func() // takes them back from where they are registered; idempotent
 }
 
 func newMetrics(to prometheus.Registerer) (*metrics, error) {
@@ -41,8 +44,8 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 		}),
 	}
 	for field, about := range map[*prometheus.Counter][2]string{
-		&m.sent:            {"archive_sent_bytes_total", "Length of the segments that were copied to the archive."},
-		&m.fetched:         {"archive_fetched_bytes_total", "Length of the segments that were read from the archive."},
+		&m.sent:            {"archive_sent_bytes_total", "Bytes of segments that were copied to the archive, or of a share to the bucket."},
+		&m.fetched:         {"archive_fetched_bytes_total", "Bytes of segments that were read from there."},
 		&m.archiveFailures: {"archive_failures_total", "Segments that could not be copied to the archive for now."},
 	} {
 		*field = prometheus.NewCounter(prometheus.CounterOpts{Name: "quadrat_storage_" + about[0], Help: about[1]})
@@ -50,16 +53,23 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 	m.remote = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "quadrat_storage_archive_only_bytes", Help: "Length of the segments that the archive alone has.",
 	})
+	m.leave = func() {}
 	if to == nil {
 		return m, nil
 	}
-	var faults []error
-	for _, c := range []prometheus.Collector{
+	all := []prometheus.Collector{
 		m.segments, m.bytes, m.rows, m.merged, m.written, m.goneRows, m.goneBytes, m.groupsRead, m.passed, m.failures,
 		m.sent, m.fetched, m.archiveFailures, m.remote,
-	} {
+	}
+	var faults []error
+	for _, c := range all {
 		faults = append(faults, to.Register(c))
 	}
+	m.leave = sync.OnceFunc(func() {
+		for _, c := range all {
+			to.Unregister(c)
+		}
+	})
 	return m, errors.Join(faults...)
 }
 

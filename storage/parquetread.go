@@ -46,11 +46,11 @@ const (
 func openTable(in io.ReaderAt, size int64, k Kind, names []string) (t *tableFile, err error) {
 	defer recovered(&err)
 	if err := parquetcheck.Footer(in, size); err != nil {
-		return nil, fmt.Errorf("%w: %w", &Error{Code: Damaged, Detail: "a Parquet file can't be opened"}, err)
+		return nil, damagedBy(err, "a Parquet file can't be opened")
 	}
 	file, err := parquet.OpenFile(in, size, parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", &Error{Code: Damaged, Detail: "a Parquet file can't be opened"}, err)
+		return nil, damagedBy(err, "a Parquet file can't be opened")
 	}
 	text, _ := file.Lookup(metaFormat)
 	version, err := strconv.Atoi(text)
@@ -83,6 +83,14 @@ func openTable(in io.ReaderAt, size int64, k Kind, names []string) (t *tableFile
 		}
 	}
 	return t, nil
+}
+
+// damagedBy is what is wrong with a file that can't be read, unless that is told already: by who fetches its parts.
+func damagedBy(err error, what string) error {
+	if told := new(Error); errors.As(err, &told) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", &Error{Code: Damaged, Detail: what}, err)
 }
 
 // ordered tells whether the rows are in the order of sortedBy.
@@ -160,7 +168,7 @@ func (t *tableFile) readField(at, leaf int, name string, to array.Builder) error
 		return t.readRandom(at, to.(*array.Float64Builder))
 	}
 	if err := parquetcheck.Pages(t.in, t.size, t.file.Metadata(), at, leaf); err != nil {
-		return fmt.Errorf("%w: column %s: %w", &Error{Code: Damaged, Detail: "a Parquet file can't be decoded"}, name, err)
+		return damagedBy(fmt.Errorf("column %s: %w", name, err), "a Parquet file can't be decoded")
 	}
 	if err := readColumn(group.ColumnChunks()[leaf], to, int(group.NumRows())); err != nil {
 		return fmt.Errorf("column %s: %w", name, err)

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -20,9 +21,15 @@ type doomed struct {
 	epoch uint64
 }
 
-// read is the committed segments that retention keeps, oldest commit first, whose files stay until done is called. Call done once; the caller
-// owns the slice.
-func (s *Store) read() (segments []Segment, done func()) {
+// view is what one reader sees: what was committed when it began.
+type view struct {
+	segments []Segment // those that retention keeps, oldest commit first
+	gone     []Gone
+	done     func() // to be called once, when no file is read any more
+}
+
+// read is what is committed. The files stay until done is called.
+func (s *Store) read() *view {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := &s.readers
@@ -31,32 +38,43 @@ func (s *Store) read() (segments []Segment, done func()) {
 	}
 	began := r.epoch
 	r.open[began]++
-	return s.catalog.visible(), func() {
+	return &view{segments: s.catalog.visible(), gone: s.catalog.gone, done: func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if r.open[began]--; r.open[began] == 0 {
 			delete(r.open, began)
 		}
 		s.reap()
-	}
+	}}
 }
 
-// Files gives the committed files of one kind of a kappa that may hold windows that start in [since, until), a zero time leaving that
-// side open. They stay until done is called; call it once.
+// Files gives the paths of the committed files of one kind of a kappa that may hold windows that start in [since, until), a zero time
+// leaving that side open, of a store in a folder whose files are all here. They stay until done is called; call it once.
 func (s *Store) Files(k Kind, ref string, since, until time.Time) (files []string, done func()) {
-	segments, done := s.read()
-	windows := spanOf(since, until)
-	for i := range segments {
-		if g := &segments[i]; g.Kind == k && g.Ref == ref && windows.overlaps(g.WindowFirstMs, g.WindowLastMs) {
-			files = append(files, g.path(s.dir))
-		}
+	seen := s.read()
+	for _, seg := range seen.of(k, ref, spanOf(since, until)) {
+		files = append(files, seg.path(s.dir))
 	}
-	return files, done
+	return files, seen.done
+}
+
+// of is the segments of one kind of a kappa that may hold windows of a span, by date and position.
+func (v *view) of(k Kind, ref string, windows span) []Segment {
+	segments := slices.DeleteFunc(slices.Clone(v.segments), func(g Segment) bool {
+		return g.Kind != k || g.Ref != ref || !windows.overlaps(g.WindowFirstMs, g.WindowLastMs)
+	})
+	slices.SortStableFunc(segments, func(a, b Segment) int {
+		return cmp.Or(cmp.Compare(a.Date, b.Date), cmp.Compare(a.First, b.First))
+	})
+	return segments
 }
 
 // retire dooms the files of segments that the catalog on disk has ceased to name, and removes those that nobody reads. The
 // caller holds mu.
 func (s *Store) retire(segments []Segment) {
+	if s.share != nil {
+		return // its objects are condemned, and go after a delay
+	}
 	if len(segments) > 0 {
 		s.readers.epoch++
 	}

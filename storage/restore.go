@@ -1,7 +1,7 @@
 package storage
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -18,40 +18,62 @@ import (
 // A commit may repeat a position (windows close by the clock while no message comes). What such a commit held stays;
 // results that the engine then makes again, with the same kappa, window, statistic, cell and revision, are taken once.
 func (s *Store) Restore(sequence uint64) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if sequence > s.catalog.position {
-		return &Error{Code: Position, Detail: fmt.Sprintf("position %d lies beyond the last commit, %d", sequence, s.catalog.position)}
-	}
-	kept := s.catalog
-	kept.position, kept.segments = sequence, nil
+	s.feed.Lock()
+	defer s.feed.Unlock()
 	var dropped []Segment
-	for _, seg := range s.catalog.segments {
-		switch {
-		case seg.Last <= sequence:
-			kept.segments = append(kept.segments, seg)
-		case seg.First <= sequence:
-			return &Error{Code: Position, Detail: fmt.Sprintf("position %d lies inside a segment", sequence)}
-		default:
-			dropped = append(dropped, seg)
-			if seg.Archived != "" {
-				kept.condemn(seg.object())
-			}
-		}
+	var fault error
+	err := s.change(func(c *catalog) bool {
+		before := c.position
+		dropped, fault = s.back(c, sequence)
+		return fault == nil && (before != sequence || s.share != nil && s.share.unsure())
+	}, nil)
+	if err := errors.Join(fault, err); err != nil {
+		return err
 	}
-	if sequence != s.catalog.position {
-		if err := kept.save(s.cfg.FS, s.dir); err != nil {
-			return err
-		}
-	}
-	s.catalog, s.staged, s.pending, s.rows, s.newest = kept, nil, map[place]*bucket{}, 0, 0
-	s.permanent, s.restored = sequence, true
-	s.metrics.hold(s.catalog.segments)
-	s.retire(dropped)
-	if err := s.sweep(); err != nil {
+	if err := s.reset(sequence, dropped); err != nil {
 		return fmt.Errorf("storage: sweep: %w", err)
 	}
 	return s.recall()
+}
+
+// back takes a catalog back to a position, and gives the segments that it ceases to name. The caller holds mu.
+func (s *Store) back(c *catalog, sequence uint64) (dropped []Segment, err error) {
+	if sequence > c.position {
+		return nil, &Error{Code: Position, Detail: fmt.Sprintf("position %d lies beyond the last commit, %d", sequence, c.position)}
+	}
+	var kept []Segment
+	for _, seg := range c.segments {
+		switch {
+		case seg.Last <= sequence:
+			kept = append(kept, seg)
+		case seg.First <= sequence:
+			return nil, &Error{Code: Position, Detail: fmt.Sprintf("position %d lies inside a segment", sequence)}
+		default:
+			dropped = append(dropped, seg)
+			s.leave(c, &seg)
+		}
+	}
+	c.position, c.segments = sequence, kept
+	return dropped, nil
+}
+
+// reset forgets what was given since the last commit, and removes files that no commit names.
+func (s *Store) reset(sequence uint64, dropped []Segment) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	staged := s.staged
+	s.staged, s.pending, s.rows, s.newest = nil, map[place]*bucket{}, 0, 0
+	s.permanent, s.restored = sequence, true
+	s.retire(dropped)
+	if s.share == nil {
+		return s.sweep()
+	}
+	for i := range staged {
+		if err := s.home.drop(&staged[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Permanent tells that the engine's checkpoint at a position is on disk, so that no later Restore goes before it. Only
@@ -63,18 +85,20 @@ func (s *Store) Permanent(sequence uint64) {
 	s.nudge()
 }
 
-// recall notes the results of the newest commit, which the engine may make again. The caller holds mu.
+// recall notes the results of the newest commit, which the engine may make again. The caller holds feed.
 func (s *Store) recall() error {
-	s.told = map[resultKey]bool{}
-	for i := range s.catalog.segments {
-		seg := &s.catalog.segments[i]
-		if seg.Kind != KindResults || seg.Last != s.catalog.position {
+	told := map[resultKey]bool{}
+	view := s.read()
+	defer view.done()
+	for i := range view.segments {
+		seg := &view.segments[i]
+		if seg.Kind != KindResults || seg.Last != s.Position() {
 			continue
 		}
-		_, err := s.scanSegment(context.Background(), seg, spanOf(time.Time{}, time.Time{}), resultKeyColumns(), func(rec arrow.Record, _ error) bool {
+		_, err := s.scanSegment(s.life, seg, spanOf(time.Time{}, time.Time{}), resultKeyColumns(), func(rec arrow.Record, _ error) bool {
 			eachResult(rec, func(_ int, k resultKey) {
 				k.ref = seg.Ref
-				s.told[k] = true
+				told[k] = true
 			})
 			return true
 		})
@@ -82,6 +106,9 @@ func (s *Store) recall() error {
 			return fmt.Errorf("segment %s: %w", seg.Name, err)
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.told = told
 	return nil
 }
 

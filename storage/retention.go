@@ -51,17 +51,6 @@ func (k Kind) family() Kind {
 	return k
 }
 
-// Gone tells what retention has removed of a kappa's reports or results; ok is false when it was nothing.
-func (s *Store) Gone(k Kind, ref string) (gone Gone, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	g := s.catalog.goneOf(k, ref)
-	if g == nil {
-		return Gone{}, false
-	}
-	return *g, true
-}
-
 func (c *catalog) goneOf(k Kind, ref string) *Gone {
 	for i := range c.gone {
 		if g := &c.gone[i]; g.Kind == k.family() && g.Ref == ref {
@@ -82,22 +71,29 @@ func (c *catalog) visible() []Segment {
 	if len(c.gone) == 0 {
 		return slices.Clone(c.segments)
 	}
-	return slices.DeleteFunc(slices.Clone(c.segments), func(seg Segment) bool { return c.expired(&seg) })
+	before := make(map[part]string, len(c.gone))
+	for _, g := range c.gone {
+		before[part{kind: g.Kind, place: place{ref: g.Ref}}] = g.Before
+	}
+	return slices.DeleteFunc(slices.Clone(c.segments), func(seg Segment) bool {
+		return seg.Date < before[part{kind: seg.Kind.family(), place: place{ref: seg.Ref}}]
+	})
 }
 
 // retain removes what retention doesn't keep. The catalog says so before any file goes.
 func (s *Store) retain(_ context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	next, dropped := s.outlived(s.cfg.Clock.Now())
-	if next == nil {
-		return nil
-	}
-	if err := next.save(s.cfg.FS, s.dir); err != nil {
+	var dropped []Segment
+	err := s.change(func(c *catalog) bool {
+		next, outlived := s.outlived(s.cfg.Clock.Now())
+		if next == nil {
+			return false
+		}
+		*c, dropped = *next, outlived
+		return true
+	}, func() { s.retire(dropped) })
+	if err != nil {
 		return fmt.Errorf("retention: %w", err)
 	}
-	s.catalog = *next
-	s.metrics.hold(next.segments)
 	var rows, bytes int64
 	for i := range dropped {
 		seg := &dropped[i]
@@ -108,7 +104,6 @@ func (s *Store) retain(_ context.Context) error {
 		s.cfg.Log.Info("storage: retention removed rows", "files", len(dropped), "rows", rows, "bytes", bytes,
 			"through", slices.MaxFunc(dropped, func(a, b Segment) int { return cmp.Compare(a.Date, b.Date) }).Date)
 	}
-	s.retire(dropped)
 	return nil
 }
 
@@ -130,13 +125,13 @@ func (s *Store) outlived(now time.Time) (*catalog, []Segment) {
 	for _, seg := range s.oversize(before, dateOf(now)) {
 		raise(seg.Kind, seg.Ref, after(seg.Date))
 	}
-	return s.catalog.without(before, s.permanent)
+	return s.catalog.without(before, s.permanent, s.leave)
 }
 
 // oversize is segments of the oldest dates, as many dates as must go until the rest is small enough, once those that go
 // anyway are gone. The caller holds mu.
 func (s *Store) oversize(before map[part]string, today string) []Segment {
-	if s.cfg.Retain.BytesMax == 0 || s.cfg.Archive != nil { // with an archive only local files go
+	if s.cfg.Retain.BytesMax == 0 || s.cfg.Archive != nil { // with an archive only files on this disk go
 		return nil
 	}
 	var bytes int64
@@ -181,7 +176,7 @@ func rank(k Kind) int {
 
 // without is the catalog once rows before given dates are gone, and the segments that it ceases to name. Those beyond the
 // permanent position stay, unseen, until they are permanent. It is nil when nothing changes.
-func (c *catalog) without(before map[part]string, permanent uint64) (*catalog, []Segment) {
+func (c *catalog) without(before map[part]string, permanent uint64, leave func(*catalog, *Segment)) (*catalog, []Segment) {
 	next := &catalog{position: c.position, gone: slices.Clone(c.gone), condemned: c.condemned}
 	for p, date := range before {
 		if g := next.goneOf(p.kind, p.ref); g == nil {
@@ -199,9 +194,7 @@ func (c *catalog) without(before map[part]string, permanent uint64) (*catalog, [
 		}
 		g := next.goneOf(seg.Kind, seg.Ref)
 		g.Segments, g.Rows, g.Bytes = g.Segments+1, g.Rows+seg.Rows, g.Bytes+seg.Bytes
-		if seg.Archived != "" {
-			next.condemn(seg.object())
-		}
+		leave(next, &seg)
 		dropped = append(dropped, seg)
 	}
 	if len(dropped) == 0 && slices.Equal(next.gone, c.gone) {

@@ -237,15 +237,19 @@ func (w *Weights) Apply(rec arrow.Record, alloc memory.Allocator) (arrow.Record,
 // ScanWeighted streams the committed reports of a kappa as ScanReports does, with the strata and weights that the newest
 // estimates used. It reads the span twice and keeps a small entry in memory for each stratum, and each cluster with a
 // report, of each statistic and window.
-func (s *Store) ScanWeighted(ctx context.Context, ref string, since, until time.Time) Records {
+func (r *Rows) ScanWeighted(ctx context.Context, ref string, since, until time.Time) Records {
 	return func(yield func(arrow.Record, error) bool) {
 		windows := spanOf(since, until)
-		segments, done := s.read()
-		defer done()
+		seen, err := r.begin(ctx)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer seen.done()
 		w := NewWeights(LeastResponses)
 		names := []string{colWindowStart, colStatistic, colStratum, colPopulation}
 		counted := append(slices.Clone(names), colCluster, colClusterSize, colInStratum, colUnits)
-		for rec, err := range s.scan(ctx, segments, KindReports, ref, windows, counted) {
+		for rec, err := range r.scan(ctx, seen, KindReports, ref, windows, counted) {
 			if err == nil {
 				err = w.CountReports(rec)
 			}
@@ -254,7 +258,7 @@ func (s *Store) ScanWeighted(ctx context.Context, ref string, since, until time.
 				return
 			}
 		}
-		for rec, err := range s.scan(ctx, segments, KindStrata, ref, windows, append(slices.Clone(names), colPanel, colClusters)) {
+		for rec, err := range r.scan(ctx, seen, KindStrata, ref, windows, append(slices.Clone(names), colPanel, colClusters)) {
 			if err == nil {
 				err = w.CountStrata(rec)
 			}
@@ -263,12 +267,12 @@ func (s *Store) ScanWeighted(ctx context.Context, ref string, since, until time.
 				return
 			}
 		}
-		for rec, err := range s.scan(ctx, segments, KindReports, ref, windows, nil) {
+		for rec, err := range r.scan(ctx, seen, KindReports, ref, windows, nil) {
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			weighted, err := w.Apply(rec, s.cfg.Allocator)
+			weighted, err := w.Apply(rec, r.alloc)
 			if err != nil {
 				yield(nil, fmt.Errorf("weights: %w", err))
 				return

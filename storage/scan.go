@@ -1,18 +1,17 @@
 package storage
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"iter"
 	"math"
-	"slices"
 	"sort"
 	"strings"
 	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
 )
 
 // Records is a stream of records of one schema. A record is valid until the next one; who keeps it retains it. An error
@@ -31,50 +30,92 @@ func spanOf(since, until time.Time) span {
 	return s
 }
 
+// Rows reads what is committed: the reading side of a [Store] and of a [Reader]. Its methods are safe for use by many goroutines.
+type Rows struct {
+	begin   func(context.Context) (*view, error)
+	open    func(context.Context, *Segment) (ReadFile, error)
+	metrics *metrics
+	alloc   memory.Allocator
+}
+
 // ScanReports streams the committed reports of a kappa, by reference, whose windows start in [since, until); a zero
 // time stands for no bound. Rows are in order inside a segment, segments by date and position. Weights are 1/pi.
-func (s *Store) ScanReports(ctx context.Context, ref string, since, until time.Time) Records {
-	return s.latest(ctx, KindReports, ref, spanOf(since, until))
+func (r *Rows) ScanReports(ctx context.Context, ref string, since, until time.Time) Records {
+	return r.latest(ctx, KindReports, ref, spanOf(since, until))
 }
 
 // ScanStrata streams the committed strata of a kappa as ScanReports does its reports.
-func (s *Store) ScanStrata(ctx context.Context, ref string, since, until time.Time) Records {
-	return s.latest(ctx, KindStrata, ref, spanOf(since, until))
+func (r *Rows) ScanStrata(ctx context.Context, ref string, since, until time.Time) Records {
+	return r.latest(ctx, KindStrata, ref, spanOf(since, until))
 }
 
-// Refs is the references of all kappas that have committed rows, sorted.
-func (s *Store) Refs() []string {
-	var refs []string
-	for _, seg := range s.Segments() {
-		refs = append(refs, seg.Ref)
+// Gone tells what retention has removed of a kappa's reports or results; ok is false when it was nothing.
+func (r *Rows) Gone(ctx context.Context, k Kind, ref string) (gone Gone, ok bool, err error) {
+	seen, err := r.begin(ctx)
+	if err != nil {
+		return Gone{}, false, err
 	}
-	slices.Sort(refs)
-	return slices.Compact(refs)
+	defer seen.done()
+	c := catalog{gone: seen.gone}
+	if g := c.goneOf(k, ref); g != nil {
+		return *g, true, nil
+	}
+	return Gone{}, false, nil
+}
+
+// Source is an open file of committed rows.
+type Source struct {
+	ReadFile
+
+	Name string // of the file, without its folder
+}
+
+// Open opens the committed files of one kind of a kappa that may hold windows that start in [since, until), a zero time leaving that side
+// open. A file whose rows lie elsewhere is read piece by piece, as it is asked for. Close closes all of them; before it is called they stay, or, in
+// a share, for its Delay. Closing a single one is permitted.
+func (r *Rows) Open(ctx context.Context, k Kind, ref string, since, until time.Time) (files []Source, closeAll func(), err error) {
+	seen, err := r.begin(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	closeAll = func() {
+		for _, f := range files {
+			_ = f.Close() // only read, and perhaps closed already
+		}
+		seen.done()
+	}
+	for _, seg := range seen.of(k, ref, spanOf(since, until)) {
+		file, err := r.open(ctx, &seg)
+		if err != nil {
+			closeAll()
+			return nil, nil, fmt.Errorf("segment %s: %w", seg.Name, err)
+		}
+		files = append(files, Source{ReadFile: file, Name: seg.Name})
+	}
+	return files, closeAll, nil
 }
 
 // latest streams all columns of the rows that are committed when the stream begins.
-func (s *Store) latest(ctx context.Context, k Kind, ref string, windows span) Records {
+func (r *Rows) latest(ctx context.Context, k Kind, ref string, windows span) Records {
 	return func(yield func(arrow.Record, error) bool) {
-		segments, done := s.read()
-		defer done()
-		s.scan(ctx, segments, k, ref, windows, nil)(yield)
+		seen, err := r.begin(ctx)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer seen.done()
+		r.scan(ctx, seen, k, ref, windows, nil)(yield)
 	}
 }
 
-// scan streams rows of one kind from the given segments, only the named columns, or all when names is empty. Whoever
-// scans more than once takes the segments once, so that every pass sees the same commits.
-func (s *Store) scan(ctx context.Context, of []Segment, k Kind, ref string, windows span, names []string) Records {
+// scan streams rows of one kind as one reader sees them, only the named columns, or all when names is empty. Whoever
+// scans more than once begins once, so that every pass sees the same commits.
+func (r *Rows) scan(ctx context.Context, seen *view, k Kind, ref string, windows span, names []string) Records {
 	return func(yield func(arrow.Record, error) bool) {
-		segments := slices.DeleteFunc(slices.Clone(of), func(g Segment) bool {
-			return g.Kind != k || g.Ref != ref || !windows.overlaps(g.WindowFirstMs, g.WindowLastMs)
-		})
-		slices.SortStableFunc(segments, func(a, b Segment) int {
-			return cmp.Or(cmp.Compare(a.Date, b.Date), cmp.Compare(a.First, b.First))
-		})
-		for i := range segments {
-			more, err := s.scanSegment(ctx, &segments[i], windows, names, yield)
+		for _, seg := range seen.of(k, ref, windows) {
+			more, err := r.scanSegment(ctx, &seg, windows, names, yield)
 			if err != nil {
-				yield(nil, fmt.Errorf("segment %s: %w", segments[i].Name, err))
+				yield(nil, fmt.Errorf("segment %s: %w", seg.Name, err))
 				return
 			}
 			if !more {
@@ -84,8 +125,8 @@ func (s *Store) scan(ctx context.Context, of []Segment, k Kind, ref string, wind
 	}
 }
 
-func (s *Store) scanSegment(ctx context.Context, seg *Segment, windows span, names []string, yield func(arrow.Record, error) bool) (more bool, err error) {
-	file, err := s.openSegment(ctx, seg)
+func (r *Rows) scanSegment(ctx context.Context, seg *Segment, windows span, names []string, yield func(arrow.Record, error) bool) (more bool, err error) {
+	file, err := r.open(ctx, seg)
 	if err != nil {
 		return false, err
 	}
@@ -99,13 +140,13 @@ func (s *Store) scanSegment(ctx context.Context, seg *Segment, windows span, nam
 		return false, fmt.Errorf("%s: %w", seg.Name, err)
 	}
 	groups := table.groups(windows)
-	s.metrics.passed.WithLabelValues(string(seg.Kind)).Add(float64(len(table.file.RowGroups()) - len(groups)))
+	r.metrics.passed.WithLabelValues(string(seg.Kind)).Add(float64(len(table.file.RowGroups()) - len(groups)))
 	for _, group := range groups {
 		if err := ctx.Err(); err != nil {
 			return false, err
 		}
-		s.metrics.groupsRead.WithLabelValues(string(seg.Kind)).Inc()
-		rec, err := table.read(group, s.cfg.Allocator)
+		r.metrics.groupsRead.WithLabelValues(string(seg.Kind)).Inc()
+		rec, err := table.read(group, r.alloc)
 		if err != nil {
 			return false, fmt.Errorf("%s: %w", seg.Name, err)
 		}
@@ -120,14 +161,6 @@ func (s *Store) scanSegment(ctx context.Context, seg *Segment, windows span, nam
 	return true, nil
 }
 
-// openSegment opens a segment's file, here or from the archive.
-func (s *Store) openSegment(ctx context.Context, seg *Segment) (ReadFile, error) {
-	if seg.Remote {
-		return s.fetch(ctx, seg)
-	}
-	return s.cfg.FS.Open(seg.path(s.dir))
-}
-
 // cutWindows is the rows whose windows lie in the span; rows are ordered by window.
 func cutWindows(rec arrow.Record, windows span) arrow.Record {
 	starts := rec.Column(rec.Schema().FieldIndices(colWindowStart)[0]).(*array.Timestamp)
@@ -138,38 +171,42 @@ func cutWindows(rec arrow.Record, windows span) arrow.Record {
 
 // ScanResults streams the committed results of a kappa as ScanReports does its reports. With newest, of each result only
 // its newest revision comes. It keeps one small entry in memory for each result in the span.
-func (s *Store) ScanResults(ctx context.Context, ref string, since, until time.Time, newest bool) Records {
+func (r *Rows) ScanResults(ctx context.Context, ref string, since, until time.Time, newest bool) Records {
 	windows := spanOf(since, until)
 	return func(yield func(arrow.Record, error) bool) {
-		segments, done := s.read()
-		defer done()
+		seen, err := r.begin(ctx)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer seen.done()
 		chosen := map[resultKey]int64{} // newest revision, by key without revision; −1 once told
-		for rec, err := range s.scan(ctx, segments, KindResults, ref, windows, resultKeyColumns()) {
+		for rec, err := range r.scan(ctx, seen, KindResults, ref, windows, resultKeyColumns()) {
 			if err != nil {
 				yield(nil, err)
 				return
 			}
 			eachResult(rec, func(_ int, k resultKey) {
-				if r := k.revision; newest {
+				if revision := k.revision; newest {
 					k.revision = 0
-					chosen[k] = max(chosen[k], r)
+					chosen[k] = max(chosen[k], revision)
 				} else {
-					chosen[k] = r
+					chosen[k] = revision
 				}
 			})
 		}
-		for rec, err := range s.scan(ctx, segments, KindResults, ref, windows, nil) {
+		for rec, err := range r.scan(ctx, seen, KindResults, ref, windows, nil) {
 			if err != nil {
 				yield(nil, err)
 				return
 			}
 			var rows []int
 			eachResult(rec, func(i int, k resultKey) {
-				r := k.revision
+				revision := k.revision
 				if newest {
 					k.revision = 0
 				}
-				if chosen[k] == r {
+				if chosen[k] == revision {
 					chosen[k] = -1
 					rows = append(rows, i)
 				}

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"path/filepath"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Share says which part of a cluster's rows a store holds, and where they lie. In a cluster several engines count, each some
@@ -67,12 +70,97 @@ type Bucket interface {
 // them after Delay.
 //
 // Ctx bounds the opening only. The caller closes the store.
-func OpenShare(_ context.Context, folder string, share Share, _ Config) (*Store, error) {
-	return nil, fmt.Errorf("storage: share %s in %s: %w", share.Name, folder, errors.ErrUnsupported)
+func OpenShare(ctx context.Context, folder string, share Share, cfg Config) (*Store, error) {
+	if err := share.validate(&cfg); err != nil {
+		return nil, err
+	}
+	folder, err := filepath.Abs(folder)
+	if err != nil {
+		return nil, fmt.Errorf("storage: %w", err)
+	}
+	if cfg.Registerer != nil {
+		cfg.Registerer = prometheus.WrapRegistererWith(prometheus.Labels{"share": share.Name}, cfg.Registerer)
+	}
+	m, err := newMetrics(cfg.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("storage: metrics of share %s: %w", share.Name, err)
+	}
+	s := newStore(folder, cfg, m)
+	s.share = &shared{
+		Share: share, folder: folder, fs: s.cfg.FS, pace: s.cfg.Pace, fetched: m.fetched, sent: m.sent, lost: make(chan struct{}),
+		afoot: map[string]bool{}, tried: map[string]bool{}, waiting: map[string]string{},
+	}
+	s.home = s.share
+	err = s.share.empty()
+	if err == nil {
+		err = s.share.claim(ctx)
+	}
+	if err == nil {
+		err = s.begin(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
-// Lost is closed when the share was taken by a later owner; never for a store that is in a folder.
-func (s *Store) Lost() <-chan struct{} { return s.lost }
+// validate fills in defaults and reports all faults at once.
+func (s *Share) validate(cfg *Config) error {
+	if s.Delay == 0 {
+		s.Delay = time.Hour
+	}
+	fault := func(what string) error { return &Error{Code: Malformed, Detail: what} }
+	var faults []error
+	if !validName(s.Name) {
+		faults = append(faults, fault(fmt.Sprintf("a share is called %q, not 1 to 32 characters of [a-z0-9-]", s.Name)))
+	}
+	if s.Heads == nil || s.Bucket == nil || s.Cache == nil {
+		faults = append(faults, fault("a share needs heads, a bucket and a cache"))
+	}
+	if s.Delay < 0 {
+		faults = append(faults, fault("the delay of a share is above 0"))
+	}
+	if cfg.Archive != nil {
+		faults = append(faults, fault("a share is in a bucket already and has no archive"))
+	}
+	return errors.Join(append(faults, cfg.Retain.Validate())...)
+}
 
-// Close ends what the store has under way and lets go of its metrics. Nothing is committed by it. It is idempotent; calls after it fail.
-func (s *Store) Close() error { return nil }
+// empty removes what an earlier owner left in the folder.
+func (h *shared) empty() error {
+	if err := mkdirPath(h.fs, h.folder); err != nil {
+		return fmt.Errorf("storage: %w", err)
+	}
+	entries, err := h.fs.List(h.folder)
+	if err != nil {
+		return fmt.Errorf("storage: %w", err)
+	}
+	for _, e := range entries {
+		if _, numbered := termOf(e.Name()); !numbered {
+			return &Error{Code: Occupied, Detail: "the folder " + h.folder + " of a share holds something else: " + e.Name()}
+		}
+		if err := h.fs.Remove(filepath.Join(h.folder, e.Name())); err != nil {
+			return fmt.Errorf("storage: %w", err)
+		}
+	}
+	return nil
+}
+
+// Lost is closed when the share was taken by a later owner; nil for a store that is in a folder.
+func (s *Store) Lost() <-chan struct{} {
+	if s.share == nil {
+		return nil
+	}
+	return s.share.lost
+}
+
+// isLost tells whether Lost is closed.
+func (s *Store) isLost() bool { return s.share != nil && s.share.held() != nil }
+
+// Close ends what the store of a share has under way, and lets go of its metrics. It commits nothing. It is idempotent; calls after it fail. A store that
+// is in a folder needs none.
+func (s *Store) Close() error {
+	s.end()
+	s.metrics.leave()
+	return nil
+}

@@ -1,15 +1,14 @@
 package storage
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"math"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +32,7 @@ type Config struct {
 	Late        time.Duration         // how long after its end a date may still get rows [8 days]
 	Retain      Retention             // what goes after a time [for ever]
 	Archive     Objects               // where segments of dates that are over are copied to; nil for nowhere
+	Cache       *Cache                // of parts of what the archive has; nil to fetch whole files
 	FS          FS                    // [Disk]
 	Clock       clock.Clock           // of dates: what is past, what is too old [the machine's]
 	Pace        clock.Clock           // of upkeep: retries and rounds [the machine's]
@@ -72,19 +72,30 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Store keeps rows as Parquet segments under one folder, of which it is the only writer. Its methods are safe for use
-// by many goroutines; readers see what was committed when they began.
+// Store keeps rows as Parquet segments under one folder, or as the objects of a share, of which it is the only writer. Its
+// methods are safe for use by many goroutines; readers see what was committed when they began.
 type Store struct {
+	Rows
+
 	dir     string
 	cfg     Config
+	home    home
+	share   *shared     // the home when it is a share; nil for a folder
 	zst     *zstd.Codec // keeps its encoders
 	metrics *metrics
-	wake    chan struct{} // tells Run that there may be work
-	lost    chan struct{} // closed when a share was taken by a later owner
-	upkeep  sync.Mutex    // held by the one round of upkeep
+	wake    chan struct{}   // tells Run that there may be work
+	life    context.Context //nolint:containedctx // of what a share has under way; Close ends it
+	end     context.CancelFunc
 	fetches atomic.Uint64 // files that were fetched
 
-	mu        sync.Mutex // guards everything below
+	// Locks are taken in this order.
+	upkeep sync.Mutex           // held by the one round of upkeep
+	listAt time.Time            // when a share's objects are listed next; upkeep guards it, as the following
+	strays map[string]time.Time // objects of a share that nobody will name, by when they were seen first
+	feed   sync.Mutex           // held by who gives rows, commits or restores
+	swap   sync.Mutex           // held while one catalog takes the place of another
+
+	mu        sync.Mutex // guards everything below, and is never held while a share waits for the network
 	catalog   catalog
 	permanent uint64 // no Restore goes before it
 	restored  bool   // the engine has said where it begins
@@ -111,20 +122,34 @@ func Open(dir string, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("storage: metrics: %w", err)
 	}
-	s := &Store{
-		dir: dir, cfg: cfg.withDefaults(), zst: newCodec(), metrics: m, wake: make(chan struct{}, 1), lost: make(chan struct{}),
-		pending: map[place]*bucket{}, told: map[resultKey]bool{},
-	}
+	s := newStore(dir, cfg, m)
+	s.home = &folder{dir: dir, fs: s.cfg.FS}
 	if err := mkdirPath(s.cfg.FS, dir); err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
-	c, err := loadCatalog(s.cfg.FS, dir)
+	return s, s.begin(s.life)
+}
+
+// newStore makes a store without a home.
+func newStore(dir string, cfg Config, m *metrics) *Store {
+	s := &Store{
+		dir: dir, cfg: cfg.withDefaults(), zst: newCodec(), metrics: m, wake: make(chan struct{}, 1),
+		pending: map[place]*bucket{}, told: map[resultKey]bool{},
+	}
+	s.life, s.end = context.WithCancel(context.Background())
+	s.Rows = Rows{begin: func(context.Context) (*view, error) { return s.read(), nil }, open: s.openSegment, metrics: m, alloc: s.cfg.Allocator}
+	return s
+}
+
+// begin takes the catalog in force.
+func (s *Store) begin(ctx context.Context) error {
+	c, err := s.home.load(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.catalog = *c
 	s.metrics.hold(s.catalog.segments)
-	return s, nil
+	return nil
 }
 
 // Position is the position of the stream that was committed last; 0 for none.
@@ -151,6 +176,8 @@ func (s *Store) Batch(reports *column.Batch) error {
 	if err := lawfulBatch(reports); err != nil {
 		return err
 	}
+	s.feed.Lock()
+	defer s.feed.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.makeRoom(reports.Len()); err != nil {
@@ -192,6 +219,8 @@ func (s *Store) Results(results []*quadratv1.Result) error {
 		}
 		keys[i] = keyOf(m)
 	}
+	s.feed.Lock()
+	defer s.feed.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.makeRoom(len(results)); err != nil {
@@ -221,6 +250,8 @@ func (s *Store) Strata(kappa, ref string, strata []column.Stratum) error {
 			return &Error{Code: Malformed, Detail: "a stratum has no window or a panel above its population"}
 		}
 	}
+	s.feed.Lock()
+	defer s.feed.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.makeRoom(len(strata)); err != nil {
@@ -263,70 +294,6 @@ func (s *Store) makeRoom(more int) error {
 	return nil
 }
 
-// Commit makes everything taken so far durable under a position of the stream, which never falls. When it fails,
-// nothing is lost, and it may be called again, also with a later position.
-func (s *Store) Commit(sequence uint64) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if sequence < max(s.catalog.position, s.newest) {
-		return &Error{Code: Position, Detail: fmt.Sprintf("position %d lies before rows that were taken already", sequence)}
-	}
-	for _, p := range parts(s.pending) {
-		if err := s.stage(p, sequence); err != nil {
-			return err
-		}
-	}
-	if len(s.staged) == 0 && sequence == s.catalog.position {
-		return nil
-	}
-	next := s.catalog
-	next.position, next.segments = sequence, slices.Concat(s.catalog.segments, s.staged)
-	if err := next.save(s.cfg.FS, s.dir); err != nil {
-		return err
-	}
-	s.catalog, s.staged, s.newest = next, nil, 0
-	s.metrics.hold(s.catalog.segments)
-	maps.DeleteFunc(s.pending, func(place, *bucket) bool { return true })
-	return nil
-}
-
-// stage writes one part as a segment and forgets its rows. The caller holds mu.
-func (s *Store) stage(p part, last uint64) error {
-	seg := Segment{
-		Kind: p.kind, Ref: p.ref, Date: p.date, First: min(s.catalog.position+1, last), Last: last, Format: p.kind.version(),
-	}
-	seg.Name = s.segmentName(&seg)
-	b := s.pending[p.place]
-	err := s.write(&seg, b)
-	if err != nil {
-		return fmt.Errorf("segment of %s: %w", p.kind, err)
-	}
-	s.rows -= b.rows(p.kind)
-	b.forget(p.kind)
-	s.staged = append(s.staged, seg)
-	return nil
-}
-
-// segmentName is part-<first>-<last>.parquet, of a compacted segment with -g<generation> behind the positions, and with a
-// further number when that name is taken. The caller holds mu.
-func (s *Store) segmentName(seg *Segment) string {
-	stem := fmt.Sprintf("part-%012d-%012d", seg.First, seg.Last)
-	if seg.Generation > 0 {
-		stem += "-g" + strconv.Itoa(seg.Generation)
-	}
-	try := *seg
-	for n := 1; ; n++ {
-		try.Name = stem + ".parquet"
-		if n > 1 {
-			try.Name = stem + "-" + strconv.Itoa(n) + ".parquet"
-		}
-		same := func(o Segment) bool { return o.Name == try.Name && o.place() == try.place() && o.Kind == try.Kind }
-		if !slices.ContainsFunc(s.catalog.segments, same) && !slices.ContainsFunc(s.staged, same) && !s.readers.keeps(try.path(s.dir)) {
-			return try.Name
-		}
-	}
-}
-
 // write writes the segment's file and fills in what the catalog says of it.
 func (s *Store) write(seg *Segment, b *bucket) error {
 	if seg.Kind == KindReports {
@@ -358,17 +325,12 @@ func (s *Store) writeSegment(seg *Segment, kappa string, each func(use func(arro
 
 // writeTable writes what fill gives as the segment's file, and fills in how long it is.
 func (s *Store) writeTable(seg *Segment, kappa string, fill func(*tableWriter) error) error {
-	folder, err := mkdirAll(s.cfg.FS, s.dir, seg.folder()...)
-	if err != nil {
-		return err
-	}
 	spec := tableSpec{kind: seg.Kind, kappa: kappa, ref: seg.Ref, sorted: true, zst: s.zst}
-	seg.Bytes, err = writeWhole(s.cfg.FS, folder, seg.Name, func(w io.Writer) error {
+	return s.home.write(seg, func(w io.Writer) error {
 		out, err := newTableWriter(w, spec)
 		if err != nil {
 			return err
 		}
 		return errors.Join(fill(out), out.close())
 	})
-	return err
 }

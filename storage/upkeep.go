@@ -12,10 +12,11 @@ const (
 	upkeepRetry = 10 * time.Second // after a round that failed
 )
 
-// Run keeps the store in good order until ctx ends: it removes what retention doesn't keep, compacts the rest, and keeps the archive. It never fails: what can't be done now is logged
-// and counted, and tried again. Readers and commits go on meanwhile.
+// Run keeps the store in good order until ctx ends: it removes what retention doesn't keep, compacts the rest, keeps the archive, and removes
+// objects of a share that nobody needs. It never fails: what can't be done now is logged
+// and counted, and tried again. Readers and commits go on meanwhile. It ends, too, when a share was taken by a later owner.
 func (s *Store) Run(ctx context.Context) error {
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && !s.isLost() {
 		pause := upkeepEvery
 		if err := s.Upkeep(ctx); err != nil && ctx.Err() == nil {
 			s.metrics.failures.Inc()
@@ -43,6 +44,7 @@ func (s *Store) rest(ctx context.Context, pause time.Duration) {
 	select {
 	case <-over:
 	case <-news:
+	case <-s.Lost():
 	}
 	cancel()
 	<-over
@@ -69,7 +71,7 @@ func (s *Store) Upkeep(ctx context.Context) error {
 		return nil
 	}
 	var faults []error
-	for _, work := range []func(context.Context) error{s.retain, s.compactAll, s.archiveAll} {
+	for _, work := range []func(context.Context) error{s.retain, s.compactAll, s.archiveAll, s.tidyUp} {
 		if err := work(ctx); err != nil {
 			faults = append(faults, fmt.Errorf("storage: %w", err))
 		}

@@ -14,7 +14,7 @@ func TestRunWhileOthersWork(t *testing.T) {
 	whole := open(t, t.TempDir(), Config{FS: newFaultyFS()})
 	must(t, whole.Restore(0))
 	fill(t, whole, 0, 12)
-	want := answers(t, whole)
+	want := answers(t, &whole.Rows)
 
 	s := open(t, t.TempDir(), Config{Clock: at(30), Archive: &shelf{}, Retain: Retention{BytesMax: 1}, RowsPending: 200})
 	must(t, s.Restore(0))
@@ -50,7 +50,7 @@ func TestRunWhileOthersWork(t *testing.T) {
 	cancel()
 	crew.Wait()
 	must(t, s.Upkeep(context.Background()))
-	for what, rows := range answers(t, s) {
+	for what, rows := range answers(t, &s.Rows) {
 		if !reflect.DeepEqual(rows, want[what]) {
 			t.Errorf("%d rows of %s, want %d", len(rows), what, len(want[what]))
 		}

@@ -22,7 +22,7 @@ import (
 
 // archive lets the service read what storage keeps.
 type archive struct {
-	store *storage.Store
+	rows *storage.Rows
 	// settle returns once everything that was counted before the call is in the store.
 	settle func(context.Context) error
 	// name is the name of a kappa, for what an export says of itself.
@@ -32,7 +32,7 @@ type archive struct {
 // Results gives the stored results of a span, newest windows first kept.
 func (a archive) Results(ctx context.Context, span service.Span) ([]*quadratv1.Result, error) {
 	var results []*quadratv1.Result
-	for record, err := range a.store.ScanResults(ctx, span.Ref, span.Since, span.Until, true) {
+	for record, err := range a.rows.ScanResults(ctx, span.Ref, span.Since, span.Until, true) {
 		if err != nil {
 			return nil, fmt.Errorf("stored results: %w", err)
 		}
@@ -54,11 +54,14 @@ func (a archive) Export(ctx context.Context, w io.Writer, what string, span serv
 	if err := a.settle(ctx); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	kind, records := storage.KindReports, a.store.ScanWeighted(ctx, span.Ref, span.Since, span.Until)
+	kind, records := storage.KindReports, a.rows.ScanWeighted(ctx, span.Ref, span.Since, span.Until)
 	if what == string(storage.KindResults) {
-		kind, records = storage.KindResults, a.store.ScanResults(ctx, span.Ref, span.Since, span.Until, false)
+		kind, records = storage.KindResults, a.rows.ScanResults(ctx, span.Ref, span.Since, span.Until, false)
 	}
-	schema := a.named(kind, span)
+	schema, err := a.named(ctx, kind, span)
+	if err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
 	out := ipc.NewWriter(w, ipc.WithSchema(schema), ipc.WithZstd())
 	for record, err := range records {
 		if err == nil {
@@ -76,14 +79,18 @@ func (a archive) Export(ctx context.Context, w io.Writer, what string, span serv
 
 // named is the schema of an export, whose metadata tells the kappa, also where its columns do, and what retention has removed of
 // the span.
-func (a archive) named(kind storage.Kind, span service.Span) *arrow.Schema {
+func (a archive) named(ctx context.Context, kind storage.Kind, span service.Span) (*arrow.Schema, error) {
 	kappa := a.name(span.Ref)
 	keys, values := []string{column.MetaKappa, column.MetaRef}, []string{kappa, span.Ref}
-	if gone, ok := a.store.Gone(kind, span.Ref); ok && (span.Since.IsZero() || span.Since.UTC().Format(time.DateOnly) < gone.Before) {
+	gone, ok, err := a.rows.Gone(ctx, kind, span.Ref)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // the caller wraps
+	}
+	if ok && (span.Since.IsZero() || span.Since.UTC().Format(time.DateOnly) < gone.Before) {
 		keys, values = append(keys, column.MetaGoneBefore), append(values, gone.Before)
 	}
 	meta := arrow.NewMetadata(keys, values)
-	return arrow.NewSchema(storage.Schema(kind, kappa, span.Ref).Fields(), &meta)
+	return arrow.NewSchema(storage.Schema(kind, kappa, span.Ref).Fields(), &meta), nil
 }
 
 // writeRecord writes a record under the stream's own metadata.

@@ -78,7 +78,7 @@ func TestExportTellsWhatIsGone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	a := archive{store: store, settle: func(context.Context) error { return nil }, name: func(string) string { return "indoor" }}
+	a := archive{rows: &store.Rows, settle: func(context.Context) error { return nil }, name: func(string) string { return "indoor" }}
 	for _, c := range []struct {
 		what  string
 		since time.Time

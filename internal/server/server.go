@@ -38,6 +38,8 @@ const (
 	closePatience = 5 * time.Second
 	// recordRoom is what a message needs beside the record that it carries.
 	recordRoom = 64 << 10
+	// cacheBytes is how much of what the archive alone has is kept here, of what was read last.
+	cacheBytes = 1 << 30
 	// recordMost bounds a stored kappa where the broker would take more.
 	recordMost = 4 << 20
 )
@@ -175,8 +177,15 @@ func (s *Server) restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var cache *storage.Cache
+	if s.config.Archive != nil {
+		if cache, err = storage.NewCache(filepath.Join(s.config.Data, "cache"), cacheBytes); err != nil {
+			return err
+		}
+	}
 	s.store, err = storage.Open(filepath.Join(s.config.Data, "store"), storage.Config{
-		Late: s.config.Retention + 24*time.Hour, Retain: s.config.Retain, Archive: s.config.Archive, Clock: s.config.Clock, Registerer: s.registry, Log: s.log,
+		Cache: cache,
+		Late:  s.config.Retention + 24*time.Hour, Retain: s.config.Retain, Archive: s.config.Archive, Clock: s.config.Clock, Registerer: s.registry, Log: s.log,
 	})
 	if err != nil {
 		return err
@@ -191,9 +200,12 @@ func (s *Server) restore(ctx context.Context) error {
 	return err
 }
 
+// rows is what callers read stored rows from.
+func (s *Server) rows() *storage.Rows { return &s.store.Rows }
+
 // archive is what the service reads stored rows from.
 func (s *Server) archive() archive {
-	return archive{store: s.store, settle: s.engine.Checkpoint, name: func(ref string) string {
+	return archive{rows: s.rows(), settle: s.engine.Checkpoint, name: func(ref string) string {
 		return s.service.NameOf(ref)
 	}}
 }
@@ -212,7 +224,7 @@ func (s *Server) plan(ctx context.Context) error {
 	}
 	s.service, err = service.New(ctx, service.Config{
 		Planner: service.NewFleetPlanner(s.devices, s.frames.Flush), Engine: s.engine, Fleet: s.devices, Plans: plans,
-		Stored: stored{store: s.store}, Broadcast: s.broker.Conn(), Results: s.broker.JetStream(), Archive: s.archive(), Clock: s.config.Clock,
+		Stored: stored{rows: s.rows()}, Broadcast: s.broker.Conn(), Results: s.broker.JetStream(), Archive: s.archive(), Clock: s.config.Clock,
 		Entropy: s.config.Entropy, Logger: s.log, Registry: s.registry, Token: s.config.Token, Retention: s.config.Retention,
 		RecordBytesMax: int(min(s.broker.Conn().MaxPayload()-recordRoom, recordMost)),
 		Dead:           dead{letters}, Shuffler: s.config.Shuffler,

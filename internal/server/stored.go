@@ -9,23 +9,27 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow/array"
 
+	"github.com/quadrat-dev/quadrat/internal/tabular"
 	"github.com/quadrat-dev/quadrat/query/reanalysis"
 	"github.com/quadrat-dev/quadrat/storage"
 )
 
 // stored lets questions about stored reports read what storage keeps.
-type stored struct{ store *storage.Store }
+type stored struct{ rows *storage.Rows }
 
-// ReportFiles gives the files with the reports of a span.
-func (s stored) ReportFiles(_ context.Context, ref string, since, until time.Time) (files []string, release func(), err error) {
-	files, release = s.store.Files(storage.KindReports, ref, since, until)
-	return files, release, nil
+// ReportFiles opens the files with the reports of a span.
+func (s stored) ReportFiles(ctx context.Context, ref string, since, until time.Time) (files []tabular.File, release func(), err error) {
+	sources, release, err := s.rows.Open(ctx, storage.KindReports, ref, since, until)
+	for _, source := range sources {
+		files = append(files, source)
+	}
+	return files, release, err //nolint:wrapcheck // the caller wraps
 }
 
 // Strata gives the strata of a span.
 func (s stored) Strata(ctx context.Context, ref string, since, until time.Time) iter.Seq2[reanalysis.Stratum, error] {
 	return func(yield func(reanalysis.Stratum, error) bool) {
-		for record, err := range s.store.ScanStrata(ctx, ref, since, until) {
+		for record, err := range s.rows.ScanStrata(ctx, ref, since, until) {
 			if err != nil {
 				yield(reanalysis.Stratum{}, err)
 				return

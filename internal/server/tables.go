@@ -14,7 +14,7 @@ import (
 
 // tables lets clients of tables read what storage keeps.
 type tables struct {
-	store *storage.Store
+	rows *storage.Rows
 	// settle returns once everything that was counted before the call is in the store.
 	settle func(context.Context) error
 }
@@ -26,19 +26,19 @@ func (t tables) Scan(ctx context.Context, s flight.Span) iter.Seq2[arrow.Record,
 			yield(nil, fmt.Errorf("stored %s: %w", s.Kind, err))
 			return
 		}
-		var rows storage.Records
+		var records storage.Records
 		switch storage.Kind(s.Kind) {
 		case storage.KindResults:
-			rows = t.store.ScanResults(ctx, s.Ref, s.Since, s.Until, true)
+			records = t.rows.ScanResults(ctx, s.Ref, s.Since, s.Until, true)
 		case storage.KindReports:
-			rows = t.store.ScanWeighted(ctx, s.Ref, s.Since, s.Until)
+			records = t.rows.ScanWeighted(ctx, s.Ref, s.Since, s.Until)
 		case storage.KindStrata:
-			rows = t.store.ScanStrata(ctx, s.Ref, s.Since, s.Until)
+			records = t.rows.ScanStrata(ctx, s.Ref, s.Since, s.Until)
 		default:
 			yield(nil, fmt.Errorf("no rows of the kind %q are read as tables", s.Kind))
 			return
 		}
-		for record, err := range rows {
+		for record, err := range records {
 			if err != nil {
 				err = fmt.Errorf("stored %s: %w", s.Kind, err)
 			}
@@ -56,7 +56,7 @@ func (s *Server) serveTables() error {
 		version = info.Main.Version
 	}
 	server, err := flight.New(flight.Config{
-		Kappas: s.service, Answers: s.service, Rows: tables{store: s.store, settle: s.engine.Checkpoint}, Version: version,
+		Kappas: s.service, Answers: s.service, Rows: tables{rows: s.rows(), settle: s.engine.Checkpoint}, Version: version,
 	})
 	if err != nil {
 		return err

@@ -45,7 +45,7 @@ func TestTablesTakeTheNewestRevision(t *testing.T) {
 	} {
 		var revisions []int64
 		var failed error
-		for record, err := range (tables{store: store, settle: c.settle}).Scan(t.Context(), flight.Span{Kind: c.kind, Ref: "k7f3q2"}) {
+		for record, err := range (tables{rows: &store.Rows, settle: c.settle}).Scan(t.Context(), flight.Span{Kind: c.kind, Ref: "k7f3q2"}) {
 			if failed = err; err == nil {
 				revisions = append(revisions, record.Column(record.Schema().FieldIndices("revision")[0]).(*array.Int64).Int64Values()...)
 			}
@@ -54,7 +54,7 @@ func TestTablesTakeTheNewestRevision(t *testing.T) {
 			t.Errorf("revisions %v, %v", revisions, failed)
 		}
 	}
-	for _, err := range (tables{store: store, settle: func(context.Context) error { return nil }}).Scan(t.Context(), flight.Span{Kind: "shuffled", Ref: "k7f3q2"}) {
+	for _, err := range (tables{rows: &store.Rows, settle: func(context.Context) error { return nil }}).Scan(t.Context(), flight.Span{Kind: "shuffled", Ref: "k7f3q2"}) {
 		if err == nil {
 			t.Error("rows of a kind that is no table")
 		}

@@ -22,7 +22,7 @@ func Blocks(path string, want Want, readers int, begin func() func(*Table) error
 	if err != nil {
 		return err
 	}
-	opened, err := OpenFiles(files)
+	opened, err := OpenPaths(files)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func turns(rng *rand.Rand, sorted bool) []turn {
 // cutTo gives the rows that a cut reads, and of them those that it wants.
 func cutTo(t *testing.T, path string, between func(int64) (from, below float64)) (read int, wanted []turn) {
 	t.Helper()
-	files, err := tabular.OpenFiles([]string{path})
+	files, err := tabular.OpenPaths([]string{path})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,12 @@ type Error struct {
 	Column string // or empty
 	Row    int    // in the file, counted from 1 without the header, or 0
 	Cause  string
+
+	reason error // where another error is the cause
 }
+
+// Unwrap is what caused it, or nil.
+func (e *Error) Unwrap() error { return e.reason }
 
 // Error says file, column, row and cause.
 func (e *Error) Error() string {

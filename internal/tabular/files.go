@@ -1,6 +1,7 @@
 package tabular
 
 import (
+	"io"
 	"math"
 	"os"
 	"slices"
@@ -13,13 +14,59 @@ import (
 // Files are open Parquet files that are read in blocks, whole or in part, as often as one likes. They are safe for one goroutine.
 type Files struct{ files []*parquetFile }
 
-// OpenFiles opens Parquet files side by side. A file of another kind gives [ErrNoBlocks]. The caller closes what it got.
-func OpenFiles(paths []string) (*Files, error) {
-	out := &Files{files: make([]*parquetFile, len(paths))}
-	faults := make([]error, len(paths))
+// File is an open Parquet file, wherever it lies. It is safe for use by many goroutines.
+type File interface {
+	io.ReaderAt
+	io.Closer
+	// Size is the length in bytes.
+	Size() (int64, error)
+}
+
+// onDisk is a file of this machine.
+type onDisk struct{ *os.File }
+
+// Size is the length in bytes.
+func (f onDisk) Size() (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err //nolint:wrapcheck // it names the file
+	}
+	return info.Size(), nil
+}
+
+// AtPaths opens files of this machine. The caller closes them; after an error none is open.
+func AtPaths(paths ...string) ([]File, error) {
+	out := make([]File, 0, len(paths))
+	for _, path := range paths {
+		in, err := os.Open(path)
+		if err != nil {
+			for _, f := range out {
+				_ = f.Close() // nothing was written
+			}
+			return nil, err //nolint:wrapcheck // it names the file
+		}
+		out = append(out, onDisk{in})
+	}
+	return out, nil
+}
+
+// OpenPaths is OpenFiles for files of this machine.
+func OpenPaths(paths []string) (*Files, error) {
+	files, err := AtPaths(paths...)
+	if err != nil {
+		return nil, err
+	}
+	return OpenFiles(files)
+}
+
+// OpenFiles reads the footers of Parquet files side by side. A file of another kind gives [ErrNoBlocks]. The files are the result's,
+// which the caller closes; after an error they are closed.
+func OpenFiles(files []File) (*Files, error) {
+	out := &Files{files: make([]*parquetFile, len(files))}
+	faults := make([]error, len(files))
 	var work sync.WaitGroup
-	for i, path := range paths {
-		work.Go(func() { out.files[i], faults[i] = openBlocks(path) })
+	for i, file := range files {
+		work.Go(func() { out.files[i], faults[i] = openBlocks(file) })
 	}
 	work.Wait()
 	for _, err := range faults {
@@ -31,15 +78,14 @@ func OpenFiles(paths []string) (*Files, error) {
 	return out, nil
 }
 
-func openBlocks(path string) (*parquetFile, error) {
-	in, err := os.Open(path)
-	if err != nil {
-		return nil, err //nolint:wrapcheck // it names the file
-	}
-	s, err := open(in)
-	file, ok := s.(*parquetFile)
-	if err == nil && !ok {
+func openBlocks(in File) (*parquetFile, error) {
+	var file *parquetFile
+	size, err := in.Size()
+	if err == nil && !isParquet(in) {
 		err = ErrNoBlocks
+	}
+	if err == nil {
+		file, err = openParquet(in, size)
 	}
 	if err != nil {
 		_ = in.Close() // nothing was written

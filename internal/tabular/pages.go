@@ -19,7 +19,7 @@ const roomAtOnce = 1 << 24
 func (p *parquetFile) each(c *parquet.Column, visit func(parquet.Page) error) error {
 	for i, group := range p.file.RowGroups() {
 		if err := parquetcheck.Pages(p.in, p.size, p.file.Metadata(), i, c.Index()); err != nil {
-			return &Error{Column: c.Name(), Cause: "it can't be read: " + err.Error()}
+			return &Error{Column: c.Name(), Cause: "it can't be read: " + err.Error(), reason: err}
 		}
 		pages := group.ColumnChunks()[c.Index()].Pages()
 		err := eachOf(pages, visit)
@@ -28,7 +28,7 @@ func (p *parquetFile) each(c *parquet.Column, visit func(parquet.Page) error) er
 			return e
 		}
 		if err != nil {
-			return &Error{Column: c.Name(), Cause: "it can't be read: " + err.Error()}
+			return &Error{Column: c.Name(), Cause: "it can't be read: " + err.Error(), reason: err}
 		}
 	}
 	return nil

@@ -2,8 +2,8 @@ package tabular
 
 import (
 	"fmt"
+	"io"
 	"math"
-	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -16,7 +16,10 @@ import (
 
 // parquetFile is an open Parquet file; only flat columns count.
 type parquetFile struct {
-	in      *os.File
+	in interface {
+		io.ReaderAt
+		io.Closer
+	}
 	size    int64
 	file    *parquet.File
 	columns []*parquet.Column
@@ -25,26 +28,26 @@ type parquetFile struct {
 // mostRows bounds what a file may claim to hold.
 const mostRows = math.MaxInt32
 
-func openParquet(in *os.File) (p *parquetFile, err error) {
+func openParquet(in File, size int64) (p *parquetFile, err error) {
 	defer recovered(&err)
-	info, err := in.Stat()
+	if err := parquetcheck.Footer(in, size); err != nil {
+		return nil, notParquet(err)
+	}
+	file, err := parquet.OpenFile(in, size, parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true))
 	if err != nil {
-		return nil, err //nolint:wrapcheck // it names the file
+		return nil, notParquet(err)
 	}
-	if err := parquetcheck.Footer(in, info.Size()); err != nil {
-		return nil, &Error{Cause: "it can't be opened as Parquet: " + err.Error()}
-	}
-	file, err := parquet.OpenFile(in, info.Size(), parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true))
-	if err != nil {
-		return nil, &Error{Cause: "it can't be opened as Parquet: " + err.Error()}
-	}
-	p = &parquetFile{in: in, size: info.Size(), file: file}
+	p = &parquetFile{in: in, size: size, file: file}
 	for _, c := range file.Root().Columns() {
 		if c.Leaf() && !c.Repeated() {
 			p.columns = append(p.columns, c)
 		}
 	}
 	return p, nil
+}
+
+func notParquet(err error) error {
+	return &Error{Cause: "it can't be opened as Parquet: " + err.Error(), reason: err}
 }
 
 // recovered turns a panic into an error: the decoder of damaged pages may panic.

@@ -2,6 +2,7 @@ package tabular
 
 import (
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -168,11 +169,20 @@ func lacking(name string, all []string) string {
 
 // open tells the format by the first bytes.
 func open(in *os.File) (source, error) {
-	var magic [4]byte
-	if n, _ := in.ReadAt(magic[:], 0); n == len(magic) && string(magic[:]) == "PAR1" {
-		return openParquet(in)
+	if !isParquet(in) {
+		return openCSV(in)
 	}
-	return openCSV(in)
+	size, err := onDisk{in}.Size()
+	if err != nil {
+		return nil, err
+	}
+	return openParquet(onDisk{in}, size)
+}
+
+func isParquet(in io.ReaderAt) bool {
+	var magic [4]byte
+	n, _ := in.ReadAt(magic[:], 0)
+	return n == len(magic) && string(magic[:]) == "PAR1"
 }
 
 // named puts the file's name into an error.

@@ -81,12 +81,12 @@ func Answer(ctx context.Context, archive Archive, record *quadratv1.KappaRecord,
 
 // read reads the reports that the question needs.
 func (out *Answered) read(ctx context.Context, archive Archive, q *question, g *gathered) error {
-	paths, release, err := archive.ReportFiles(ctx, q.ref, spanOf(q.since), spanOf(q.until))
+	opened, release, err := archive.ReportFiles(ctx, q.ref, spanOf(q.since), spanOf(q.until))
 	if err != nil {
 		return fmt.Errorf("stored reports: %w", err)
 	}
 	defer release()
-	files, err := tabular.OpenFiles(paths)
+	files, err := tabular.OpenFiles(opened)
 	if err != nil {
 		return fmt.Errorf("stored reports: %w", err)
 	}
@@ -96,7 +96,7 @@ func (out *Answered) read(ctx context.Context, archive Archive, q *question, g *
 	} else {
 		out.Notes, err = g.sample(ctx, q, files)
 	}
-	out.Rows, out.Stored, out.Files = g.rows, files.Rows(q.bound()), len(paths)
+	out.Rows, out.Stored, out.Files = g.rows, files.Rows(q.bound()), len(opened)
 	return err
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
+	"github.com/quadrat-dev/quadrat/internal/tabular"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 	"github.com/quadrat-dev/quadrat/query/reanalysis"
 	"github.com/quadrat-dev/quadrat/query/script"
@@ -37,8 +38,9 @@ type files struct {
 	strata []reanalysis.Stratum
 }
 
-func (f files) ReportFiles(context.Context, string, time.Time, time.Time) ([]string, func(), error) {
-	return []string{f.path}, func() {}, nil
+func (f files) ReportFiles(context.Context, string, time.Time, time.Time) ([]tabular.File, func(), error) {
+	opened, err := tabular.AtPaths(f.path)
+	return opened, func() {}, err
 }
 
 func (f files) Strata(context.Context, string, time.Time, time.Time) iter.Seq2[reanalysis.Stratum, error] {

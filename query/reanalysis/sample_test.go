@@ -13,6 +13,7 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
+	"github.com/quadrat-dev/quadrat/internal/tabular"
 	"github.com/quadrat-dev/quadrat/query/reanalysis"
 	"github.com/quadrat-dev/quadrat/survey"
 )
@@ -31,8 +32,9 @@ type several struct {
 	paths []string
 }
 
-func (s several) ReportFiles(context.Context, string, time.Time, time.Time) ([]string, func(), error) {
-	return s.paths, func() {}, nil
+func (s several) ReportFiles(context.Context, string, time.Time, time.Time) ([]tabular.File, func(), error) {
+	opened, err := tabular.AtPaths(s.paths...)
+	return opened, func() {}, err
 }
 
 // drawn is windows that each draw devices anew from a population that stays.

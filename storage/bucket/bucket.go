@@ -1,6 +1,6 @@
-// Package bucket keeps whole objects in a bucket of an S3-compatible object store: what storage's archive needs, and nothing
-// else. Every upload carries its MD5, which the store checks, and is looked at again afterwards. It holds no state beside
-// its connections and never lists a bucket; storage's catalog says what is there. cmd reads the credentials.
+// Package bucket keeps whole objects in a bucket of an S3-compatible object store, or in a folder that stands for one: what
+// storage's archive and the stores of shares need, and nothing else. Every upload to an object store carries its MD5, which the store
+// checks, and is looked at again afterwards. It holds no state beside its connections. cmd reads the credentials.
 //
 //	b, err := bucket.Open(bucket.Config{URL: "s3://bucket/prefix", AccessKey: id, SecretKey: secret})
 //	err = b.Put(ctx, "reports/…", file, size)
@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"net/http"
 	"net/url"
 	"path"
@@ -105,23 +106,22 @@ func (b *Bucket) Put(ctx context.Context, name string, from io.ReaderAt, size in
 	return nil
 }
 
-// Get reads an object from a byte on; the caller closes it. An object that isn't there is an error that is fs.ErrNotExist.
-func (b *Bucket) Get(ctx context.Context, name string, offset, size int64) (io.ReadCloser, error) {
-	ctx, cancel := limited(ctx, size-offset)
-	options := minio.GetObjectOptions{}
-	if offset > 0 {
-		if err := options.SetRange(offset, 0); err != nil {
-			cancel()
-			return nil, fmt.Errorf("get: %w", err)
-		}
+// Get reads the bytes of an object from one on up to another; the caller closes it. An object that isn't there is an error that is
+// fs.ErrNotExist.
+func (b *Bucket) Get(ctx context.Context, name string, from, to int64) (io.ReadCloser, error) {
+	if from < 0 || to <= from {
+		return nil, fmt.Errorf("get: no bytes lie between %d and %d", from, to)
 	}
+	ctx, cancel := limited(ctx, to-from)
+	options := minio.GetObjectOptions{}
+	options.Set("Range", fmt.Sprintf("bytes=%d-%d", from, to-1))
 	core := minio.Core{Client: b.client}
 	body, _, header, err := core.GetObject(ctx, b.name, b.key(name), options)
 	if err != nil {
 		cancel()
 		return nil, fmt.Errorf("get: %w", told(err))
 	}
-	if offset > 0 && !strings.HasPrefix(header.Get("Content-Range"), fmt.Sprintf("bytes %d-", offset)) {
+	if from > 0 && !strings.HasPrefix(header.Get("Content-Range"), fmt.Sprintf("bytes %d-", from)) {
 		cancel()
 		return nil, errors.Join(errors.New("get: the object store ignores ranges"), body.Close())
 	}
@@ -148,6 +148,27 @@ func (b *Bucket) Remove(ctx context.Context, name string) error {
 		return fmt.Errorf("remove: %w", told(err))
 	}
 	return nil
+}
+
+// List gives the names of the objects that begin with a prefix, in the order of their names. An error ends it.
+func (b *Bucket) List(ctx context.Context, prefix string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		ctx, cancel := context.WithCancel(ctx) // however long the list is; each page has the library's patience
+		defer cancel()
+		above := b.key("")
+		if above != "" {
+			above += "/"
+		}
+		for found := range b.client.ListObjectsIter(ctx, b.name, minio.ListObjectsOptions{Prefix: above + prefix, Recursive: true}) {
+			if found.Err != nil {
+				yield("", fmt.Errorf("list: %w", told(found.Err)))
+				return
+			}
+			if !yield(strings.TrimPrefix(found.Key, above), nil) {
+				return
+			}
+		}
+	}
 }
 
 // told makes an answer of the store one of our errors. Codes and texts of the store say nothing of keys or secrets.

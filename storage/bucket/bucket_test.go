@@ -7,7 +7,9 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
+	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +41,86 @@ func content(n int) []byte {
 		out[i] = byte(rng.Uint32())
 	}
 	return out
+}
+
+func openFolder(t *testing.T, path string) *bucket.Folder {
+	t.Helper()
+	b, err := bucket.OpenFolder(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+func TestABucketAndAFolderAreAlike(t *testing.T) {
+	for kind, b := range map[string]storage.Bucket{"bucket": openBucket(t, newS3(t)), "folder": openFolder(t, filepath.Join(t.TempDir(), "a", "b"))} {
+		all := content(10_000)
+		names := []string{"share=03/catalog/1", "share=03/reports/a.parquet", "share=03/reports/b.parquet", "share=030/c", "share=04/d"}
+		for i, name := range names {
+			for range 2 {
+				if err := b.Put(t.Context(), name, bytes.NewReader(all[i:]), int64(len(all)-i)); err != nil {
+					t.Fatalf("%s: %v", kind, err)
+				}
+			}
+		}
+		for prefix, want := range map[string][]string{"share=03/": names[:3], "share=04/": names[4:], "": names, "share=05/": nil} {
+			var got []string
+			for name, err := range b.List(t.Context(), prefix) {
+				if err != nil {
+					t.Fatalf("%s: %v", kind, err)
+				}
+				got = append(got, name)
+			}
+			slices.Sort(got)
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: under %q are %v", kind, prefix, got)
+			}
+		}
+		for _, span := range [][2]int64{{0, 9_999}, {0, 1}, {5, 6}, {1234, 5678}, {9_998, 9_999}} {
+			body, err := b.Get(t.Context(), names[1], span[0], span[1])
+			if err != nil {
+				t.Fatalf("%s: %v", kind, err)
+			}
+			got, err := io.ReadAll(body)
+			if err != nil || !bytes.Equal(got, all[1+span[0]:1+span[1]]) || body.Close() != nil {
+				t.Errorf("%s: bytes %v are %d, %v", kind, span, len(got), err)
+			}
+		}
+		if _, err := b.Get(t.Context(), names[1], 7, 7); err == nil {
+			t.Errorf("%s: no bytes were given", kind)
+		}
+		for range 2 {
+			if err := b.Remove(t.Context(), names[1]); err != nil {
+				t.Errorf("%s: %v", kind, err)
+			}
+		}
+		if _, err := b.Get(t.Context(), names[1], 0, 1); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: an object that was removed: %v", kind, err)
+		}
+	}
+}
+
+// TestAFolderHoldsNoHalves breaks off uploads.
+func TestAFolderHoldsNoHalves(t *testing.T) {
+	dir := t.TempDir()
+	b := openFolder(t, dir)
+	if b.Put(t.Context(), "a/b", bytes.NewReader(content(10)), 11) == nil {
+		t.Error("an upload that lacks a byte was taken")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if b.Put(ctx, "a/b", bytes.NewReader(content(10)), 10) == nil {
+		t.Error("an upload that was given up was taken")
+	}
+	for name, err := range b.List(t.Context(), "") {
+		t.Errorf("left: %s, %v", name, err)
+	}
+	for _, name := range []string{"../x", "/x", "a/../../x", ""} {
+		if b.Put(t.Context(), name, bytes.NewReader(content(1)), 1) == nil {
+			t.Errorf("%q was taken", name)
+		}
+	}
 }
 
 func TestWhatWasPutComesBack(t *testing.T) {

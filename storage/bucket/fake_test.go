@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -66,12 +67,15 @@ func (s *s3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(s.slow)
 	}
 	name, ok := strings.CutPrefix(r.URL.Path, "/"+bucketName+"/")
+	lists := r.Method == http.MethodGet && r.URL.Query().Get("list-type") == "2"
 	switch {
 	case s.fail > 0:
 		s.fail--
 		refuse(w, http.StatusServiceUnavailable, "SlowDown")
 	case !strings.Contains(r.Header.Get("Authorization"), "Credential="+accessKey+"/"):
 		refuse(w, http.StatusForbidden, "AccessDenied")
+	case lists:
+		s.list(w, r)
 	case !ok || bodyErr != nil:
 		refuse(w, http.StatusBadRequest, "InvalidRequest")
 	case r.Method == http.MethodPut:
@@ -97,6 +101,28 @@ func (s *s3) put(w http.ResponseWriter, r *http.Request, name string, body []byt
 	w.Header().Set("ETag", `"`+hex.EncodeToString(sum[:])+`"`)
 }
 
+// list gives names, two a page.
+func (s *s3) list(w http.ResponseWriter, r *http.Request) {
+	prefix, after := r.URL.Query().Get("prefix"), r.URL.Query().Get("continuation-token")
+	var names []string
+	for name := range s.objects {
+		if strings.HasPrefix(name, prefix) && name > after {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	page := names[:min(len(names), 2)]
+	w.Header().Set("Content-Type", "application/xml")
+	_, _ = fmt.Fprintf(w, "<ListBucketResult><Name>%s</Name><KeyCount>%d</KeyCount><IsTruncated>%v</IsTruncated>", bucketName, len(page), len(page) < len(names))
+	if len(page) < len(names) {
+		_, _ = fmt.Fprintf(w, "<NextContinuationToken>%s</NextContinuationToken>", page[len(page)-1])
+	}
+	for _, name := range page {
+		_, _ = fmt.Fprintf(w, "<Contents><Key>%s</Key><Size>%d</Size></Contents>", name, len(s.objects[name]))
+	}
+	_, _ = io.WriteString(w, "</ListBucketResult>")
+}
+
 func (s *s3) get(w http.ResponseWriter, r *http.Request, name string) {
 	content, ok := s.objects[name]
 	if !ok {
@@ -109,13 +135,16 @@ func (s *s3) get(w http.ResponseWriter, r *http.Request, name string) {
 	h.Set("Last-Modified", "Fri, 20 Nov 2026 10:00:00 GMT")
 	status := http.StatusOK
 	if text, ok := strings.CutPrefix(r.Header.Get("Range"), "bytes="); ok {
-		from, err := strconv.Atoi(strings.TrimSuffix(text, "-"))
-		if err != nil || from >= len(content) {
+		first, second, _ := strings.Cut(text, "-")
+		from, err := strconv.Atoi(first)
+		last, errLast := strconv.Atoi(second)
+		if err != nil || errLast != nil || from >= len(content) || last < from {
 			refuse(w, http.StatusRequestedRangeNotSatisfiable, "InvalidRange")
 			return
 		}
-		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, len(content)-1, len(content)))
-		content, status = content[from:], http.StatusPartialContent
+		last = min(last, len(content)-1)
+		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, last, len(content)))
+		content, status = content[from:last+1], http.StatusPartialContent
 	}
 	h.Set("Content-Length", strconv.Itoa(len(content)))
 	w.WriteHeader(status)

@@ -19,6 +19,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"github.com/quadrat-dev/quadrat/engine/column"
+	"github.com/quadrat-dev/quadrat/internal/tabular"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 	"github.com/quadrat-dev/quadrat/query/reanalysis"
 	"github.com/quadrat-dev/quadrat/query/script"
@@ -160,9 +161,10 @@ func (f *Folder) Paths() []string {
 }
 
 // ReportFiles gives the files to a question.
-func (f *Folder) ReportFiles(_ context.Context, _ string, since, until time.Time) ([]string, func(), error) {
+func (f *Folder) ReportFiles(_ context.Context, _ string, since, until time.Time) ([]tabular.File, func(), error) {
 	paths, done := f.store.Files(storage.KindReports, ref, since, until)
-	return paths, done, nil
+	files, err := tabular.AtPaths(paths...)
+	return files, done, err
 }
 
 // Strata gives the strata to a question.
