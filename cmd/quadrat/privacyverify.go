@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 
 	"github.com/quadrat-dev/quadrat/internal/verify"
 )
@@ -13,7 +14,7 @@ import (
 // privacyVerifyCmd is `quadrat privacy verify`.
 type privacyVerifyCmd struct {
 	Draws   int    `help:"Size of each sample." default:"200000" placeholder:"N"`
-	Devices int    `help:"Devices of the end-to-end run." default:"12000" placeholder:"N"`
+	Devices int    `help:"Devices of the end-to-end run." default:"20000" placeholder:"N"`
 	Windows int    `help:"Windows of the end-to-end run." default:"4" placeholder:"W"`
 	Seed    uint64 `help:"Seed of samples, coins and noise." default:"1" placeholder:"S"`
 	Format  string `help:"How to show checks: table or json." enum:"table,json" default:"table"`
@@ -28,10 +29,11 @@ func (*privacyVerifyCmd) Help() string {
 
 Proves each mechanism's certificate with exact rationals from the integers that devices use; compares draws with the
 exact distribution; bounds epsilon from below as an attacker would, also for mechanisms with planted bugs, which it must
-catch; and lets simulated devices with coin-flip readings report through agent, broker, engine and Parquet, to count how
-many coins the stored reports give away. Certificates prove; draws only find bugs. Each check fails a correct system
-once in a million times at most. Exits with 1 when a check fails. With --format json each line is a check, the last one
-a summary.`
+catch; makes releases of a gateway whose units read far outside the bounds; and lets simulated devices and gateways with
+coin-flip readings report through agent, broker, engine and Parquet, by every mechanism that the planner chooses, to count
+how many coins the stored reports give away. Certificates prove; draws only find bugs. Each check fails a correct system
+once in a million times at most. Exits with 1 when a check fails, and at once with an error when it is interrupted. With
+--format json each line is a check, the last one a summary. The noise of gateways is drawn by the system and has no seed.`
 }
 
 // Run makes the checks.
@@ -56,7 +58,10 @@ func (c *privacyVerifyCmd) Run(ctx context.Context, t *terminal) (err error) {
 		checks = append(checks, check)
 		return nil
 	}
-	stop := t.progress("verifying")
+	var at atomic.Value // what is looked at
+	at.Store("")
+	config.Watch = func(layer verify.Layer, what string) { at.Store(string(layer) + ": " + what) }
+	stop := t.progressWith("verifying", func() string { text, _ := at.Load().(string); return text })
 	sum, err := verify.Run(ctx, config, tell)
 	stop()
 	if err != nil {

@@ -5,6 +5,7 @@ func gateways() []mutant {
 	const spread = "survey/clustervariance.go"
 	return []mutant{
 		{"fleet: a gateway claims a device that isn't its own", law, "fleet/registry.go", "row != nil && row.Gateway != by {", "row != nil && row.Gateway == by && by == h.GetDevice() {", "fleet", "TestGatewaysClaimTheirOwnUnitsOnly|TestTheServerTellsOfForeignClaims"},
+		{"gateway: a unit's number counts twice", distribution, "edge/gateway/release.go", "cells[i].contributions = append(cells[i].contributions, x)", "cells[i].contributions = append(cells[i].contributions, x, x)", "internal/verify", "TestGateways"},
 		{"releases: population correction with silent units", formula, spread, "hidden = hidden || c.Pooled && c.Responses < c.Size", "hidden = hidden || c.Pooled && c.Responses > c.Size", "survey", "TestPooledTotalIsUnbiased|TestPooledFallbacks"},
 		{"releases: the noise of a sum left out of the variance", formula, "survey/cluster.go", "Mean: sum / float64(units), Noise: noiseVariance}", "Mean: sum / float64(units), Noise: 0 * noiseVariance}", "survey", "TestPooledClustersAgainstTotals"},
 		{"releases: a release counts twice", counting, "engine/release.go", "if w.hears(f.devices[i].rank) {", "if w.hears(f.devices[i].rank) && s.width == 0 {", "engine", "TestReleasesAreCountedOnceOrNotAtAll"},

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -12,13 +13,14 @@ import (
 	"github.com/quadrat-dev/quadrat/privacy/memo"
 )
 
-// blind is the share of the claimed ε below which a lower bound shows nothing: then the audit itself is at fault.
-const blind = 0.6
+// blindUsual is the share of the claimed ε below which a lower bound shows nothing: then the audit itself is at fault.
+const blindUsual = 0.6
 
 // pair is the outputs of two inputs that are as far apart as inputs can be.
 type pair struct {
 	first, second audit.Draw
 	limit         uint64
+	blind         float64 // the share of the claimed ε below which a lower bound shows nothing; 0 for the usual
 }
 
 // numberPair draws from both ends of the range.
@@ -30,7 +32,7 @@ func numberPair(m privacy.Mechanism, seed uint64) pair {
 			return uint64(code), err
 		}
 	}
-	return pair{end(0, 2*seed), end(m.Levels(), 2*seed+1), uint64(m.Codes())}
+	return pair{first: end(0, 2*seed), second: end(m.Levels(), 2*seed+1), limit: uint64(m.Codes())}
 }
 
 // categoryPair draws from the first two categories; reports have at most two bytes, which are the output.
@@ -47,17 +49,17 @@ func categoryPair(m privacy.Categorical, seed uint64) pair {
 			return output, err
 		}
 	}
-	return pair{of(0, 2*seed), of(1, 2*seed+1), 1 << (8 * m.Bytes())}
+	return pair{first: of(0, 2*seed), second: of(1, 2*seed+1), limit: 1 << (8 * m.Bytes())}
 }
 
 // bound audits a pair against a claim.
-func (p pair) bound(layer Layer, name string, claimed privacy.Epsilon, draws int) (Check, error) {
+func (p pair) bound(ctx context.Context, layer Layer, name string, claimed privacy.Epsilon, draws int) (Check, error) {
 	began := time.Now()
-	b, err := audit.LowerBound(p.first, p.second, p.limit, draws, falseAlarm)
+	b, err := audit.LowerBound(until(ctx, p.first), until(ctx, p.second), p.limit, draws, falseAlarm)
 	if err != nil {
 		return Check{}, fmt.Errorf("%s: %w", name, err)
 	}
-	claim := claimed.Float64()
+	claim, blind := claimed.Float64(), cmp.Or(p.blind, blindUsual)
 	c := Check{Layer: layer, Mechanism: name, Epsilon: claimed.String(), Verdict: verdict(b.Epsilon <= claim && b.Epsilon >= blind*claim)}
 	c.Checked = fmt.Sprintf("2 × %d draws: ε ≥ %.3f with confidence 1 - 1e-6", draws, b.Epsilon)
 	switch {
@@ -78,10 +80,8 @@ func lowerBounds(ctx context.Context, c Config) ([]Check, error) {
 	const e = privacy.Epsilon(1_000_000)
 	var out []Check
 	add := func(p pair, name string) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		check, err := p.bound(LowerBound, name, e, c.Draws)
+		c.begin(LowerBound, name)
+		check, err := p.bound(ctx, LowerBound, name, e, c.Draws)
 		out = append(out, check)
 		return err
 	}
@@ -141,10 +141,8 @@ func controls(ctx context.Context, c Config) ([]Check, error) {
 	}
 	var out []Check
 	for _, b := range bugs {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		check, err := b.pair.bound(Control, b.name, e, c.Draws)
+		c.begin(Control, b.name)
+		check, err := b.pair.bound(ctx, Control, b.name, e, c.Draws)
 		if err != nil {
 			return nil, err
 		}
@@ -169,7 +167,7 @@ func thrice(m privacy.Mechanism, seed uint64) pair {
 			return output, nil
 		}
 	}
-	return pair{three(p.first), three(p.second), 8}
+	return pair{first: three(p.first), second: three(p.second), limit: 8}
 }
 
 // silent sends nothing, output 2, when the bit is 0.
@@ -191,5 +189,5 @@ func truthful(m privacy.Categorical, seed uint64) pair {
 			return rng.Uint64N(uint64(m.Categories())), nil
 		}
 	}
-	return pair{of(0, seed), of(1, seed+1), uint64(m.Categories())}
+	return pair{first: of(0, seed), second: of(1, seed+1), limit: uint64(m.Categories())}
 }

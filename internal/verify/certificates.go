@@ -33,13 +33,14 @@ func categories(name string) []uint32 {
 }
 
 // certificates proves every mechanism on a grid of ε.
-func certificates(ctx context.Context, _ Config) ([]Check, error) {
+func certificates(ctx context.Context, c Config) ([]Check, error) {
 	grid, err := epsilons(1, 10_000, 100_000, 250_000, 500_000, 610_000, 620_000, 1_000_000, 2_000_000, 4_000_000, 8_000_000, 16_000_000, 20_000_000)
 	if err != nil {
 		return nil, err
 	}
 	var out []Check
 	for _, name := range numberNames() {
+		c.begin(Certificate, name)
 		t := newTally()
 		for _, e := range grid {
 			if err := ctx.Err(); err != nil {
@@ -54,6 +55,7 @@ func certificates(ctx context.Context, _ Config) ([]Check, error) {
 		out = append(out, t.check(name, grid))
 	}
 	for _, name := range categoricalNames() {
+		c.begin(Certificate, name)
 		t := newTally()
 		for _, e := range grid {
 			for _, k := range categories(name) {
@@ -72,7 +74,8 @@ func certificates(ctx context.Context, _ Config) ([]Check, error) {
 		}
 		out = append(out, t.check(name, grid))
 	}
-	return out, nil
+	laws, err := gatewayLaws()
+	return append(out, laws), err
 }
 
 // tally adds up certificates of one mechanism.

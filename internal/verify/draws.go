@@ -50,17 +50,16 @@ func draws(ctx context.Context, c Config) ([]Check, error) {
 	var out []Check
 	for _, e := range grid {
 		for _, name := range numberNames() {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			check, err := numberDraws(name, e, c)
+			c.begin(Distribution, name)
+			check, err := numberDraws(ctx, name, e, c)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}
 			out = append(out, check)
 		}
 		for _, name := range categoricalNames() {
-			check, err := categoryDraws(name, e, c)
+			c.begin(Distribution, name)
+			check, err := categoryDraws(ctx, name, e, c)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}
@@ -71,7 +70,7 @@ func draws(ctx context.Context, c Config) ([]Check, error) {
 }
 
 // numberDraws tests codes and scores at both ends of the range and between.
-func numberDraws(name string, e privacy.Epsilon, c Config) (Check, error) {
+func numberDraws(ctx context.Context, name string, e privacy.Epsilon, c Config) (Check, error) {
 	began := time.Now()
 	m, err := number(name, e)
 	if err != nil {
@@ -85,14 +84,14 @@ func numberDraws(name string, e privacy.Epsilon, c Config) (Check, error) {
 	for i, input := range inputs {
 		src := privacy.NewSeeded(c.Seed<<8 + uint64(i))
 		if l, ok := m.(*laplace.Mechanism); ok {
-			fit, err := laplaceFit(l, input, c.Draws, src)
+			fit, err := laplaceFit(ctx, l, input, c.Draws, src)
 			if err != nil {
 				return Check{}, err
 			}
 			w.add(fit.PValue, "outputs")
 			continue
 		}
-		r, err := audit.Sample(m, input, c.Draws, src)
+		r, err := audit.Sample(stoppable{m, stopper(ctx)}, input, c.Draws, src)
 		if err != nil {
 			return Check{}, err
 		}
@@ -103,7 +102,7 @@ func numberDraws(name string, e privacy.Epsilon, c Config) (Check, error) {
 }
 
 // laplaceFit is a χ² test in 64 bins of equal width over eight scales, the law being known by its distribution function.
-func laplaceFit(m *laplace.Mechanism, input uint32, n int, src privacy.Source) (audit.Result, error) {
+func laplaceFit(ctx context.Context, m *laplace.Mechanism, input uint32, n int, src privacy.Source) (audit.Result, error) {
 	const bins = 64
 	scale := float64(m.Levels()) / m.Epsilon().Float64()
 	zero := float64(m.Codes()-1-m.Levels())/2 + float64(input)
@@ -116,7 +115,11 @@ func laplaceFit(m *laplace.Mechanism, input uint32, n int, src privacy.Source) (
 	for i := range bins {
 		expected[i] = float64(n) * (m.Below(edges[i+1], input) - m.Below(edges[i], input))
 	}
+	stop := stopper(ctx)
 	for range n {
+		if err := stop(); err != nil {
+			return audit.Result{}, err
+		}
 		code, err := m.Randomise(input, src)
 		if err != nil {
 			return audit.Result{}, err
@@ -131,7 +134,7 @@ func laplaceFit(m *laplace.Mechanism, input uint32, n int, src privacy.Source) (
 }
 
 // categoryDraws tests whole reports over few categories, and supports of one and of two categories over many.
-func categoryDraws(name string, e privacy.Epsilon, c Config) (Check, error) {
+func categoryDraws(ctx context.Context, name string, e privacy.Epsilon, c Config) (Check, error) {
 	began := time.Now()
 	var w worst
 	for _, k := range []uint32{few, many} {
@@ -140,7 +143,7 @@ func categoryDraws(name string, e privacy.Epsilon, c Config) (Check, error) {
 			return Check{}, err
 		}
 		for i, category := range []uint32{0, k / 2, k - 1} {
-			r, err := audit.SampleCategories(m, category, c.Draws/5, privacy.NewSeeded(c.Seed<<8+uint64(i)))
+			r, err := audit.SampleCategories(stoppableCategories{m, stopper(ctx)}, category, c.Draws/5, privacy.NewSeeded(c.Seed<<8+uint64(i)))
 			if err != nil {
 				return Check{}, err
 			}

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"math/rand/v2"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -18,46 +15,29 @@ import (
 	"github.com/quadrat-dev/quadrat/internal/indoor"
 	"github.com/quadrat-dev/quadrat/internal/server"
 	"github.com/quadrat-dev/quadrat/internal/simulate"
-	"github.com/quadrat-dev/quadrat/internal/tabular"
 	"github.com/quadrat-dev/quadrat/privacy"
-	"github.com/quadrat-dev/quadrat/privacy/audit"
 	"github.com/quadrat-dev/quadrat/privacy/ledger"
 	"github.com/quadrat-dev/quadrat/query/client"
 )
 
-// The readings of a coin's two sides are the bounds of the question, where mechanisms have most to hide.
 const (
-	heads, tails = privacy.Micro(40_000_000), privacy.Micro(10_000_000)
-	middle       = 25
-	tailsBin     = 0 // of the histogram's four
-	headsBin     = 3
-	grace        = 5 * time.Second
-	patience     = 60 * time.Second
+	grace    = 5 * time.Second
+	patience = 60 * time.Second
 )
-
-// question asks every device in every window, for a bit, a number and a bin in turn.
-const question = `KAPPA coins AS
-SELECT   proportion(temperature > 25), mean(temperature), histogram(temperature, 4)
-FROM     sense.temperature
-SAMPLE   ALL
-WINDOW   1m GRACE 5s
-PRIVACY  LOCAL EPSILON 1 PER 1m BETWEEN 10 AND 40
-`
-
-// claimed is the ε of the question, per report and per period.
-const claimed = privacy.Epsilon(1_000_000)
 
 // endToEnd lets devices toss a coin each, report what it shows through the whole system, and guesses the coins from what
 // is stored in Parquet, with the key under which identities were made pseudonyms in hand: the worst that a server can do.
 func endToEnd(ctx context.Context, c Config) ([]Check, error) {
 	began := time.Now()
-	coins := toss(c)
-	run, err := startRun(ctx, c, coins)
+	c.begin(EndToEnd, "a fleet joins")
+	asked := questions()
+	coins := toss(c, asked)
+	run, err := startRun(ctx, c, coins, asked)
 	if err != nil {
 		return nil, fmt.Errorf("end to end: %w", err)
 	}
 	defer run.close()
-	if err := run.windows(ctx, c.Windows); err != nil {
+	if err := run.windows(ctx, c); err != nil {
 		return nil, fmt.Errorf("end to end: %w", err)
 	}
 	summary, keyer := run.fleet.Summary(), run.keyer
@@ -65,31 +45,25 @@ func endToEnd(ctx context.Context, c Config) ([]Check, error) {
 	if run.err != nil {
 		return nil, fmt.Errorf("end to end: %w", run.err)
 	}
-	stored, err := readReports(filepath.Join(c.Dir, "store", "reports"))
-	if err != nil {
-		return nil, fmt.Errorf("end to end: %w", err)
+	truth := truthOf(coins, keyer)
+	var checks []Check
+	stored := make([][]report, len(asked))
+	for i := range asked {
+		if stored[i], err = readReports(filepath.Join(c.Dir, "store", "reports", "kappa="+run.refs[i])); err != nil {
+			return nil, fmt.Errorf("end to end: %w", err)
+		}
+		found, err := asked[i].guess(stored[i], truth)
+		if err != nil {
+			return nil, fmt.Errorf("end to end: %w", err)
+		}
+		checks = append(checks, found...)
 	}
-	checks := guess(stored, coins, keyer)
 	checks = append(checks, spending(stored, summary, c))
 	for i := range checks {
-		checks[i].Layer, checks[i].Epsilon = EndToEnd, claimed.String()
+		checks[i].Layer = EndToEnd
 		checks[i].Seconds = time.Since(began).Seconds()
 	}
 	return checks, nil
-}
-
-// toss gives every device a reading that stays.
-func toss(c Config) []indoor.Place {
-	rng := rand.New(rand.NewPCG(c.Seed, 0x636f696e))
-	places := make([]indoor.Place, c.Devices)
-	for i := range places {
-		side := tails
-		if rng.Uint64()&1 == 1 {
-			side = heads
-		}
-		places[i] = indoor.Place{ID: "coin-" + strconv.Itoa(i), Readings: []privacy.Micro{side}}
-	}
-	return places
 }
 
 // running is a server and a fleet under one simulated clock.
@@ -99,13 +73,13 @@ type running struct {
 	fleet  *simulate.Fleet
 	keyer  fleet.Keyer
 	api    *client.Client
-	ref    string
+	refs   []string // of the questions
 	closed bool
 	err    error // of closing
 }
 
-// startRun starts both, and the question.
-func startRun(ctx context.Context, c Config, coins []indoor.Place) (_ *running, err error) {
+// startRun starts both, and the questions.
+func startRun(ctx context.Context, c Config, coins []indoor.Place, asked []question) (_ *running, err error) {
 	r := &running{clock: clock.NewManual(time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC))}
 	defer func() {
 		if err != nil {
@@ -121,8 +95,8 @@ func startRun(ctx context.Context, c Config, coins []indoor.Place) (_ *running, 
 		return nil, err
 	}
 	r.fleet, err = simulate.Join(ctx, simulate.Config{
-		NATS: r.server.Addresses().NATS, Places: coins, Clock: r.clock, Seed: c.Seed,
-		Policy: ledger.Limits{PerPeriod: claimed, Period: time.Minute, Lifetime: privacy.MaxBudget},
+		NATS: r.server.Addresses().NATS, Places: coins, Clock: r.clock, Seed: c.Seed, Gateways: gatewaysOf(c, asked), Units: 1,
+		Policy: ledger.Limits{PerPeriod: most(asked), Period: time.Minute, Lifetime: privacy.MaxBudget},
 	})
 	if err != nil {
 		return nil, err
@@ -130,14 +104,20 @@ func startRun(ctx context.Context, c Config, coins []indoor.Place) (_ *running, 
 	if r.api, err = client.New("http://"+r.server.Addresses().HTTP, client.Options{}); err != nil {
 		return nil, err
 	}
-	put, err := r.api.Put(ctx, question, nil)
-	if err != nil {
-		return nil, err
+	for _, q := range asked {
+		put, err := r.api.Put(ctx, q.script(), nil)
+		if err != nil {
+			return nil, err
+		}
+		r.refs = append(r.refs, put.GetRef())
 	}
-	r.ref = put.GetRef()
-	return r, eventually(ctx, "the fleet hears the plan", func() (bool, error) {
-		_, heard := r.fleet.TruthOf(r.ref)
-		return heard, nil
+	return r, eventually(ctx, "the fleet hears the plans", func() (bool, error) {
+		for _, ref := range r.refs {
+			if _, heard := r.fleet.TruthOf(ref); !heard {
+				return false, nil
+			}
+		}
+		return true, nil
 	})
 }
 
@@ -166,9 +146,11 @@ func keyerOf(ctx context.Context, url string) (fleet.Keyer, error) {
 	return fleet.NewKeyer([16]byte(entry.Value())), nil
 }
 
-// windows lets so many windows pass and waits until all their reports are counted.
-func (r *running) windows(ctx context.Context, n int) error {
-	for range n {
+// windows lets so many windows pass and waits after each until all its reports are counted.
+func (r *running) windows(ctx context.Context, c Config) error {
+	before := int64(0)
+	for i := range c.Windows {
+		c.begin(EndToEnd, fmt.Sprintf("window %d of %d", i+1, c.Windows))
 		end, ok := r.fleet.NextEnd()
 		if !ok {
 			return errors.New("the fleet knows no kappa")
@@ -178,23 +160,38 @@ func (r *running) windows(ctx context.Context, n int) error {
 			return err
 		}
 		r.clock.Set(end.Add(grace))
+		answered := r.fleet.Summary().Answered
+		err := eventually(ctx, "all reports of a window are counted", func() (bool, error) {
+			counted, err := r.counted(ctx, end.Add(-window))
+			return counted >= answered-before, err
+		})
+		if err != nil {
+			return err
+		}
+		before = answered
 	}
-	answered := r.fleet.Summary().Answered
-	return eventually(ctx, "all reports are counted", func() (bool, error) {
-		results, err := r.api.Results(ctx, r.ref, client.Span{Limit: uint32(16 * n)})
-		type series struct{ window, statistic string }
-		counted := map[series]int64{} // every bin of a histogram tells the same reports
+	return nil
+}
+
+// counted is how many reports the final results of a window have.
+func (r *running) counted(ctx context.Context, start time.Time) (sum int64, err error) {
+	const most = 2000 // results of a window
+	for _, ref := range r.refs {
+		results, err := r.api.Results(ctx, ref, client.Span{Since: start, Until: start.Add(window), Limit: most})
+		if err != nil {
+			return 0, err
+		}
+		counted := map[string]int64{} // every bin of a histogram tells the same reports
 		for _, result := range results {
 			if result.GetFinal() {
-				counted[series{result.GetWindowStart().AsTime().String(), result.GetStatistic()}] = int64(result.GetReports())
+				counted[result.GetStatistic()] = int64(result.GetReports())
 			}
 		}
-		sum := int64(0)
 		for _, reports := range counted {
 			sum += reports
 		}
-		return sum >= answered, err
-	})
+	}
+	return sum, nil
 }
 
 // close ends fleet and server, once.
@@ -222,109 +219,4 @@ func eventually(ctx context.Context, what string, holds func() (bool, error)) er
 		}
 	}
 	return errors.New("waited in vain until " + what)
-}
-
-// report is a row of Parquet.
-type report struct {
-	device, window, mechanism string
-	score, epsilon            float64
-	set                       uint64 // of categories, bit v for category v
-}
-
-func readReports(folder string) ([]report, error) {
-	t, err := tabular.Read(folder, tabular.Want{Numbers: []string{"score", "epsilon", "answer"}, Labels: []string{"device", "window_start", "mechanism"}})
-	if err != nil {
-		return nil, err
-	}
-	text := func(column string, i int) string {
-		l := t.Label(column)
-		if l.Codes[i] < 0 {
-			return ""
-		}
-		return l.Levels[l.Codes[i]]
-	}
-	out := make([]report, t.Rows)
-	for i := range out {
-		out[i] = report{
-			device: text("device", i), window: text("window_start", i), mechanism: text("mechanism", i),
-			score: t.Number("score")[i], epsilon: t.Number("epsilon")[i],
-		}
-		if answer := t.Number("answer")[i]; answer > 0 {
-			out[i].set = uint64(answer) // four bits
-		}
-	}
-	return out, nil
-}
-
-// side guesses the coin from a stored report: the side of the middle on which a score lies, or the coin's own bin if it
-// is in the set and the other's isn't. ok is false when the report says nothing.
-func (r report) side() (isHeads, ok bool) {
-	switch r.mechanism {
-	case "subset":
-		up, down := r.set>>headsBin&1 == 1, r.set>>tailsBin&1 == 1
-		return up, up != down
-	case "warner":
-		return r.score > 0.5, true
-	default:
-		return r.score > middle, true
-	}
-}
-
-// guess counts right guesses. No rule whatever guesses right more often than e^ε/(e^ε+1) of the time, report by report
-// and independently, so that the number of right guesses lies below that binomial's tail. For bits and sets the rule
-// reaches that share: there it must not fall short either.
-func guess(stored []report, coins []indoor.Place, keyer fleet.Keyer) []Check {
-	truth := make(map[string]bool, len(coins))
-	for _, p := range coins {
-		truth[fmt.Sprintf("%016x", uint64(keyer.Key(p.ID)))] = p.Readings[0] == heads
-	}
-	right, all, strangers := map[string]int{}, map[string]int{}, 0
-	for _, r := range stored {
-		is, known := truth[r.device]
-		if !known {
-			strangers++
-			continue
-		}
-		if guessed, ok := r.side(); ok {
-			all[r.mechanism]++
-			if guessed == is {
-				right[r.mechanism]++
-			}
-		}
-	}
-	best := 1 / (1 + math.Exp(-claimed.Float64()))
-	var out []Check
-	for _, name := range []string{"warner", "hybrid", "subset"} {
-		n, k := all[name], right[name]
-		holds := n > 0 && strangers == 0 && audit.AtLeast(k, n, best) >= falseAlarm
-		if name == "hybrid" {
-			holds = holds && audit.AtLeast(k, n, 0.5) < falseAlarm // or the guesses say nothing
-		} else {
-			holds = holds && audit.AtMost(k, n, best) >= falseAlarm
-		}
-		text := fmt.Sprintf("%d coins guessed from Parquet, %.2f %% right; ε allows %.2f %% on average", n, 100*float64(k)/float64(max(n, 1)), 100*best)
-		if strangers > 0 {
-			text += fmt.Sprintf("; %d reports of unknown devices", strangers)
-		}
-		out = append(out, Check{Mechanism: name, Checked: text, Verdict: verdict(holds)})
-	}
-	return out
-}
-
-// spending adds up what each device gave in each period, from what is stored, and looks whether the silent ones are told
-// by their readings: everybody was due, so everybody must be there.
-func spending(stored []report, s simulate.Summary, c Config) Check {
-	spent := map[[2]string]float64{}
-	most := 0.0
-	for _, r := range stored {
-		key := [2]string{r.device, r.window}
-		spent[key] += r.epsilon
-		most = math.Max(most, spent[key])
-	}
-	due := c.Devices * c.Windows
-	holds := most <= claimed.Float64() && len(stored) == due && s.Answered == int64(due) && s.Due == int64(due)
-	return Check{
-		Mechanism: "ledger", Verdict: verdict(holds),
-		Checked: fmt.Sprintf("%d of %d reports stored, silent nobody; at most ε = %g of a device in a period of 1 min", len(stored), due, most),
-	}
 }

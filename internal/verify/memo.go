@@ -52,5 +52,5 @@ func windowsPair(m *memo.Mechanism, seed uint64) pair {
 			return named, nil
 		}
 	}
-	return pair{of(0, 2*seed), of(1, 2*seed+1), windowsHeard + 1}
+	return pair{first: of(0, 2*seed), second: of(1, 2*seed+1), limit: windowsHeard + 1}
 }

@@ -1,6 +1,7 @@
 // Package verify is the audit that anyone can run: it proves every mechanism's certificate from its integers, compares
 // draws with the exact distribution, bounds ε from below as an attacker would, and sends a fleet of devices with
-// coin-flip readings through agent, broker, engine and storage to see how many coins the stored reports give away.
+// coin-flip readings through agent, broker, engine and storage to see how many coins the stored reports give away. Gateways' releases are
+// made by the code of real ones.
 //
 // It stands beside cmd, which prints what it finds. Certificates prove; draws only find bugs, and a check that draws says
 // how much it can see: it fails, too, when it is blind. Each fails a correct system with probability 1e-6 at most.
@@ -25,12 +26,21 @@ type Config struct {
 	Dir string
 	// Draws is the size of each sample; 0 for 200,000.
 	Draws int
-	// Devices is the size of the end-to-end fleet; 0 for 12,000.
+	// Devices is the size of the end-to-end fleet; 0 for 20,000.
 	Devices int
 	// Windows is how often each of them reports; 0 for 4.
 	Windows int
-	// Seed fixes samples, coins and noise.
+	// Seed fixes samples, coins and noise, but that of gateways, which has no seed.
 	Seed uint64
+	// Watch is told what is looked at next, from the goroutine of Run; nil for nobody.
+	Watch func(layer Layer, what string)
+}
+
+// begin tells what is looked at next.
+func (c Config) begin(layer Layer, what string) {
+	if c.Watch != nil {
+		c.Watch(layer, what)
+	}
 }
 
 func (c Config) withDefaults() Config {
@@ -38,7 +48,7 @@ func (c Config) withDefaults() Config {
 		c.Draws = 200_000
 	}
 	if c.Devices == 0 {
-		c.Devices = 12_000
+		c.Devices = 20_000
 	}
 	if c.Windows == 0 {
 		c.Windows = 4
@@ -108,7 +118,7 @@ type Summary struct {
 	ElapsedSeconds float64 `json:"elapsed_seconds"`
 }
 
-// Run makes all checks, one after another, and tells each. It returns early, with an error, only when it can't go on:
+// Run makes all checks, one after another, and tells each. It returns early, with an error, only when it can't go on or ctx ends:
 // a check that fails is in the summary.
 func Run(ctx context.Context, c Config, tell func(Check) error) (Summary, error) {
 	if err := c.Validate(); err != nil {
@@ -117,7 +127,7 @@ func Run(ctx context.Context, c Config, tell func(Check) error) (Summary, error)
 	c = c.withDefaults()
 	began := time.Now()
 	var sum Summary
-	checks := []func(context.Context, Config) ([]Check, error){certificates, draws, lowerBounds, controls, endToEnd}
+	checks := []func(context.Context, Config) ([]Check, error){certificates, draws, gatewayDraws, lowerBounds, gatewayBounds, controls, endToEnd}
 	for _, check := range checks {
 		if err := ctx.Err(); err != nil {
 			return sum, err
