@@ -30,9 +30,9 @@ const (
 	ErrEntropy Error = "entropy: source failed"
 	// ErrMechanism says that no mechanism has the name asked for.
 	ErrMechanism Error = "mechanism: unknown name"
-	// ErrDraft says that a mechanism's proof is a draft, so that it must be asked
-	// for in another way.
-	ErrDraft Error = "mechanism: its proof is a draft"
+	// ErrOptIn says that a mechanism must be asked for in another way, because the
+	// time that its reports take tells of their noise.
+	ErrOptIn Error = "mechanism: it takes an opt-in, since its time tells of its noise"
 	// ErrTooLarge says that a matrix is too large to enumerate.
 	ErrTooLarge Error = "certificate: matrix too large to enumerate"
 	// ErrCertificate says that a mechanism's integers are inconsistent.

@@ -184,8 +184,8 @@ func TestNothingOutlivesAReport(t *testing.T) {
 		}
 		report(name, func() error { _, err := m.Randomise(1, src); return err })
 	}
-	for _, name := range mechanisms.Drafts() {
-		m, err := mechanisms.Draft(name, 1_000_000)
+	for _, name := range mechanisms.OptIns() {
+		m, err := mechanisms.OptIn(name, 1_000_000)
 		if err != nil {
 			t.Fatal(err)
 		}

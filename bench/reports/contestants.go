@@ -33,7 +33,7 @@ func contestants() ([]contestant, error) {
 	return append(append(out, numbers...), categories...), nil
 }
 
-// ofNumbers are all mechanisms for bits and bounded numbers, the draft among them.
+// ofNumbers are all mechanisms for bits and bounded numbers, the one that takes an opt-in among them.
 func ofNumbers(source privacy.Source) ([]contestant, error) {
 	var all []privacy.Mechanism
 	for _, name := range mechanisms.Names() {
@@ -43,8 +43,8 @@ func ofNumbers(source privacy.Source) ([]contestant, error) {
 		}
 		all = append(all, m)
 	}
-	for _, name := range mechanisms.Drafts() {
-		m, err := mechanisms.Draft(name, epsilon)
+	for _, name := range mechanisms.OptIns() {
+		m, err := mechanisms.OptIn(name, epsilon)
 		if err != nil {
 			return nil, err
 		}

@@ -16,10 +16,11 @@ import (
 
 // privacyCurveCmd is `quadrat privacy curve`.
 type privacyCurveCmd struct {
-	Statistic string  `help:"What is asked: mean, proportion or histogram." enum:"mean,proportion,histogram" default:"mean"`
-	Lo        decimal `help:"Lower bound of a mean." default:"0" placeholder:"L"`
-	Hi        decimal `help:"Upper bound of a mean." default:"1" placeholder:"H"`
-	Bins      uint32  `help:"Cells of a histogram." default:"16" placeholder:"K"`
+	Statistic string  `help:"What is asked: mean, total, proportion, count, histogram, frequency, quantile or median." enum:"mean,total,proportion,count,histogram,frequency,quantile,median" default:"mean"`
+	Lo        decimal `help:"Lower bound of a number." default:"0" placeholder:"L"`
+	Hi        decimal `help:"Upper bound of a number." default:"1" placeholder:"H"`
+	Bins      uint32  `help:"Cells of a histogram, or whole numbers of a frequency." default:"16" placeholder:"K"`
+	Level     float64 `help:"Share of the devices below a quantile." default:"0.5" placeholder:"P"`
 	Share     float64 `help:"Share of the devices in the cell that is looked at; 0 for one in K." default:"0" placeholder:"P"`
 	Devices   float64 `help:"Devices that report, once each." default:"1000" placeholder:"N"`
 	From      float64 `help:"Smallest epsilon." default:"0.1" placeholder:"E"`
@@ -34,10 +35,12 @@ func (*privacyCurveCmd) Help() string {
 	return `Example:
 
     quadrat privacy curve --statistic mean --lo 10 --hi 40 --devices 1000
+    quadrat privacy curve --statistic quantile --level 0.9 --lo 10 --hi 40 --devices 1000
     quadrat privacy curve --statistic histogram --bins 32 --devices 5000 --format svg --out curve.svg
 
 The standard error that the devices' noise brings to an estimate, against the epsilon of a report, for every mechanism
-that can answer. Permanent answers (PER VALUE) are as certain in a window as grr at the epsilon of one report, whatever
+that can answer. A total and a count are over those devices. A quantile supposes, as the planner does, a normal population whose
+deviation is an eighth of the bounds. Permanent answers (PER VALUE) are as certain in a window as grr at the epsilon of one report, whatever
 the epsilon of a category. Sampling comes on top: quadrat explain tells both for a script and a fleet.`
 }
 
@@ -49,7 +52,7 @@ func (c *privacyCurveCmd) Run(_ context.Context, t *terminal) error {
 		return &usageError{"--lo, --hi: decimal numbers are needed"}
 	}
 	q := curve.Question{
-		Statistic: curve.Statistic(c.Statistic), Lo: lo, Hi: hi, Bins: c.Bins, Share: c.Share, Devices: c.Devices,
+		Statistic: curve.Statistic(c.Statistic), Lo: lo, Hi: hi, Bins: c.Bins, Share: c.Share, Level: c.Level, Devices: c.Devices,
 		From: c.From, To: c.To, Steps: c.Steps,
 	}
 	if q.Steps == 0 {
@@ -84,12 +87,12 @@ func (c *privacyCurveCmd) Run(_ context.Context, t *terminal) error {
 	return err
 }
 
-// curveTable has a line for each ε and a column for each mechanism; the least error of a line has a star. Drafts are marked and
-// have none, since no plan can ask for them.
+// curveTable has a line for each ε and a column for each mechanism; the least error of a line has a star. Those that take an
+// opt-in are marked and have none, since no plan can ask for them.
 func curveTable(w io.Writer, points []curve.Point) error {
 	var names []string
 	var grid []float64
-	at, drafts := map[string]map[float64]float64{}, map[string]bool{}
+	at, apart := map[string]map[float64]float64{}, map[string]bool{}
 	for _, p := range points {
 		if at[p.Mechanism] == nil {
 			at[p.Mechanism] = map[float64]float64{}
@@ -98,14 +101,14 @@ func curveTable(w io.Writer, points []curve.Point) error {
 		if len(names) == 1 {
 			grid = append(grid, p.Epsilon)
 		}
-		at[p.Mechanism][p.Epsilon], drafts[p.Mechanism] = p.StdError, p.Draft
+		at[p.Mechanism][p.Epsilon], apart[p.Mechanism] = p.StdError, p.OptIn
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprint(table, "EPSILON")
 	for _, name := range names {
 		mark := ""
-		if drafts[name] {
-			mark = " (draft)"
+		if apart[name] {
+			mark = " (opt-in)"
 		}
 		fmt.Fprint(table, "\t"+strings.ToUpper(name)+mark)
 	}
@@ -113,7 +116,7 @@ func curveTable(w io.Writer, points []curve.Point) error {
 	for _, e := range grid {
 		best := ""
 		for _, name := range names {
-			if !drafts[name] && (best == "" || at[name][e] < at[best][e]) {
+			if !apart[name] && (best == "" || at[name][e] < at[best][e]) {
 				best = name
 			}
 		}

@@ -67,7 +67,8 @@ func (*privacySampleCmd) Help() string {
 One report a line, with --format json as a number, a list of numbers or a string. duchi, discrete-laplace, hybrid, piecewise, three-output: the unbiased score, in the unit of the bounds. square-wave:
 the output on its grid, in the unit of the bounds. A value outside the bounds is clipped, as on a device. warner: 0 or 1.
 grr: a category. memo: a category, each of another device, whose permanent answer is its first. subset: sorted categories with commas between. oue: a 0 or 1 for each category. olh: seed,hash; the public
-pool of hash functions is told in privacy/olh/PROOF.md. The proof of discrete-laplace is a draft.`
+pool of hash functions is told in privacy/olh/PROOF.md. No plan and no device can ask for discrete-laplace: the time of a
+report depends on its noise, and hybrid errs less at every epsilon.`
 }
 
 // Run draws and prints.
@@ -83,8 +84,8 @@ func (c *privacySampleCmd) Run(ctx context.Context, t *terminal) error {
 	if c.N == 0 {
 		return &usageError{message: "--n 0: at least one report"}
 	}
-	if slices.Contains(mechanisms.Drafts(), c.Mechanism) {
-		fmt.Fprintf(t.errs, "quadrat: the proof of %s is a draft; no plan and no device can ask for it\n", c.Mechanism)
+	if slices.Contains(mechanisms.OptIns(), c.Mechanism) {
+		fmt.Fprintf(t.errs, "quadrat: no plan and no device can ask for %s: the time of a report depends on its noise\n", c.Mechanism)
 	}
 	if c.Format == formatJSON {
 		next = c.json(next)
@@ -148,7 +149,7 @@ func (c *privacySampleCmd) sampler(src privacy.Source) (sampler, error) {
 	case grr.Name, memo.Name, olh.Name, oue.Name, subset.Name:
 		return c.category(e, src)
 	default:
-		known := slices.Concat(mechanisms.Names(), mechanisms.Drafts(), mechanisms.CategoricalNames(), []string{memo.Name})
+		known := slices.Concat(mechanisms.Names(), mechanisms.OptIns(), mechanisms.CategoricalNames(), []string{memo.Name})
 		slices.Sort(known)
 		return nil, &usageError{message: "--mechanism " + c.Mechanism + ": unknown; one of " + strings.Join(known, " ")}
 	}
@@ -161,9 +162,9 @@ func (c *privacySampleCmd) score(e privacy.Epsilon, src privacy.Source) (sampler
 		return nil, err
 	}
 	build := mechanisms.ByName
-	if slices.Contains(mechanisms.Drafts(), c.Mechanism) {
+	if slices.Contains(mechanisms.OptIns(), c.Mechanism) {
 		// Whoever audits a mechanism by name has opted in.
-		build = mechanisms.Draft
+		build = mechanisms.OptIn
 	}
 	m, err := build(c.Mechanism, e)
 	if err != nil {

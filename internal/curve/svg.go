@@ -21,7 +21,7 @@ const (
 // colours are told apart by most people, colour-blind or not (Okabe and Ito 2008).
 var colours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"}
 
-// SVG draws the points of a question on two logarithmic scales, one line for each mechanism, drafts dashed.
+// SVG draws the points of a question on two logarithmic scales, one line for each mechanism, those that take an opt-in dashed.
 func SVG(w io.Writer, q Question, points []Point) error {
 	if len(points) == 0 {
 		return errors.New("curve: no points")
@@ -65,20 +65,25 @@ func (p *picture) printf(format string, args ...any) {
 }
 
 func (p *picture) title() string {
-	switch p.q.Statistic {
-	case Proportion:
-		return "What privacy costs: standard error of a proportion"
-	case Histogram:
-		return fmt.Sprintf("What privacy costs: standard error of a cell of a histogram of %d", p.q.Bins)
-	case Mean:
+	what := fmt.Sprintf("a %s between %g and %g", p.q.Statistic, p.q.Lo, p.q.Hi)
+	switch {
+	case p.q.bit():
+		what = fmt.Sprintf("a %s", p.q.Statistic)
+	case p.q.cells():
+		what = fmt.Sprintf("a cell of a %s of %d", p.q.Statistic, p.q.Bins)
+	case p.q.Statistic == Quantile:
+		what = fmt.Sprintf("the quantile %g between %g and %g", p.q.Level, p.q.Lo, p.q.Hi)
 	}
-	return fmt.Sprintf("What privacy costs: standard error of a mean between %g and %g", p.q.Lo, p.q.Hi)
+	return "What privacy costs: standard error of " + what
 }
 
 func (p *picture) subtitle() string {
 	text := fmt.Sprintf("noise of %s devices that report once each; sampling comes on top", thousands(p.q.Devices))
-	if p.q.Statistic == Histogram {
+	if p.q.cells() {
 		text += fmt.Sprintf("; the cell holds %.3g %% of them", 100*p.q.share())
+	}
+	if p.q.quantile() {
+		text += fmt.Sprintf("; a normal population of deviation %.3g", (p.q.Hi-p.q.Lo)/spreadPerSpan)
 	}
 	return text
 }
@@ -128,13 +133,13 @@ func (p *picture) lines(points []Point) {
 			}
 			fmt.Fprintf(&path, "%.1f,%.1f ", p.x(at.Epsilon), p.y(at.StdError))
 			last = p.y(at.StdError)
-			if at.Draft {
+			if at.OptIn {
 				dash = ` stroke-dasharray="7 5"`
 			}
 		}
 		p.printf(`<polyline points="%s" fill="none" stroke="%s" stroke-width="2.2" stroke-linejoin="round"%s/>`, strings.TrimSpace(path.String()), colour, dash)
 		if dash != "" {
-			name += " (draft)"
+			name += " (opt-in)"
 		}
 		labels = append(labels, label{name: name, colour: colour, at: last, place: last})
 	}

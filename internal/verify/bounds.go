@@ -113,7 +113,7 @@ func lowerBounds(ctx context.Context, c Config) ([]Check, error) {
 // controls audits bugs that systems have shipped, each claiming ε = 1: an audit that misses them is worth nothing.
 func controls(ctx context.Context, c Config) ([]Check, error) {
 	const e = privacy.Epsilon(1_000_000)
-	laps, err := mechanisms.Draft(mechanisms.Drafts()[0], 2*e)
+	laps, err := mechanisms.OptIn(mechanisms.OptIns()[0], 2*e)
 	if err != nil {
 		return nil, err
 	}

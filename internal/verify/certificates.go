@@ -13,13 +13,13 @@ import (
 	"github.com/quadrat-dev/quadrat/privacy/memo"
 )
 
-// numberNames is every mechanism for numbers and bits, drafts last: to verify is the opt-in.
-func numberNames() []string { return append(mechanisms.Names(), mechanisms.Drafts()...) }
+// numberNames is every mechanism for numbers and bits, those that take an opt-in last: to verify is one.
+func numberNames() []string { return append(mechanisms.Names(), mechanisms.OptIns()...) }
 
-// number is a mechanism for numbers or bits by name, be it a draft or not.
+// number is a mechanism for numbers or bits by name, whether it takes an opt-in or not.
 func number(name string, e privacy.Epsilon) (privacy.Mechanism, error) {
-	if slices.Contains(mechanisms.Drafts(), name) {
-		return mechanisms.Draft(name, e)
+	if slices.Contains(mechanisms.OptIns(), name) {
+		return mechanisms.OptIn(name, e)
 	}
 	return mechanisms.ByName(name, e)
 }

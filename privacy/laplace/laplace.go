@@ -4,10 +4,10 @@
 //
 // It stands beside the hybrid mechanism, which has less variance at every ε, for
 // whoever needs additive noise: its scores are the outputs themselves and add up
-// with other Laplace noise. It is exact integer arithmetic, but its proof is a
-// draft and the number of words that it draws varies with the noise (never with
-// the input): mechanisms.ByName refuses it, mechanisms.Draft gives it. PROOF.md
-// has the argument.
+// with other Laplace noise. It is exact integer arithmetic, but the number of words
+// that it draws varies with the noise (never with the input), so that its time
+// tells of the noise: mechanisms.ByName refuses it, mechanisms.OptIn gives it.
+// PROOF.md has the argument.
 //
 //	m, err := laplace.New(epsilon)
 //	code, err := m.Randomise(bounds.Level(reading, m.Levels()), source)

@@ -16,10 +16,10 @@ func sources() map[string]privacy.Source {
 
 // BenchmarkNumbers makes reports about bits and bounded numbers, laplace included.
 func BenchmarkNumbers(b *testing.B) {
-	for _, name := range append(mechanisms.Names(), mechanisms.Drafts()...) {
+	for _, name := range append(mechanisms.Names(), mechanisms.OptIns()...) {
 		m, err := mechanisms.ByName(name, 1_000_000)
 		if err != nil {
-			m, err = mechanisms.Draft(name, 1_000_000)
+			m, err = mechanisms.OptIn(name, 1_000_000)
 		}
 		if err != nil {
 			b.Fatal(err)

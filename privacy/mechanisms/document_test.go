@@ -33,6 +33,9 @@ func TestDocumentNamesEveryMechanism(t *testing.T) {
 		if draft != strings.Contains(purpose, "draft") {
 			t.Errorf("%s: the proof is a draft: %v, the table says otherwise", name, draft)
 		}
+		if slices.Contains(mechanisms.OptIns(), name) != strings.Contains(purpose, "opt-in") {
+			t.Errorf("%s: the table is wrong about an opt-in", name)
+		}
 		if !strings.Contains(read(exact), "Certificate() (") {
 			t.Errorf("%s: no certificate in %s", name, exact)
 		}
@@ -41,7 +44,7 @@ func TestDocumentNamesEveryMechanism(t *testing.T) {
 			t.Errorf("%s: no %s beside the proof", name, test)
 		}
 	}
-	want := slices.Concat(mechanisms.Names(), mechanisms.CategoricalNames(), mechanisms.Drafts(), []string{"memo"})
+	want := slices.Concat(mechanisms.Names(), mechanisms.CategoricalNames(), mechanisms.OptIns(), []string{"memo"})
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {

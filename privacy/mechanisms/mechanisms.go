@@ -25,7 +25,7 @@ func Names() []string {
 }
 
 // ByName returns the mechanism with that name. It fails with
-// privacy.ErrMechanism, privacy.ErrDraft or privacy.ErrEpsilon.
+// privacy.ErrMechanism, privacy.ErrOptIn or privacy.ErrEpsilon.
 func ByName(name string, e privacy.Epsilon) (privacy.Mechanism, error) {
 	switch name {
 	case duchi.Name:
@@ -41,22 +41,21 @@ func ByName(name string, e privacy.Epsilon) (privacy.Mechanism, error) {
 	case warner.Name:
 		return orNil(warner.New(e))
 	case laplace.Name:
-		return nil, privacy.ErrDraft
+		return nil, privacy.ErrOptIn
 	default:
 		return nil, privacy.ErrMechanism
 	}
 }
 
-// Drafts returns the names of the mechanisms whose proof is a draft: its PROOF.md
-// says so in its first lines. ByName refuses them.
-func Drafts() []string { return []string{laplace.Name} }
+// OptIns returns the names of the mechanisms that ByName refuses although their
+// proofs are complete, because the time that a report takes tells of its noise.
+func OptIns() []string { return []string{laplace.Name} }
 
-// Draft returns a mechanism whose proof is a draft. Calling it is the explicit
-// opt-in: what it returns has a certificate, but nobody else has checked the
-// argument behind it. A device never calls it. It fails with
-// privacy.ErrMechanism, also for a mechanism that is none of Drafts, or with
-// privacy.ErrEpsilon.
-func Draft(name string, e privacy.Epsilon) (privacy.Mechanism, error) {
+// OptIn returns a mechanism of OptIns. Calling it is the explicit opt-in: whoever
+// does sees to it that nobody who hears its reports can time them. A device never
+// calls it, so that no plan can ask for it. It fails with privacy.ErrMechanism, also
+// for a mechanism that is none of OptIns, or with privacy.ErrEpsilon.
+func OptIn(name string, e privacy.Epsilon) (privacy.Mechanism, error) {
 	if name != laplace.Name {
 		return nil, privacy.ErrMechanism
 	}

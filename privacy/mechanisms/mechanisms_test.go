@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -204,48 +205,49 @@ func folder(name string) string {
 	}
 }
 
-// TestDraftsNeedAnOptIn checks that the status in a mechanism's proof says how it
-// can be reached.
-func TestDraftsNeedAnOptIn(t *testing.T) {
-	status := func(name string) string {
-		text, err := os.ReadFile(filepath.Join("..", folder(name), "PROOF.md"))
+// TestNoDraftIsReached checks that every mechanism that is given by name, and every one that takes an opt-in, says in its
+// proof that the proof is complete, and that no folder with a draft is reached.
+func TestNoDraftIsReached(t *testing.T) {
+	proofs, err := filepath.Glob(filepath.Join("..", "*", "PROOF.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	complete := map[string]bool{}
+	for _, path := range proofs {
+		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		switch {
-		case strings.Contains(string(text), "\nStatus: complete."):
-			return "complete"
-		case strings.Contains(string(text), "\nStatus: draft."):
-			return "draft"
-		default:
-			return ""
-		}
+		complete[filepath.Base(filepath.Dir(path))] = strings.Contains(string(text), "\nStatus: complete.")
 	}
-	for _, name := range mechanisms.Names() {
-		if got := status(name); got != "complete" {
-			t.Errorf("%s is given by name, and its proof is %q", name, got)
-		}
-		if m, err := mechanisms.Draft(name, 1_000_000); !errors.Is(err, privacy.ErrMechanism) || m != nil {
-			t.Errorf("%s is no draft, and Draft gave %v, %v", name, m, err)
-		}
-	}
-	for _, name := range mechanisms.Drafts() {
-		if got := status(name); got != "draft" {
-			t.Errorf("%s needs an opt-in, and its proof is %q", name, got)
-		}
-		if m, err := mechanisms.ByName(name, 1_000_000); !errors.Is(err, privacy.ErrDraft) || m != nil {
-			t.Errorf("the draft %s is given by name: %v, %v", name, m, err)
-		}
-		if m, err := mechanisms.Draft(name, 1_000_000); err != nil || m.Name() != name {
-			t.Errorf("the draft %s: %v, %v", name, m, err)
-		}
-		if m, err := mechanisms.Draft(name, 0); !errors.Is(err, privacy.ErrEpsilon) || m != nil {
-			t.Errorf("the draft %s at ε = 0: %v, %v", name, m, err)
+	for _, name := range slices.Concat(mechanisms.Names(), mechanisms.OptIns(), mechanisms.CategoricalNames()) {
+		if !complete[folder(name)] {
+			t.Errorf("%s is reached, and its proof is not complete", name)
 		}
 	}
 }
 
-// TestNothingAllocates draws and scores with every mechanism, drafts too.
+// TestOptIns: what takes an opt-in is given in no other way, and nothing else is given so.
+func TestOptIns(t *testing.T) {
+	for _, name := range mechanisms.Names() {
+		if m, err := mechanisms.OptIn(name, 1_000_000); !errors.Is(err, privacy.ErrMechanism) || m != nil {
+			t.Errorf("%s takes no opt-in, and OptIn gave %v, %v", name, m, err)
+		}
+	}
+	for _, name := range mechanisms.OptIns() {
+		if m, err := mechanisms.ByName(name, 1_000_000); !errors.Is(err, privacy.ErrOptIn) || m != nil {
+			t.Errorf("%s is given by name: %v, %v", name, m, err)
+		}
+		if m, err := mechanisms.OptIn(name, 1_000_000); err != nil || m.Name() != name {
+			t.Errorf("%s: %v, %v", name, m, err)
+		}
+		if m, err := mechanisms.OptIn(name, 0); !errors.Is(err, privacy.ErrEpsilon) || m != nil {
+			t.Errorf("%s at ε = 0: %v, %v", name, m, err)
+		}
+	}
+}
+
+// TestNothingAllocates draws and scores with every mechanism, also with those that take an opt-in.
 func TestNothingAllocates(t *testing.T) {
 	check := func(m privacy.Mechanism, err error) {
 		if err != nil {
@@ -268,8 +270,8 @@ func TestNothingAllocates(t *testing.T) {
 		for _, name := range mechanisms.Names() {
 			check(mechanisms.ByName(name, e))
 		}
-		for _, name := range mechanisms.Drafts() {
-			check(mechanisms.Draft(name, e))
+		for _, name := range mechanisms.OptIns() {
+			check(mechanisms.OptIn(name, e))
 		}
 	}
 }
@@ -293,8 +295,8 @@ func BenchmarkReport(b *testing.B) {
 	for _, name := range mechanisms.Names() {
 		report(mechanisms.ByName(name, 1_000_000))
 	}
-	for _, name := range mechanisms.Drafts() {
-		report(mechanisms.Draft(name, 1_000_000))
+	for _, name := range mechanisms.OptIns() {
+		report(mechanisms.OptIn(name, 1_000_000))
 	}
 }
 
