@@ -20,17 +20,28 @@ import (
 // was planned, that is when the merged stratum was drawn as one or with equal sampling fractions; otherwise it treats
 // the merged stratum as one weighting class.
 func Collapse(strata []Sample, leastResponses int64) (merged []Sample, mapping []int, notes []string) {
-	return collapse(strata, leastResponses, "responses")
+	return collapse(strata, enough{responses: leastResponses, apart: "responses"})
 }
 
-// collapse is Collapse; what says in the notes what there is too little of.
-func collapse(strata []Sample, leastResponses int64, what string) (merged []Sample, mapping []int, notes []string) {
+// enough is what a stratum needs to be estimated on its own, and the words for what it lacks in the notes.
+type enough struct {
+	responses, due int64
+	apart, few     string
+}
+
+func (e enough) has(s Sample) bool { return s.Responses >= e.responses && s.Panel >= e.due }
+
+// least is the number that notes tell.
+func (e enough) least() int64 { return max(e.responses, e.due) }
+
+// collapse is Collapse by what is enough.
+func collapse(strata []Sample, by enough) (merged []Sample, mapping []int, notes []string) {
 	groups := make([]group, len(strata))
 	for i, s := range strata {
 		groups[i] = group{sample: s, members: []int{i}, names: []string{s.Stratum}}
 	}
 	for {
-		from := smallest(groups, func(g group) bool { return g.sample.Responses < leastResponses })
+		from := smallest(groups, func(g group) bool { return !by.has(g.sample) })
 		if from < 0 {
 			break
 		}
@@ -53,7 +64,7 @@ func collapse(strata []Sample, leastResponses int64, what string) (merged []Samp
 		}
 		if len(g.members) > 1 {
 			notes = append(notes, fmt.Sprintf("strata %s are estimated as one: below %d %s apart",
-				strings.Join(g.names, ", "), leastResponses, what))
+				strings.Join(g.names, ", "), by.least(), by.apart))
 		}
 	}
 	return merged, mapping, notes

@@ -22,23 +22,30 @@ type Pane struct {
 // merged has the strata in the order of their names, then of the windows; into[w][i] is where panes[w].Strata[i] stands in it, −1 for
 // one that takes no part. notes has a sentence for each stratum that was joined or collapsed. panes isn't changed.
 func JoinPanes(panes []Pane, least int64) (merged []Sample, into [][]int, notes []string) {
-	return joinPanes(panes, least, "responses", "reports")
+	return joinPanes(panes, enough{responses: least, apart: "responses", few: "reports"})
 }
 
-// joinPanes is JoinPanes; the words are what there is too little of, in the notes.
-func joinPanes(panes []Pane, least int64, apart, few string) (merged []Sample, into [][]int, notes []string) {
+// JoinPanesByDue is JoinPanes for a part of the reports: a stratum needs so many due units, whoever answered, so that what is joined doesn't
+// follow from what was said, and two reports.
+func JoinPanesByDue(panes []Pane, leastDue int64) (merged []Sample, into [][]int, notes []string) {
+	const few = "devices due"
+	return joinPanes(panes, enough{responses: 2, due: leastDue, apart: few, few: few})
+}
+
+// joinPanes is JoinPanes by what is enough.
+func joinPanes(panes []Pane, by enough) (merged []Sample, into [][]int, notes []string) {
 	if len(panes) == 1 {
-		merged, mapping, notes := collapse(panes[0].Strata, least, apart)
+		merged, mapping, notes := collapse(panes[0].Strata, by)
 		return merged, [][]int{mapping}, notes
 	}
-	j := joiner{panes: panes, least: least, few: few, into: make([][]int, len(panes))}
+	j := joiner{panes: panes, by: by, into: make([][]int, len(panes))}
 	for w, p := range panes {
 		j.into[w] = make([]int, len(p.Strata))
 	}
 	for _, name := range j.names() {
 		j.join(name)
 	}
-	merged, mapping, notes := collapse(j.strata, least, apart)
+	merged, mapping, notes := collapse(j.strata, by)
 	for w := range j.into {
 		for i, at := range j.into[w] {
 			if at >= 0 {
@@ -52,8 +59,7 @@ func joinPanes(panes []Pane, least int64, apart, few string) (merged []Sample, i
 // joiner is JoinPanes on its way.
 type joiner struct {
 	panes  []Pane
-	least  int64
-	few    string
+	by     enough
 	places []map[string]int // by pane: name → number in its strata
 	strata []Sample
 	into   [][]int
@@ -100,7 +106,7 @@ func (j *joiner) join(name string) {
 			j.strata = append(j.strata, next)
 		}
 		j.into[w][i] = len(j.strata) - 1
-		open = j.strata[len(j.strata)-1].Responses < j.least
+		open = !j.by.has(j.strata[len(j.strata)-1])
 	}
 	if last := len(j.strata) - 1; open && last > first {
 		joined++
@@ -114,7 +120,7 @@ func (j *joiner) join(name string) {
 	}
 	if joined > 0 {
 		j.notes = append(j.notes, fmt.Sprintf("stratum %s: %d windows with fewer than %d %s are estimated with those around them",
-			name, joined, j.least, j.few))
+			name, joined, j.by.least(), j.by.few))
 	}
 }
 
@@ -133,7 +139,7 @@ func JoinClusterPanes(labels []string, panes [][]ClusterSample, leastClusters in
 		}
 	}
 	const few = "clusters with a report"
-	named, into, notes := joinPanes(plain, leastClusters, few, few)
+	named, into, notes := joinPanes(plain, enough{responses: leastClusters, apart: few, few: few})
 	merged = make([]ClusterSample, len(named))
 	for i, s := range named {
 		merged[i].Stratum = s.Stratum

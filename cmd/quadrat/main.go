@@ -59,6 +59,7 @@ type terminal struct {
 	in          io.Reader
 	out, errs   io.Writer
 	interactive bool // errs is a terminal, where a progress bar makes sense
+	redraws     bool // out is a terminal, where lines can be drawn anew
 }
 
 // usageError is a fault of the call that only a verb can see; it exits with 2.
@@ -68,7 +69,7 @@ func (e *usageError) Error() string { return e.message }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], &terminal{in: os.Stdin, out: os.Stdout, errs: os.Stderr, interactive: isTerminal(os.Stderr)})
+	code := run(ctx, os.Args[1:], &terminal{in: os.Stdin, out: os.Stdout, errs: os.Stderr, interactive: isTerminal(os.Stderr), redraws: isTerminal(os.Stdout)})
 	stop()
 	os.Exit(code)
 }

@@ -3,11 +3,15 @@ package server_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/quadrat-dev/quadrat/internal/clock"
 	"github.com/quadrat-dev/quadrat/internal/indoor"
@@ -214,5 +218,67 @@ func TestQueryRefusals(t *testing.T) {
 		if !errors.As(err, &refused) || !strings.Contains(refused.Message, want) {
 			t.Errorf("%s: %v, want %q", question, err, want)
 		}
+	}
+}
+
+// TestEarlyAnswersOverTheWire asks one question in three ways: at once, by events, and as a gRPC stream.
+func TestEarlyAnswersOverTheWire(t *testing.T) {
+	w := asked(t, 6)
+	w.told(6)
+	const question = `SELECT mean(temperature), proportion(temperature > 26) FROM kappa.indoor GROUP BY region`
+	want, err := w.api.Query(t.Context(), question)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want.GetEarly() || want.GetShare() != 1 {
+		t.Errorf("early %v, a share of %g", want.GetEarly(), want.GetShare())
+	}
+	check := func(how string, got []*quadratv1.QueryResponse) {
+		t.Helper()
+		if len(got) < 2 {
+			t.Fatalf("%s: %d answers", how, len(got))
+		}
+		for i, answer := range got {
+			if answer.GetEarly() != (i < len(got)-1) || i > 0 && answer.GetShare() <= got[i-1].GetShare() {
+				t.Errorf("%s: answer %d of %d: early %v, of %g", how, i, len(got), answer.GetEarly(), answer.GetShare())
+			}
+		}
+		last := got[len(got)-1]
+		for i, r := range last.GetResults() {
+			if x := want.GetResults()[i]; !near(r.Value, x.Value) || !near(r.CiLow, x.CiLow) || r.GetReports() != x.GetReports() {
+				t.Errorf("%s: %v: %g, want %g", how, r.GetCell(), r.GetValue(), x.GetValue())
+			}
+		}
+	}
+	var got []*quadratv1.QueryResponse
+	if err := w.api.WatchQuery(t.Context(), question, func(a *quadratv1.QueryResponse) error { got = append(got, a); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	check("events", got)
+	conn, err := grpc.NewClient(w.server.Addresses().GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	stream, err := quadratv1.NewKappaServiceClient(conn).WatchQuery(t.Context(), &quadratv1.QueryRequest{Script: question})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got = nil
+	for {
+		answer, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, answer)
+	}
+	check("stream", got)
+	var refused *client.Error
+	err = w.api.WatchQuery(t.Context(), "SELECT mean(humidity) FROM kappa.indoor", func(*quadratv1.QueryResponse) error { return nil })
+	if !errors.As(err, &refused) || refused.HTTPStatus != 400 {
+		t.Errorf("a question that can't be answered: %v", err)
 	}
 }

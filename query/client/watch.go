@@ -2,6 +2,7 @@ package client
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -54,6 +55,38 @@ func (c *Client) Watch(ctx context.Context, ref string, since time.Time, handle 
 			return err
 		}
 		wait = min(2*wait, backoffMost)
+	}
+}
+
+// WatchQuery asks a question about stored reports and calls handle with the early answers, and at last with the exact one, which ends it.
+// It ends before with handle's first error, with ctx's error, or with an *Error when the server refuses.
+func (c *Client) WatchQuery(ctx context.Context, question string, handle func(*quadratv1.QueryResponse) error) error {
+	body, err := protojson.Marshal(&quadratv1.QueryRequest{Script: question})
+	if err != nil {
+		return fmt.Errorf("request: %w", err)
+	}
+	reply, err := c.do(ctx, http.MethodPost, c.at(nil, "query"), body, http.Header{"Accept": {"text/event-stream"}})
+	if err != nil {
+		return err
+	}
+	defer reply.Body.Close()
+	lines := bufio.NewReader(io.LimitReader(reply.Body, answerBytesMost))
+	for {
+		line, err := lines.ReadBytes('\n')
+		if err != nil {
+			return fmt.Errorf("events: the answer broke off: %w", err)
+		}
+		data, ok := bytes.CutPrefix(line, []byte("data: "))
+		if !ok {
+			continue
+		}
+		answer := &quadratv1.QueryResponse{}
+		if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(data, answer); err != nil {
+			return fmt.Errorf("event: %w", err)
+		}
+		if err := handle(answer); err != nil || !answer.GetEarly() {
+			return err
+		}
 	}
 }
 

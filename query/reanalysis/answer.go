@@ -38,6 +38,8 @@ type Answered struct {
 	Stored  int64               // reports that would be read without SAMPLE
 	Files   int
 	Notes   []string // what the reader should know of how it was read
+	Early   bool     // one of several, see [Watch]
+	Share   float64  // of the reports of each window that was read at least; 1 for all, in an answer without SAMPLE
 }
 
 // Answer answers a question about the stored reports of a kappa. Over its own windows the results are those that the engine made
@@ -56,10 +58,16 @@ func Answer(ctx context.Context, archive Archive, record *quadratv1.KappaRecord,
 	if err != nil {
 		return nil, err
 	}
-	out := &Answered{Windows: len(g.windows)}
+	out := &Answered{Windows: len(g.windows), Share: 1}
 	if err := out.read(ctx, archive, q, g); err != nil {
 		return nil, err
 	}
+	out.Results, err = g.results(q, s, config)
+	return out, err
+}
+
+// results makes the results of what was read.
+func (g *gathered) results(q *question, s *script.Stored, config Config) ([]*quadratv1.Result, error) {
 	most := config.ResultsMost
 	if most == 0 {
 		most = 100_000
@@ -68,11 +76,12 @@ func Answer(ctx context.Context, archive Archive, record *quadratv1.KappaRecord,
 	if n := len(buckets) * len(q.asked) * (len(g.domains) + 1); n > most {
 		return nil, at(s.Kappa.Pos, "take longer windows, fewer cells or a shorter span", "the answer would have %d results, at most %d are given", n, most)
 	}
+	var out []*quadratv1.Result
 	for _, windows := range buckets {
 		for i := range q.asked {
-			out.Results = append(out.Results, g.result(q, &q.asked[i], windows, allCells))
+			out = append(out, g.result(q, &q.asked[i], windows, allCells))
 			for _, domain := range g.sorted() {
-				out.Results = append(out.Results, g.result(q, &q.asked[i], windows, domain))
+				out = append(out, g.result(q, &q.asked[i], windows, domain))
 			}
 		}
 	}
@@ -81,23 +90,39 @@ func Answer(ctx context.Context, archive Archive, record *quadratv1.KappaRecord,
 
 // read reads the reports that the question needs.
 func (out *Answered) read(ctx context.Context, archive Archive, q *question, g *gathered) error {
-	opened, release, err := archive.ReportFiles(ctx, q.ref, spanOf(q.since), spanOf(q.until))
+	return g.open(ctx, archive, q, func(f *opened) (err error) {
+		if q.percent == 0 && q.margin == 0 {
+			err = g.add(ctx, q, f.Files, nil)
+		} else {
+			out.Notes, err = g.sample(ctx, q, f.Files)
+			out.Share = g.shareOf(g.windows)
+		}
+		out.Rows, out.Stored, out.Files = g.rows, f.stored, f.count
+		return err
+	})
+}
+
+// opened is the files with the reports that a question is about.
+type opened struct {
+	*tabular.Files
+
+	stored int64 // reports in them, at most
+	count  int
+}
+
+// open opens the files for use.
+func (g *gathered) open(ctx context.Context, archive Archive, q *question, use func(*opened) error) error {
+	found, release, err := archive.ReportFiles(ctx, q.ref, spanOf(q.since), spanOf(q.until))
 	if err != nil {
 		return fmt.Errorf("stored reports: %w", err)
 	}
 	defer release()
-	files, err := tabular.OpenFiles(opened)
+	files, err := tabular.OpenFiles(found)
 	if err != nil {
 		return fmt.Errorf("stored reports: %w", err)
 	}
 	defer files.Close()
-	if q.percent == 0 && q.margin == 0 {
-		err = g.add(ctx, q, files, nil)
-	} else {
-		out.Notes, err = g.sample(ctx, q, files)
-	}
-	out.Rows, out.Stored, out.Files = g.rows, files.Rows(q.bound()), len(opened)
-	return err
+	return use(&opened{Files: files, stored: files.Rows(q.bound()), count: len(found)})
 }
 
 // buckets are the kappa's windows by asked window, in order.
@@ -126,10 +151,10 @@ func (g *gathered) result(q *question, a *asked, windows []int64, domain int) *q
 	if domain != allCells {
 		out.Cell = g.domains[domain]
 	}
-	strata, notes, err := g.strataFor(a, windows, domain)
+	strata, notes, err := g.strataFor(q, a, windows, domain)
 	var e survey.Estimate
 	if err == nil {
-		e, err = estimators[a.kind](strata, q.level())
+		e, err = estimators[a.kind](strata, g.level(q, a, windows))
 	}
 	for _, s := range strata {
 		out.Reports += uint32(s.Domain.Count)
@@ -174,8 +199,10 @@ func fill(r *quadratv1.Result, e survey.Estimate, by float64) {
 
 // strataFor gives what an estimate rests on. Of one window they are the engine's, of several those of each window, see
 // [survey.JoinPanes].
-func (g *gathered) strataFor(a *asked, windows []int64, domain int) ([]survey.Sample, []string, error) {
-	if len(windows) == 1 {
+func (g *gathered) strataFor(q *question, a *asked, windows []int64, domain int) ([]survey.Sample, []string, error) {
+	share := g.shareOf(windows)
+	early := q.early && share < 1
+	if len(windows) == 1 && !early {
 		return g.ofWindow(a, windows[0], domain)
 	}
 	panes := make([]survey.Pane, len(windows))
@@ -186,6 +213,10 @@ func (g *gathered) strataFor(a *asked, windows []int64, domain int) ([]survey.Sa
 				panes[w].Strata = append(panes[w].Strata, s.sample(name, domain))
 			}
 		}
+	}
+	if early {
+		merged, _, notes := survey.JoinPanesByDue(panes, int64(math.Ceil(leastDue/share)))
+		return merged, notes, nil
 	}
 	merged, _, notes := survey.JoinPanes(panes, leastResponses)
 	return merged, notes, nil

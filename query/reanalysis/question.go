@@ -32,6 +32,7 @@ type question struct {
 	percent      float64 // of the reports to be read; 0 for another way
 	margin       float64 // half-width of intervals to be reached; 0 for another way
 	perCell      bool    // in every cell
+	early        bool    // answers come from a growing share
 }
 
 // asked is one statistic.

@@ -19,9 +19,12 @@ const leastDue = 20
 func looks() []float64 { return []float64{0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1} }
 
 // level is the confidence of a single interval.
-func (q *question) level() float64 {
+func (g *gathered) level(q *question, a *asked, windows []int64) float64 {
 	if q.margin > 0 {
 		return 1 - (1-q.confidence)/float64(len(looks()))
+	}
+	if share := g.shareOf(windows); q.early && share < 1 {
+		return earlyLevel(q.confidence, share, g.part(a.stored, windows))
 	}
 	return q.confidence
 }
@@ -71,10 +74,11 @@ func (g *gathered) sample(ctx context.Context, q *question, files *tabular.Files
 	return s.notes(), nil
 }
 
-// floor is the share of an asked window that each stratum needs.
+// floor is the share of an asked window that each stratum needs; of early answers all of them together.
 func (g *gathered) floor(q *question, windows []int64) float64 {
 	share := 0.0
 	for _, a := range q.asked {
+		all := int64(0)
 		for _, name := range g.order[a.stored] {
 			due := int64(0)
 			for _, start := range windows {
@@ -82,9 +86,13 @@ func (g *gathered) floor(q *question, windows []int64) float64 {
 					due += s.panel
 				}
 			}
-			if due > 0 {
+			if due > 0 && !q.early {
 				share = max(share, leastDue/float64(due))
 			}
+			all += due
+		}
+		if q.early && all > 0 { // strata with fewer are joined
+			share = max(share, leastDue/float64(all))
 		}
 	}
 	return min(1, share)

@@ -139,6 +139,10 @@ func addForms(paths object) {
 	}
 	query := asObject(asObject(paths["/query"])["post"])
 	asObject(asObject(query["requestBody"])["content"])[mediaText] = object{"schema": text}
+	asObject(asObject(asObject(query["responses"])["200"])["content"])[mediaEvents] = object{
+		"schema": object{"type": "string", "description": "Events \"early\", each a whole answer from a growing part of the reports, and at last one \"exact\". " +
+			"The early intervals of one result hold all at once with the confidence."},
+	}
 	addErrors(query, 400, 401, 404, 413, 422)
 	created := object{
 		"description": "Deployed. Location names the kappa.",
