@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/quadrat-dev/quadrat/internal/broker"
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
 // Merger is the number of the part that adds up what all shares have handed on.
@@ -126,4 +127,15 @@ func (e *Engine) beforeMark(markMs int64) {
 		newest = max(newest, start)
 	}
 	e.ask(false, newest)
+}
+
+// Check tells what Apply of any engine would fail with.
+func Check(record *quadratv1.KappaRecord) error {
+	if record.GetDeleted() != nil {
+		return nil
+	}
+	if _, err := newKappa(record); err != nil {
+		return fmt.Errorf("kappa %s: %w", record.GetKappa().GetRef(), err)
+	}
+	return nil
 }

@@ -134,6 +134,12 @@ func (r *Registry) restore(index int, m *quadratv1.FleetShard) error {
 	s := &r.shards[index]
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return r.fill(index, m)
+}
+
+// fill is restore for who holds the shard's lock.
+func (r *Registry) fill(index int, m *quadratv1.FleetShard) error {
+	s := &r.shards[index]
 	for _, rec := range m.GetRows() {
 		a, err := canonical(rec.GetHello())
 		if err != nil {

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,7 +29,10 @@ type StoreConfig struct {
 	ShardsPerFlush int           // most shards that one such write holds; Flush writes all [64]
 	SilentFor      time.Duration // a device not heard for that long leaves the frame [24 h]
 	Retention      time.Duration // how long ended rows are kept; longer than windows may be revised [8 d]
-	Log            *slog.Logger  // [discards]
+	// Horizon says that others follow: with every write in the background all that has changed is written, and then up to which moment
+	// that is all.
+	Horizon bool
+	Log     *slog.Logger // [discards]
 }
 
 func (c StoreConfig) withDefaults() StoreConfig {
@@ -67,11 +71,11 @@ type Store struct {
 // Load reads the stored rows into r, which must be empty, and returns the store that keeps it from now on. Stored bytes
 // that are damaged or were made under another secret give an *[Error] with the code Format.
 func Load(ctx context.Context, r *Registry, kv KV, cfg StoreConfig) (*Store, error) {
-	c, err := newCodec()
+	s, err := Keep(r, kv, cfg)
 	if err != nil {
-		return nil, fmt.Errorf("fleet store: %w", err)
+		return nil, err
 	}
-	s := &Store{registry: r, kv: kv, cfg: cfg.withDefaults(), codec: c, turn: make(chan struct{}, 1)}
+	c := s.codec
 	for i := range Shards {
 		e, err := kv.Get(ctx, shardName(i))
 		if errors.Is(err, jetstream.ErrKeyNotFound) {
@@ -92,7 +96,28 @@ func Load(ctx context.Context, r *Registry, kv KV, cfg StoreConfig) (*Store, err
 	return s, nil
 }
 
-func shardName(i int) string { return "shard." + strconv.Itoa(i) }
+// Keep is Load of a registry that holds what is stored already.
+func Keep(r *Registry, kv KV, cfg StoreConfig) (*Store, error) {
+	c, err := newCodec()
+	if err != nil {
+		return nil, fmt.Errorf("fleet store: %w", err)
+	}
+	return &Store{registry: r, kv: kv, cfg: cfg.withDefaults(), codec: c, turn: make(chan struct{}, 1)}, nil
+}
+
+// PutHorizon writes all that has changed, and then that all rows up to now are stored: from then on none begins or ends at or before now.
+func (s *Store) PutHorizon(ctx context.Context, now time.Time) error {
+	s.registry.freeze(now.UnixMilli())
+	if err := s.Flush(ctx); err != nil {
+		return err
+	}
+	if _, err := s.kv.Put(ctx, keyHorizon, binary.BigEndian.AppendUint64(nil, uint64(now.UnixMilli()))); err != nil {
+		return fmt.Errorf("fleet store: horizon: %w", err)
+	}
+	return nil
+}
+
+func shardName(i int) string { return shardPrefix + strconv.Itoa(i) }
 
 // Flush returns once every change that the registry knew at the call is on disk. Call it between Frame and the first
 // use of what Frame told. After an error the unwritten shards are written by the next call.
@@ -153,7 +178,7 @@ func (s *shard) setDirty() {
 // lastFlush bounds how long the last write may take when Run ends.
 const lastFlush = 10 * time.Second
 
-// Run writes in the background, lets silent devices leave and forgets old rows, until ctx ends; then it writes all that
+// Run writes in the background and fails with ErrFenced when another process has written. It lets silent devices leave and forgets old rows, until ctx ends; then it writes all that
 // is left and returns what that gave.
 func (s *Store) Run(ctx context.Context) error {
 	clk := s.cfg.Clock
@@ -167,7 +192,15 @@ func (s *Store) Run(ctx context.Context) error {
 				s.cfg.Log.Info("fleet tended", "silent", left, "forgotten", forgotten)
 			}
 		}
-		if err := s.flush(ctx, s.cfg.ShardsPerFlush); err != nil && ctx.Err() == nil {
+		write := func() error { return s.flush(ctx, s.cfg.ShardsPerFlush) }
+		if s.cfg.Horizon {
+			write = func() error { return s.PutHorizon(ctx, now) }
+		}
+		err := write()
+		if errors.Is(err, ErrFenced) {
+			return err
+		}
+		if err != nil && ctx.Err() == nil {
 			s.cfg.Log.Warn("fleet not stored; it is tried again", "error", err)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 var configured = []string{
 	"data", "http", "grpc", "nats-listen", "nats", "token-file", "response-floor", "reports-keep", "checkpoint-every", "memory", "speed", "server",
 	"retain-reports", "retain-results", "retain-bytes", "shuffler", "shuffler-delta",
-	"archive", "archive-endpoint", "archive-region", "archive-key-file",
+	"role", "node", "shares", "replicas", "bucket", "archive", "archive-endpoint", "archive-region", "archive-key-file",
 }
 
 // defaultConfig may be missing; a file that was named may not.

@@ -24,6 +24,10 @@ type serveCmd struct {
 	GRPC       string        `name:"grpc" help:"Address of the gRPC API." default:"127.0.0.1:9090" env:"QUADRAT_GRPC" placeholder:"ADDR"`
 	NATSListen string        `name:"nats-listen" help:"Address of the embedded broker; 127.0.0.1:4222 without --nats." env:"QUADRAT_NATS_LISTEN" placeholder:"ADDR"`
 	NATS       string        `name:"nats" help:"URL of an outside broker to use in place of the embedded one." env:"QUADRAT_NATS" placeholder:"URL"`
+	Role       string        `help:"What the process does: all, or a part of a cluster: engine counts, api answers callers and devices." enum:"all,engine,api" default:"all" env:"QUADRAT_ROLE"`
+	Node       string        `help:"Name of the process in its cluster, its own among all; made up by default." env:"QUADRAT_NODE" placeholder:"NAME"`
+	Shares     int           `help:"Into how many shares a new cluster divides the counting, for its life: 1, 2, 4, 8, 16, 32 or 64; 8 by default." env:"QUADRAT_SHARES" placeholder:"N"`
+	Replicas   int           `help:"How many copies streams and buckets of an outside broker have." default:"1" env:"QUADRAT_REPLICAS"`
 	TokenFile  string        `help:"File with the bearer token that callers must show; needed beyond loopback." env:"QUADRAT_TOKEN_FILE" type:"path" placeholder:"FILE"`
 	Floor      float64       `name:"response-floor" help:"Response rate below which results carry a warning, between 0 and 1; 0 for no warnings." default:"0.5" env:"QUADRAT_RESPONSE_FLOOR"`
 	Keep       time.Duration `name:"reports-keep" help:"How long stored messages stay after a checkpoint covers them; 0 for not at all, below 0 until the stream is half full." default:"1h" env:"QUADRAT_REPORTS_KEEP" placeholder:"DURATION"`
@@ -43,6 +47,8 @@ func (*serveCmd) Help() string {
 
     quadrat serve --data ./data
     quadrat serve --data ./data --http 0.0.0.0:8080 --token-file token
+    quadrat serve --role api --nats nats://a:4222,nats://b:4222,nats://c:4222 --replicas 3 --data ./api
+    quadrat serve --role engine --nats nats://a:4222,nats://b:4222,nats://c:4222 --replicas 3 --data ./engine --bucket s3://quadrat/rows
 
 When it is ready it prints one line of JSON with its addresses on standard output; it logs on standard error. Port 0
 takes a free one. Flags go before QUADRAT_* in the environment, and those before quadrat.yaml.
@@ -53,6 +59,8 @@ A broker of --nats must sync every write (sync_interval: always), or what was an
 What --retain-reports, --retain-results and --retain-bytes don't keep goes by whole UTC dates, the oldest first, and with
 --retain-bytes reports before results; today's rows always stay. An export says what is gone. With --archive they are copied to
 a bucket when their date is over; --retain-bytes then removes files that the bucket has, and exports read them from there.
+Processes of --role engine and --role api are one Quadrat over an outside broker, which must be an empty one when the first of them starts;
+docs/operations.md says how to set up a cluster. What engines store lies in --bucket, which all of them reach.
 --speed is for fleets of simulated devices whose clocks run as fast. Such a clock begins at the machine's time whenever
 the server starts, so give each run a folder of its own.`
 }
@@ -86,12 +94,16 @@ func (c *serveCmd) config(t *terminal) (server.Config, error) {
 		return server.Config{}, &usageError{"--log-level: " + err.Error()}
 	}
 	config := server.Config{
+		Role: server.Role(c.Role), Node: c.Node, Shares: c.Shares, Replicas: c.Replicas,
 		Data: c.Data, HTTP: c.HTTP, GRPC: c.GRPC, NATSListen: c.NATSListen, NATS: c.NATS,
 		Retain: c.retention(), Memory: c.Memory.bytes(),
 		Logger: slog.New(slog.NewTextHandler(t.errs, &slog.HandlerOptions{Level: level})),
 	}
 	var err error
 	if config.Archive, err = c.archive(); err != nil {
+		return server.Config{}, err
+	}
+	if config.Bucket, err = c.shared(); err != nil {
 		return server.Config{}, err
 	}
 	if !(c.Speed > 0) || c.Speed > 1e6 {

@@ -16,6 +16,7 @@ type storeFlags struct {
 	RetainResults period `help:"How long results stay; 0 for ever." default:"0" env:"QUADRAT_RETAIN_RESULTS" placeholder:"PERIOD"`
 	RetainBytes   size   `help:"Most bytes of stored rows, e.g. 50GiB; 0 for no bound." default:"0" env:"QUADRAT_RETAIN_BYTES" placeholder:"SIZE"`
 
+	Bucket          string `help:"Bucket that all engines of a cluster keep rows and results in: s3://bucket/prefix, or file:///folder for one that all machines see; --archive-endpoint, -region and -key-file say how it is reached." env:"QUADRAT_BUCKET" placeholder:"URL"`
 	Archive         string `help:"Bucket that stored rows are copied to when their date is over: s3://bucket/prefix." env:"QUADRAT_ARCHIVE" placeholder:"URL"`
 	ArchiveEndpoint string `help:"URL of the object store; https://s3.amazonaws.com by default." env:"QUADRAT_ARCHIVE_ENDPOINT" placeholder:"URL"`
 	ArchiveRegion   string `help:"Region of the bucket; us-east-1 by default." env:"QUADRAT_ARCHIVE_REGION" placeholder:"REGION"`
@@ -25,12 +26,43 @@ type storeFlags struct {
 // archive opens the bucket; nil when there is none.
 func (f *storeFlags) archive() (storage.Objects, error) {
 	if f.Archive == "" {
+		if f.Bucket != "" {
+			return nil, nil
+		}
 		if f.ArchiveEndpoint != "" || f.ArchiveRegion != "" || f.ArchiveKeyFile != "" {
 			return nil, &usageError{"--archive: the bucket is missing, though more is said of it"}
 		}
 		return nil, nil
 	}
-	config := bucket.Config{URL: f.Archive, Endpoint: f.ArchiveEndpoint, Region: f.ArchiveRegion}
+	b, err := f.open("--archive", f.Archive)
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// shared opens the bucket of a cluster; nil when there is none.
+func (f *storeFlags) shared() (storage.Bucket, error) {
+	if f.Bucket == "" {
+		return nil, nil
+	}
+	if path, ok := strings.CutPrefix(f.Bucket, "file://"); ok {
+		folder, err := bucket.OpenFolder(path)
+		if err != nil {
+			return nil, fmt.Errorf("--bucket: %w", err)
+		}
+		return folder, nil // open for the life of the process
+	}
+	b, err := f.open("--bucket", f.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// open opens the bucket of a flag by its URL.
+func (f *storeFlags) open(flag, url string) (*bucket.Bucket, error) {
+	config := bucket.Config{URL: url, Endpoint: f.ArchiveEndpoint, Region: f.ArchiveRegion}
 	if f.ArchiveKeyFile != "" {
 		raw, err := os.ReadFile(f.ArchiveKeyFile)
 		if err != nil {
@@ -44,7 +76,7 @@ func (f *storeFlags) archive() (storage.Objects, error) {
 	}
 	b, err := bucket.Open(config)
 	if err != nil {
-		return nil, &usageError{"--archive: " + err.Error()}
+		return nil, &usageError{flag + ": " + err.Error()}
 	}
 	return b, nil
 }

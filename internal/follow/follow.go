@@ -69,6 +69,13 @@ func (b *Bucket) Catch(ctx context.Context) error {
 	return nil
 }
 
+// Reset makes the next call of Catch begin at the bucket's beginning.
+func (b *Bucket) Reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.position = 0
+}
+
 // Position is up to where take has got everything.
 func (b *Bucket) Position() uint64 {
 	b.mu.Lock()

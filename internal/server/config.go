@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/quadrat-dev/quadrat/internal/broker"
 	"github.com/quadrat-dev/quadrat/internal/clock"
 	"github.com/quadrat-dev/quadrat/internal/memory"
 	"github.com/quadrat-dev/quadrat/privacy/shuffle"
@@ -35,6 +36,17 @@ type Config struct {
 	NATSListen string
 	// NATS is the URL of an outside broker; when it is set, none is embedded and NATSListen must be empty.
 	NATS string
+	// Role is what the process does; empty for RoleAll. The others need an outside broker.
+	Role Role
+	// Node is the process's name in its cluster, its own among all; empty for one of host name and chance.
+	Node string
+	// Shares is into how many parts a cluster divides the counting, for its life; 0 for what it has, or DefaultShares. It divides 64.
+	Shares int
+	// Replicas is how many copies streams and buckets have; 0 for 1. An outside broker of so many servers is needed.
+	Replicas int
+	// Bucket is where the engines of a cluster keep rows and results; required for RoleEngine. A process of RoleAPI reads there; without it
+	// it knows the results of RESULTS and no reports.
+	Bucket storage.Bucket
 	// Token is the bearer token that HTTP and gRPC callers must show; empty for none, which only loopback addresses may have.
 	Token string
 	// Clock is the server's time; nil for the machine's.
@@ -85,6 +97,12 @@ func (c Config) withDefaults() Config {
 	if c.GRPC == "" {
 		c.GRPC = DefaultGRPC
 	}
+	if c.Role == "" {
+		c.Role = RoleAll
+	}
+	if c.Node == "" {
+		c.Node = newNode()
+	}
 	if c.NATSListen == "" && c.NATS == "" {
 		c.NATSListen = DefaultNATS
 	}
@@ -111,6 +129,7 @@ func (c Config) Validate() error {
 	if c.NATS != "" && c.NATSListen != "" {
 		faults = append(faults, errors.New("--nats and --nats-listen: only one of them can be given"))
 	}
+	faults = append(faults, c.validateRole()...)
 	if c.Retention < 0 {
 		faults = append(faults, errors.New("retention: must be above zero"))
 	}
@@ -137,6 +156,26 @@ func (c Config) Validate() error {
 	}
 	return errors.Join(faults...)
 }
+
+// validateRole is the faults of what concerns clusters.
+func (c Config) validateRole() (faults []error) {
+	fault := func(broken bool, text string) {
+		if broken {
+			faults = append(faults, errors.New(text))
+		}
+	}
+	fault(c.Role != RoleAll && c.Role != RoleEngine && c.Role != RoleAPI, fmt.Sprintf("--role %s: one of %s, %s, %s", c.Role, RoleAll, RoleEngine, RoleAPI))
+	fault(c.Role != RoleAll && c.NATS == "", fmt.Sprintf("--role %s: an outside broker is needed (--nats)", c.Role))
+	fault(c.Role == RoleEngine && c.Bucket == nil, "--role engine: a bucket that all engines reach is needed (--bucket)")
+	fault(c.Shares < 0 || c.Shares > 0 && broker.Partitions%c.Shares != 0, fmt.Sprintf("--shares %d: it must divide %d", c.Shares, broker.Partitions))
+	fault(c.Replicas < 0 || c.Replicas > 5, "--replicas: 1 to 5")
+	fault(c.Replicas > 1 && c.NATS == "", "--replicas: the embedded broker is one server; copies need an outside one of several (--nats)")
+	fault(strings.ContainsAny(c.Node, ".*> \t\r\n") || len(c.Node) > 64, "--node: at most 64 characters without spaces, dots and wildcards")
+	return faults
+}
+
+// late is how long after its end a window may still get rows.
+func (c Config) late() time.Duration { return c.Retention + 24*time.Hour }
 
 // openBind is an error when an address is beyond loopback.
 func openBind(flag, address string) error {

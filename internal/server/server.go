@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -23,6 +24,7 @@ import (
 	"github.com/quadrat-dev/quadrat/engine"
 	"github.com/quadrat-dev/quadrat/engine/deadletter"
 	"github.com/quadrat-dev/quadrat/engine/intake"
+	"github.com/quadrat-dev/quadrat/engine/member"
 	"github.com/quadrat-dev/quadrat/fleet"
 	"github.com/quadrat-dev/quadrat/internal/broker"
 	"github.com/quadrat-dev/quadrat/internal/memory"
@@ -60,9 +62,19 @@ type Server struct {
 	intakeConn *nats.Conn
 	service    *service.Service
 	doubts     *prometheus.CounterVec // hellos that raise a doubt, by cause
-	http       *http.Server
-	grpc       *grpc.Server
-	addresses  Addresses
+
+	// Of a process of a cluster:
+	shares int
+	leases *member.Leases
+	rowsAt *rowsAt
+	member *member.Member
+	reader *storage.Reader // what the engines have stored, for who answers callers; nil without a bucket
+	settle *nats.Subscription
+	keeper atomic.Pointer[fleet.Store] // nil unless the process is the keeper
+
+	http      *http.Server
+	grpc      *grpc.Server
+	addresses Addresses
 
 	background crew // engine, fleet store and service
 	serving    crew // listeners
@@ -121,7 +133,7 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	}
 	s.background.begin()
 	s.serving.begin()
-	for _, step := range []func(context.Context) error{s.connect, s.restore, s.plan, s.listen} {
+	for _, step := range s.steps() {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.Close()) //nolint:contextcheck // closing has a patience of its own
 		}
@@ -153,7 +165,7 @@ func (s *Server) connect(ctx context.Context) error {
 	if s.config.NATS != "" {
 		s.log.Warn("an answered report is on disk only if the outside broker runs with sync_interval: always; this can't be seen from here")
 	}
-	return broker.Ensure(ctx, s.broker.JetStream(), broker.Limits{})
+	return broker.Ensure(ctx, s.broker.JetStream(), s.limits())
 }
 
 // restore reads the frame and opens storage and engine.
@@ -201,11 +213,24 @@ func (s *Server) restore(ctx context.Context) error {
 }
 
 // rows is what callers read stored rows from.
-func (s *Server) rows() *storage.Rows { return &s.store.Rows }
+func (s *Server) rows() *storage.Rows {
+	if s.reader != nil {
+		return &s.reader.Rows
+	}
+	return &s.store.Rows
+}
+
+// settles makes durable what has been counted.
+func (s *Server) settles() func(context.Context) error {
+	if s.reader != nil {
+		return s.distant().Checkpoint
+	}
+	return s.engine.Checkpoint
+}
 
 // archive is what the service reads stored rows from.
 func (s *Server) archive() archive {
-	return archive{rows: s.rows(), settle: s.engine.Checkpoint, name: func(ref string) string {
+	return archive{rows: s.rows(), settle: s.settles(), name: func(ref string) string {
 		return s.service.NameOf(ref)
 	}}
 }
@@ -245,9 +270,7 @@ func (s *Server) plan(ctx context.Context) error {
 
 // hear lets devices in: first their hellos, which make the frame, then their reports.
 func (s *Server) hear(context.Context) error {
-	s.doubts = promauto.With(s.registry).NewCounterVec(prometheus.CounterOpts{
-		Name: "quadrat_fleet_doubts_total", Help: "Hellos that raise a doubt of their device, by cause.",
-	}, []string{"cause"})
+	s.countDoubts()
 	s.hellos = fleet.NewServer(s.devices, s.service, fleet.ServerConfig{
 		Subject: broker.PrefixHello + "*", Group: broker.GroupHello, Clock: s.config.Clock, Log: s.log,
 		Doubtful: s.doubtful,
@@ -255,6 +278,17 @@ func (s *Server) hear(context.Context) error {
 	if err := s.hellos.Start(s.broker.Conn()); err != nil {
 		return err
 	}
+	return s.hearReports()
+}
+
+func (s *Server) countDoubts() {
+	s.doubts = promauto.With(s.registry).NewCounterVec(prometheus.CounterOpts{
+		Name: "quadrat_fleet_doubts_total", Help: "Hellos that raise a doubt of their device, by cause.",
+	}, []string{"cause"})
+}
+
+// hearReports starts the intake on a connection of its own.
+func (s *Server) hearReports() error {
 	var err error
 	if s.intakeConn, err = s.broker.Connect("intake"); err != nil {
 		return err
@@ -324,8 +358,10 @@ func (s *Server) listen(ctx context.Context) error {
 		return fmt.Errorf("--grpc: %w", err)
 	}
 	s.grpc = s.service.GRPC()
-	if err := s.serveTables(); err != nil {
-		return errors.Join(err, calls.Close())
+	if s.reader != nil || s.store != nil {
+		if err := s.serveTables(); err != nil {
+			return errors.Join(err, calls.Close())
+		}
 	}
 	s.serving.run("grpc", func(context.Context) error { return s.grpc.Serve(calls) })
 	s.addresses.HTTP, s.addresses.GRPC = web.Addr().String(), calls.Addr().String()
@@ -346,6 +382,9 @@ func (s *Server) Close() error {
 		errs = append(errs, s.hangUp(), s.background.end())
 		if s.intakeConn != nil {
 			s.intakeConn.Close()
+		}
+		if s.reader != nil {
+			errs = append(errs, s.reader.Close())
 		}
 		if s.broker != nil {
 			errs = append(errs, s.broker.Close())

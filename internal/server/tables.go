@@ -56,7 +56,7 @@ func (s *Server) serveTables() error {
 		version = info.Main.Version
 	}
 	server, err := flight.New(flight.Config{
-		Kappas: s.service, Answers: s.service, Rows: tables{rows: s.rows(), settle: s.engine.Checkpoint}, Version: version,
+		Kappas: s.service, Answers: s.service, Rows: tables{rows: s.rows(), settle: s.settles()}, Version: version,
 	})
 	if err != nil {
 		return err

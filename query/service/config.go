@@ -103,6 +103,9 @@ type Config struct {
 	Registry *prometheus.Registry // metrics; nil for one of its own
 	Token    string               // bearer token; empty for none
 
+	Shared bool        // other processes write the bucket PLANS, too: changes are compared and set, and those of others are followed
+	Keeps  func() bool // whether this process redraws plans and forgets old kappas now; nil for always
+
 	Shuffler shuffle.Party // who the operator declares to publish shuffled batches; nobody by default
 
 	Retention      time.Duration // how long plans of past windows and deleted kappas are kept; 0 for 7 days
@@ -120,6 +123,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Entropy == nil {
 		c.Entropy = rand.Reader
+	}
+	if c.Keeps == nil {
+		c.Keeps = func() bool { return true }
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

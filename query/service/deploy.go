@@ -33,6 +33,9 @@ func (s *Service) PutKappa(ctx context.Context, r *quadratv1.PutKappaRequest) (*
 	}
 	s.deploy.Lock()
 	defer s.deploy.Unlock()
+	if err := s.catch(ctx); err != nil {
+		return nil, err
+	}
 	if there, err := s.present(name, r); there != nil || err != nil {
 		return there, err
 	}
@@ -148,7 +151,7 @@ func (s *Service) draw(ctx context.Context, d Draft) (*quadratv1.PlanRevision, e
 // publish makes a revision real: it takes the next version of the plan set, puts the kappa on disk, gives it to the
 // engine, and tells all devices. The caller holds deploy.
 func (s *Service) publish(ctx context.Context, record *quadratv1.KappaRecord, revision *quadratv1.PlanRevision) (*quadratv1.KappaRecord, error) {
-	version, err := s.store.next(ctx)
+	version, err := s.nextVersion(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -160,13 +163,17 @@ func (s *Service) publish(ctx context.Context, record *quadratv1.KappaRecord, re
 	if err := s.cfg.Engine.Check(record); err != nil {
 		return nil, fmt.Errorf("kappa %s: %w", record.GetKappa().GetRef(), err)
 	}
-	if err := s.store.save(ctx, record); err != nil {
+	if err := s.save(ctx, record); err != nil {
 		return nil, err
 	}
 	if err := s.cfg.Engine.Apply(record); err != nil {
 		return nil, fmt.Errorf("kappa %s: %w", record.GetKappa().GetRef(), err)
 	}
-	s.insert(record, version) //nolint:contextcheck // the loop outlives the call
+	if s.shared == nil {
+		s.insert(record, version) //nolint:contextcheck // the loop outlives the call
+	} else if err := s.catch(ctx); err != nil { // in the order of the bucket, in which another's change may be behind
+		return nil, err
+	}
 	return record, s.broadcast(&quadratv1.PlanBroadcast{
 		PlanSetVersion: version, PreviousVersion: version - 1, Plan: revision.GetDevice(),
 	})
@@ -222,6 +229,9 @@ func (s *Service) UpdateKappa(ctx context.Context, r *quadratv1.UpdateKappaReque
 	}
 	s.deploy.Lock()
 	defer s.deploy.Unlock()
+	if err := s.catch(ctx); err != nil {
+		return nil, err
+	}
 	record, err := s.working(r.GetRef())
 	if err != nil {
 		return nil, err
@@ -275,6 +285,9 @@ const settleMost = 5 * time.Second
 func (s *Service) DeleteKappa(ctx context.Context, r *quadratv1.DeleteKappaRequest) (*quadratv1.DeleteKappaResponse, error) {
 	s.deploy.Lock()
 	defer s.deploy.Unlock()
+	if err := s.catch(ctx); err != nil {
+		return nil, err
+	}
 	record, err := s.find(r.GetRef())
 	if err != nil {
 		return nil, err
@@ -287,7 +300,7 @@ func (s *Service) DeleteKappa(ctx context.Context, r *quadratv1.DeleteKappaReque
 		s.cfg.Logger.Warn("deleted before its newest reports were stored", "ref", ref, "error", err)
 	}
 	cancel()
-	version, err := s.store.next(ctx)
+	version, err := s.nextVersion(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -295,19 +308,17 @@ func (s *Service) DeleteKappa(ctx context.Context, r *quadratv1.DeleteKappaReque
 		Version: recordVersion, Kappa: record.GetKappa(), Revisions: record.GetRevisions(),
 		Deleted: timestamppb.New(s.cfg.Clock.Now()),
 	}
-	if err := s.store.save(ctx, deleted); err != nil {
+	if err := s.save(ctx, deleted); err != nil {
 		return nil, err
 	}
-	s.cfg.Engine.Remove(ref)
-	s.mu.Lock()
-	if stop := s.live[ref].stop; stop != nil {
-		stop()
+	if s.shared == nil {
+		s.mu.Lock()
+		s.drop(ref, deleted)
+		s.version = version
+		s.mu.Unlock()
+	} else if err := s.catch(ctx); err != nil {
+		return nil, err
 	}
-	delete(s.live, ref)
-	s.gone[ref] = deleted
-	s.version = version
-	s.mu.Unlock()
-	s.results.closeRef(ref)
 	s.cfg.Logger.Info("kappa deleted", "ref", ref)
 	return &quadratv1.DeleteKappaResponse{}, s.broadcast(&quadratv1.PlanBroadcast{
 		PlanSetVersion: version, PreviousVersion: version - 1, Deleted: ref,

@@ -48,8 +48,14 @@ func lookAfter(plan *quadratv1.DevicePlan, last, now time.Time) time.Time {
 
 // redraw draws a new revision of a kappa when its plan no longer fits the fleet.
 func (s *Service) redraw(ctx context.Context, ref string) error {
+	if !s.cfg.Keeps() {
+		return nil
+	}
 	s.deploy.Lock()
 	defer s.deploy.Unlock()
+	if err := s.catch(ctx); err != nil {
+		return err
+	}
 	record, err := s.find(ref)
 	if err != nil || record.GetKappa().GetState() == paused {
 		return nil // a kappa that was deleted meanwhile needs no plan

@@ -30,6 +30,8 @@ type Service struct {
 	methods map[string][]string // of each path of openAPI
 	caught  atomic.Bool         // the stored results have been read
 
+	shared *shared // nil unless other processes write PLANS
+
 	deploy sync.Mutex // held by whoever changes a kappa, from the plan to the broadcast
 
 	mu      sync.RWMutex // guards everything below; records themselves are never changed once they are in
@@ -68,6 +70,11 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 		cfg: cfg, methods: methods, store: store{kv: cfg.Plans}, results: newIndex(cfg.ResultsMax, cfg.WatchMax), openAPI: document,
 		figures: shuffle.NewFigures(cfg.Shuffler), live: map[string]*deployed{}, gone: map[string]*quadratv1.KappaRecord{},
 	}
+	s.metrics = newMetrics(s)
+	if cfg.Shared {
+		s.shared = newShared(s)
+		return s, s.catch(ctx)
+	}
 	records, version, err := s.store.load(ctx, cfg.Logger)
 	if err != nil {
 		return nil, err
@@ -78,7 +85,6 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 			return nil, err
 		}
 	}
-	s.metrics = newMetrics(s)
 	return s, nil
 }
 
@@ -136,6 +142,9 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	s.tending.Go(func() { s.bury(ctx) })
+	if s.shared != nil {
+		s.tending.Go(func() { s.keepUp(ctx) })
+	}
 	err := s.consume(ctx)
 	s.mu.Lock()
 	s.ended = true
@@ -238,6 +247,7 @@ func (s *Service) GetPlan(_ context.Context, r *quadratv1.GetPlanRequest) (*quad
 // counts as 0. The messages are shared and must not be changed.
 func (s *Service) Since(version uint64) (plans []*quadratv1.DevicePlan, current uint64, live []string) {
 	now := s.cfg.Clock.Now()
+	s.upTo(version)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if version > s.version {
@@ -267,6 +277,9 @@ func (s *Service) Since(version uint64) (plans []*quadratv1.DevicePlan, current 
 func (s *Service) bury(ctx context.Context) {
 	for s.cfg.Clock.WaitUntil(ctx, s.cfg.Clock.Now().Add(time.Hour)) == nil {
 		for _, ref := range s.expired() {
+			if !s.cfg.Keeps() {
+				break
+			}
 			if err := s.store.forget(ctx, ref); err != nil {
 				s.cfg.Logger.Error("deleted kappa not forgotten", "ref", ref, "error", err)
 				continue

@@ -46,15 +46,20 @@ func (s store) load(ctx context.Context, log *slog.Logger) ([]*quadratv1.KappaRe
 		if err != nil {
 			ref := strings.TrimPrefix(key, keyPrefix)
 			log.Error("kappa can't be read", "ref", ref, "error", err)
-			record = &quadratv1.KappaRecord{
-				Version: recordVersion, Kappa: &quadratv1.Kappa{Ref: ref, Name: ref, State: failed},
-				Revisions: []*quadratv1.PlanRevision{{Device: &quadratv1.DevicePlan{Ref: ref, WindowMs: 1}}},
-			}
+			record = broken(ref)
 		}
 		records = append(records, record)
 	}
 	version, _, err := s.version(ctx)
 	return records, version, err
+}
+
+// broken stands for a record that can't be read.
+func broken(ref string) *quadratv1.KappaRecord {
+	return &quadratv1.KappaRecord{
+		Version: recordVersion, Kappa: &quadratv1.Kappa{Ref: ref, Name: ref, State: failed},
+		Revisions: []*quadratv1.PlanRevision{{Device: &quadratv1.DevicePlan{Ref: ref, WindowMs: 1}}},
+	}
 }
 
 // readRecord decodes a value of the bucket and checks that it is what its key says.
