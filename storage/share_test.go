@@ -186,6 +186,31 @@ func TestALateOwnerHarmsNothing(t *testing.T) {
 	same(t, "at the end", &reader(t, c.line()).Rows, want)
 }
 
+// TestWhatWaitsForItsCommitStays uploads segments, keeps their commit from happening for hours of upkeep, and then commits.
+func TestWhatWaitsForItsCommitStays(t *testing.T) {
+	c, now := newCluster(), later(1)
+	l := c.line()
+	s := owner(t, l, "03", 1, Config{Clock: now})
+	must(t, s.Restore(0))
+	fill(t, s, 0, 2)
+	rows := recordOf(t, fillReports(2))
+	defer rows.Release()
+	must(t, s.Reports(rows))
+	l.kind, l.at, l.done = unheard, 2, 0 // a segment, the catalog, the head
+	if err := s.Commit(180); !errors.Is(err, errInjected) {
+		t.Fatalf("a commit whose answer gets lost: %v", err)
+	}
+	for range 4 {
+		now.Set(now.Now().Add(2 * time.Hour))
+		must(t, s.Upkeep(t.Context()))
+	}
+	must(t, s.Commit(180))
+	if n := len(collect(t, goldenScanOf(&reader(t, c.line()).Rows, KindReports))); n != 180 {
+		t.Errorf("%d rows", n)
+	}
+	settled(t, c, s, now, "at the end")
+}
+
 // shareConfig is one of two lives of a share, the second of which removes the first of two dates.
 func shareConfig(n int) Config {
 	cfg := Config{RowsPending: 9, Clock: later(2), Late: time.Hour}

@@ -52,21 +52,21 @@ type Bucket struct {
 func Open(c Config) (*Bucket, error) {
 	where, err := url.Parse(c.URL)
 	if err != nil || where.Scheme != "s3" || where.Host == "" || where.User != nil || where.RawQuery != "" {
-		return nil, fmt.Errorf("archive %q: write s3://bucket or s3://bucket/prefix", c.URL)
+		return nil, fmt.Errorf("bucket %q: write s3://bucket or s3://bucket/prefix", c.URL)
 	}
 	if c.Endpoint == "" {
 		c.Endpoint = "https://s3.amazonaws.com"
 	}
 	service, err := url.Parse(c.Endpoint)
 	if err != nil || service.Host == "" || service.Scheme != "http" && service.Scheme != "https" || strings.Trim(service.Path, "/") != "" {
-		return nil, fmt.Errorf("archive endpoint %q: write http://host:port or https://host", c.Endpoint)
+		return nil, fmt.Errorf("endpoint %q: write http://host:port or https://host", c.Endpoint)
 	}
 	if c.Region == "" {
 		c.Region = "us-east-1"
 	}
 	transport, err := minio.DefaultTransport(service.Scheme == "https")
 	if err != nil {
-		return nil, fmt.Errorf("archive: %w", err)
+		return nil, fmt.Errorf("bucket: %w", err)
 	}
 	transport.ResponseHeaderTimeout = answerWithin
 	client, err := minio.New(service.Host, &minio.Options{
@@ -74,7 +74,7 @@ func Open(c Config) (*Bucket, error) {
 		Transport: transport, MaxRetries: attempts,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("archive: %w", err)
+		return nil, fmt.Errorf("bucket: %w", err)
 	}
 	return &Bucket{client: client, name: where.Host, prefix: strings.Trim(where.Path, "/")}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -97,6 +98,28 @@ func TestABucketAndAFolderAreAlike(t *testing.T) {
 		}
 		if _, err := b.Get(t.Context(), names[1], 0, 1); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: an object that was removed: %v", kind, err)
+		}
+	}
+}
+
+func TestAtTakesBothKinds(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "rows")
+	b, err := bucket.At(bucket.Config{URL: "file://" + dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Put(t.Context(), "a/b", bytes.NewReader([]byte("x")), 1); err != nil {
+		t.Error(err)
+	}
+	if content, err := os.ReadFile(filepath.Join(dir, "a", "b")); err != nil || string(content) != "x" {
+		t.Errorf("%q, %v", content, err)
+	}
+	if _, err := bucket.At(bucket.Config{URL: "s3://bucket/prefix"}); err != nil {
+		t.Error(err)
+	}
+	for _, c := range []bucket.Config{{URL: "file://rows"}, {URL: "file://" + dir, Region: "here"}, {URL: dir}} {
+		if _, err := bucket.At(c); err == nil {
+			t.Errorf("%+v was taken", c)
 		}
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/quadrat-dev/quadrat/storage"
 )
 
 // Folder keeps objects as files below a folder: of one machine, or of a file server that all machines see, whose renames are
@@ -22,6 +24,22 @@ type Folder struct {
 
 // partial begins the names of files that are not whole.
 const partial = ".partial-"
+
+// At opens what a URL names: s3://bucket or s3://bucket/prefix as [Open] does, or file:///folder as [OpenFolder] does, for which nothing
+// else of the configuration may be set.
+func At(c Config) (storage.Bucket, error) {
+	folder, isFolder := strings.CutPrefix(c.URL, "file://")
+	if !isFolder {
+		return Open(c)
+	}
+	if !filepath.IsAbs(folder) {
+		return nil, fmt.Errorf("bucket %q: write s3://bucket/prefix, or file:///folder with the whole path", c.URL)
+	}
+	if c != (Config{URL: c.URL}) {
+		return nil, fmt.Errorf("bucket %q: a folder has no endpoint, region or keys", c.URL)
+	}
+	return OpenFolder(folder)
+}
 
 // OpenFolder opens a folder, which it makes when it doesn't exist. The caller closes it.
 func OpenFolder(path string) (*Folder, error) {
