@@ -229,6 +229,7 @@ func (d *design) warn(panels []float64) []string {
 	}
 	n := d.each(panels)
 	out = append(out, d.warnGateways()...)
+	out = append(out, d.warnStates(n)...)
 	for i, a := range d.answers {
 		name := d.q.asked[i].stat.Name()
 		switch {
