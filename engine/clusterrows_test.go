@@ -28,7 +28,7 @@ func TestRowsHoldSizesOfClusters(t *testing.T) {
 	for name, w := range map[string]*window{"before": before, "after": again.kappas["k1"].windows[firstWindow]} {
 		rows := column.NewRows("one", "k1")
 		for d := range before.frame.everyDevice() {
-			rows.Add(rows.Share(w.design(before.frame.group(d.berth), 0)), d.key, math.Float64bits(1), 1)
+			rows.Add(rows.Share(w.design(before.frame.group(d.berth), 0, w.plan.statistics[0].noise)), d.key, math.Float64bits(1), 1)
 		}
 		record := rows.NewBatch().Record(memory.NewGoAllocator())
 		defer record.Release()

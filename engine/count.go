@@ -106,7 +106,8 @@ func (w *window) hear(r *reports, v *verdict) {
 		if w.tails != nil && s.kind == kindVariance {
 			w.tails[d.seat].Add(*m, score)
 		}
-		m.Add(score, s.noise)
+		noise, _ := s.noiseOf(values[i])
+		m.Add(score, noise)
 		r.said[i] = math.Float64bits(score)
 		if s.bins != nil {
 			s.bins.count(&w.supports[d.seat], set)
@@ -121,17 +122,20 @@ func (w *window) hear(r *reports, v *verdict) {
 // store makes a row of each report that was counted.
 func (w *window) store(r *reports, rows *column.Rows, sequence uint64) {
 	start, _ := w.plan.span(w.index)
-	designs := rows.Designs(start, len(w.moments)) // of the groups, in the order of moments
+	shades := w.plan.shades()
+	designs := rows.Designs(start, len(w.moments)*shades) // of the groups, in the order of moments, and of the noises of each
 	room := rows.Room(len(r.berths))
 	n := 0
 	for i, d := range r.berths {
 		if d.seat == vacant {
 			continue
 		}
-		if designs[d.seat] == 0 {
-			designs[d.seat] = rows.Share(w.design(w.groupOf(d.seat), int(r.statistic[i]))) + 1
+		noise, shade := w.plan.statistics[r.statistic[i]].noiseOf(r.value[i])
+		design := &designs[int(d.seat)*shades+shade]
+		if *design == 0 {
+			*design = rows.Share(w.design(w.groupOf(d.seat), int(r.statistic[i]), noise)) + 1
 		}
-		room.Design[n], room.Device[n], room.Said[n], room.Sequence[n] = designs[d.seat]-1, r.device[i], r.said[i], sequence
+		room.Design[n], room.Device[n], room.Said[n], room.Sequence[n] = *design-1, r.device[i], r.said[i], sequence
 		n++
 	}
 	rows.Take(n)

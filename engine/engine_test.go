@@ -126,8 +126,9 @@ func (w *world) unitsOf(record *quadratv1.KappaRecord, all []answer, window int6
 		for _, by := range plan.GetGroupBy() {
 			cell[by] = named(byKey[a.key].Attributes[by])
 		}
+		noise, _ := compiled.noiseOf(a.value)
 		units = append(units, unit{
-			stratum: named(byKey[a.key].Attributes["region"]), cell: column.Cell(cell), score: score, noise: compiled.noise,
+			stratum: named(byKey[a.key].Attributes["region"]), cell: column.Cell(cell), score: score, noise: noise,
 		})
 	}
 	return w.collapse(units, population)
@@ -209,6 +210,7 @@ func (w *world) check(record *quadratv1.KappaRecord, all []answer, windows ...in
 func TestEndToEnd(t *testing.T) {
 	cases := map[string][]*quadratv1.StatisticPlan{
 		"local": {meanPlan("hybrid"), bitPlan("proportion", "warner"), totalPlan("duchi"), bitPlan("count", "warner")},
+		"three": {meanPlan("three-output"), bitPlan("proportion", "warner"), totalPlan("three-output"), bitPlan("count", "warner")},
 		"none":  {meanPlan("none"), bitPlan("proportion", "none"), totalPlan("none"), bitPlan("count", "none")},
 	}
 	for name, statistics := range cases {

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -217,12 +218,26 @@ func (w *window) remark(r *quadratv1.Result, statistic int, responseFloor float6
 		r.Warnings = append(r.Warnings, fmt.Sprintf(
 			"low response: %.3g %% of the devices that were due answered, below the floor of %.3g %%", 100*r.GetResponseRate(), 100*responseFloor))
 	}
-	if s := &w.plan.statistics[statistic]; !s.exact {
-		r.Warnings = append(r.Warnings, "the noise variance of "+s.mechanism+" is an upper bound; the interval may be too wide")
+	if wide := w.tooWide(statistic); wide > tooWideLeast {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("the noise variance of %s is an upper bound: the interval may be up to %.2g %% too wide",
+			w.plan.statistics[statistic].mechanism, 100*wide))
 	}
 	if w.damaged {
 		r.Warnings = append(r.Warnings, "the frame was lost at a restart; reports after it are not counted")
 	}
+}
+
+// tooWideLeast is by which part an interval may be too wide without a word.
+const tooWideLeast = 0.02
+
+// tooWide is by which part the interval may be too wide at most, because of the noise only a bound is known. In the variance of
+// an estimate, of which no more than 1 is the true noise, the bound stands times the sampling fraction.
+func (w *window) tooWide(statistic int) float64 {
+	s, strata := &w.plan.statistics[statistic], len(w.layout.strata)
+	if s.loose == 0 || strata == 0 {
+		return 0
+	}
+	return math.Sqrt(1+s.loose*slices.Max(w.pi[statistic*strata:(statistic+1)*strata])) - 1
 }
 
 // run brings a running mean up to date: a window's estimate takes the place of the one that it told before.

@@ -70,6 +70,7 @@ func (w *world) join(id string, attributes map[string]string, at time.Time) {
 		Device: id, Attributes: attributes,
 		Capabilities: []*quadratv1.Capability{{Name: "sense.temperature", Open: true}},
 		Limits:       &quadratv1.Limits{EpsilonMicro: 8e6, PeriodMs: 3.6e6, Models: []string{"local", "none"}},
+		Mechanisms:   []string{"three-output"},
 	}, at)
 	if err != nil {
 		w.t.Fatal(err)

@@ -62,7 +62,8 @@ type statistic struct {
 	mechanism string
 	bounds    privacy.Bounds
 	noise     float64       // variance of a score's noise
-	exact     bool          // noise is the variance itself and not a bound
+	noises    []float64     // where codes tell of it, what each code does, on average at least the variance; nil for others
+	loose     float64       // by which part of the variance that may be too much, at most
 	powers    survey.Powers // of a variance: how the noise moves the powers of a score
 	scores    []float64     // score of each code; nil for the mechanism none
 	least     int64         // mechanism none: the values that are possible
@@ -98,6 +99,23 @@ func (s *statistic) score(code int64) (score float64, ok bool) {
 		return 0, false
 	}
 	return privacy.Micro(code).Float64(), true
+}
+
+// noiseOf is what a code that has a score tells of its noise, and which of the statistic's noises that is.
+func (s *statistic) noiseOf(code int64) (noise float64, shade int) {
+	if s.noises == nil {
+		return s.noise, 0
+	}
+	return s.noises[code], int(code)
+}
+
+// shades is how many noises a statistic has at most.
+func (p *plan) shades() int {
+	most := 1
+	for i := range p.statistics {
+		most = max(most, len(p.statistics[i].noises))
+	}
+	return most
 }
 
 // newPlan checks a revision and makes it ready.
@@ -259,6 +277,9 @@ func (p *plan) compileStatistics(d *quadratv1.DevicePlan) error {
 				return fmt.Errorf("plan: statistic %q: %w", s.GetName(), err)
 			}
 		}
+		if slices.Contains(mechanisms.Announced(), compiled.mechanism) && !slices.Contains(p.query.Mechanisms, compiled.mechanism) {
+			p.query.Mechanisms = append(p.query.Mechanisms, compiled.mechanism)
+		}
 		p.statistics = append(p.statistics, compiled)
 	}
 	return p.pairRatios()
@@ -273,7 +294,7 @@ func newStatistic(s *quadratv1.StatisticPlan, price mechanisms.Price) (statistic
 		return out, err
 	}
 	if bins != nil {
-		out.bins, out.exact = bins, true
+		out.bins = bins
 		return out, nil
 	}
 	if price.Value > 0 {
@@ -289,7 +310,7 @@ func newStatistic(s *quadratv1.StatisticPlan, price mechanisms.Price) (statistic
 	bounds := privacy.Bounds{Lo: privacy.Micro(s.GetLoMicro()), Hi: privacy.Micro(s.GetHiMicro())}
 	out.bounds = bounds
 	if out.mechanism == "none" {
-		out.exact, out.least, out.most = true, int64(bounds.Lo), int64(bounds.Hi)
+		out.least, out.most = int64(bounds.Lo), int64(bounds.Hi)
 		if out.bit {
 			out.least, out.most = 0, 1_000_000
 		} else if bounds.Validate() != nil {
@@ -314,22 +335,7 @@ func newStatistic(s *quadratv1.StatisticPlan, price mechanisms.Price) (statistic
 			return out, err
 		}
 	}
-	out.noise, out.exact = m.NoiseVariance(), m.ConstantVariance()
-	if !out.bit {
-		out.noise = bounds.Variance(out.noise)
-	}
-	out.scores = make([]float64, m.Codes())
-	for code := range out.scores {
-		unit, err := m.Score(uint32(code))
-		if err != nil {
-			return out, err
-		}
-		if !out.bit {
-			unit = bounds.Score(unit)
-		}
-		out.scores[code] = unit
-	}
-	return out, nil
+	return out, out.scored(m)
 }
 
 // span gives start and end of a window in milliseconds from the UTC epoch.

@@ -69,7 +69,7 @@ func (w *world) outcome() (results []string, rows map[string]int) {
 
 func TestRestartChangesNothing(t *testing.T) {
 	const windows = 6
-	statistics := []*quadratv1.StatisticPlan{meanPlan("hybrid"), bitPlan("count", "warner")}
+	statistics := []*quadratv1.StatisticPlan{meanPlan("three-output"), bitPlan("count", "warner")}
 	calm := newWorld(t, 11)
 	calm.populate(300)
 	record := calm.deploy("k1", 3, []string{"cooling"}, statistics...)

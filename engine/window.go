@@ -91,11 +91,11 @@ func (w *window) inclusion() {
 	}
 }
 
-// design is what the rows of a group's reports to a statistic share.
-func (w *window) design(group uint32, statistic int) *column.Report {
+// design is what the rows of a group's reports to a statistic share, with the noise that their codes tell.
+func (w *window) design(group uint32, statistic int, noise float64) *column.Report {
 	s := &w.plan.statistics[statistic]
 	row := w.row(group, statistic)
-	row.NoiseVariance, row.Mechanism = s.noise, s.mechanism
+	row.NoiseVariance, row.Mechanism = noise, s.mechanism
 	if s.bins != nil {
 		s.bins.store(&row, 0)
 	}

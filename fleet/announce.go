@@ -17,6 +17,7 @@ const (
 	capabilitiesMost = 32
 	readingsMost     = 32
 	modelsMost       = 8
+	mechanismsMost   = 32
 	countersMost     = 64
 	textMost         = 128 // bytes of a name or a value
 )
@@ -26,6 +27,7 @@ type announcement struct {
 	attributes   map[string]string
 	capabilities []Capability
 	limits       Limits
+	mechanisms   []string // sorted
 	attributesID string
 	profileID    string
 }
@@ -69,6 +71,9 @@ func canonical(h *quadratv1.Hello) (*announcement, error) {
 		return nil, err
 	}
 	if err := a.takeLimits(h.GetLimits()); err != nil {
+		return nil, err
+	}
+	if err := a.takeMechanisms(h.GetMechanisms()); err != nil {
 		return nil, err
 	}
 	a.profileID = a.canonicalProfile()
@@ -172,12 +177,29 @@ func (a *announcement) takeLimits(l *quadratv1.Limits) error {
 	return nil
 }
 
+func (a *announcement) takeMechanisms(given []string) error {
+	if len(given) > mechanismsMost {
+		return &Error{Code: Size, Detail: "more than 32 mechanisms"}
+	}
+	for _, m := range given {
+		if err := checkText("name of a mechanism", m); err != nil {
+			return err
+		}
+	}
+	a.mechanisms = slices.Compact(slices.Sorted(slices.Values(given)))
+	return nil
+}
+
 func (a *announcement) canonicalProfile() string {
 	var id strings.Builder
 	for _, n := range []uint64{a.limits.EpsilonMicro, a.limits.PeriodMs, a.limits.LifetimeMicro, uint64(len(a.limits.Models))} {
 		writeText(&id, strconv.FormatUint(n, 36))
 	}
 	for _, m := range a.limits.Models {
+		writeText(&id, m)
+	}
+	writeText(&id, strconv.Itoa(len(a.mechanisms)))
+	for _, m := range a.mechanisms {
 		writeText(&id, m)
 	}
 	for _, c := range a.capabilities {

@@ -184,7 +184,7 @@ func (s *shard) device(i int) *quadratv1.Device {
 		Id: row.ID, Attributes: maps.Clone(row.Attributes), Capabilities: row.wireCapabilities(), Limits: row.wireLimits(),
 		Gateway: row.Gateway, Joined: timestamppb.New(time.UnixMilli(s.first(i).FromMs)),
 		LastSeen: timestamppb.New(time.UnixMilli(e.seenMs)), PlanSetVersion: e.plans,
-		ClockOffsetMs: e.offsetMs, Software: e.runs(),
+		ClockOffsetMs: e.offsetMs, Software: e.runs(), Mechanisms: slices.Clone(row.Mechanisms()),
 	}
 	doubts := e.doubts()
 	if len(e.said())+len(doubts) > 0 {

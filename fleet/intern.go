@@ -14,10 +14,11 @@ type attributeSet struct {
 	rows    int    // rows that hold it; guarded by pool.mu
 }
 
-// profile is one combination of capabilities and limits, shared by all rows that have it.
+// profile is one combination of capabilities, limits and mechanisms, shared by all rows that have it.
 type profile struct {
 	capabilities []Capability
 	limits       Limits
+	mechanisms   []string
 	id           string // canonical form, the key in the pool
 	rows         int    // rows that hold it; guarded by pool.mu
 }
@@ -104,7 +105,7 @@ func (p *pool) hold(a *announcement) (*attributeSet, *profile) {
 	}
 	prof := p.profiles[a.profileID]
 	if prof == nil {
-		prof = &profile{id: a.profileID, limits: a.limits}
+		prof = &profile{id: a.profileID, limits: a.limits, mechanisms: a.mechanisms}
 		for _, c := range a.capabilities {
 			c.Name = p.share(c.Name)
 			c.Readings = slices.Clone(c.Readings)

@@ -82,6 +82,8 @@ func TestHelloRefusesWhatBreaksItsLaw(t *testing.T) {
 		"capability twice":   {func(h *quadratv1.Hello) { h.Capabilities = append(h.Capabilities, h.Capabilities[0]) }, Text},
 		"many capabilities":  {func(h *quadratv1.Hello) { h.Capabilities = make([]*quadratv1.Capability, 33) }, Size},
 		"unnamed capability": {func(h *quadratv1.Hello) { h.Capabilities[0] = &quadratv1.Capability{} }, Text},
+		"many mechanisms":    {func(h *quadratv1.Hello) { h.Mechanisms = make([]string, 33) }, Size},
+		"unnamed mechanism":  {func(h *quadratv1.Hello) { h.Mechanisms = []string{""} }, Text},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -184,6 +186,9 @@ func TestFrameAgainstBruteForce(t *testing.T) {
 		if rng.IntN(3) == 0 {
 			h.Capabilities[0].Readings = []string{"temperature", "humidity"}
 		}
+		if rng.IntN(3) > 0 {
+			h.Mechanisms = []string{"three-output"}
+		}
 		h.Leaving = rng.IntN(5) == 0
 		mustHello(t, r, h, time.UnixMilli(now))
 		if i, ok := open[h.Device]; ok {
@@ -201,6 +206,8 @@ func TestFrameAgainstBruteForce(t *testing.T) {
 		{Capability: "sense.temperature"},
 		{Capability: "sense.co2"},
 		{Capability: "sense.temperature", Model: "none"},
+		{Capability: "sense.temperature", Model: "local", Mechanisms: []string{"three-output"}},
+		{Mechanisms: []string{"three-output", "other"}},
 		{Capability: "sense.temperature", Readings: []string{"humidity"}, Where: where, Model: "local"},
 		{Readings: []string{"temperature"}, Capability: "sense.temperature", Where: where},
 	}
@@ -231,7 +238,8 @@ func bruteReaches(q Query, h *quadratv1.Hello) bool {
 	if len(readings) == 0 {
 		readings = []string{"temperature"}
 	}
-	ok := q.Capability == "" || q.Capability == c.Name
+	ok := !slices.ContainsFunc(q.Mechanisms, func(name string) bool { return !slices.Contains(h.Mechanisms, name) })
+	ok = ok && (q.Capability == "" || q.Capability == c.Name)
 	for _, want := range q.Readings {
 		ok = ok && slices.Contains(readings, want)
 	}

@@ -45,6 +45,14 @@ func (r *Row) Limits() *Limits {
 	return &r.profile.limits
 }
 
+// Mechanisms is what the device knows of the mechanisms that not every version does, sorted. It belongs to the registry.
+func (r *Row) Mechanisms() []string {
+	if r.profile == nil {
+		return nil
+	}
+	return r.profile.mechanisms
+}
+
 // At tells whether the row is valid at a moment, in milliseconds from the UTC epoch.
 func (r *Row) At(ms int64) bool { return r.FromMs <= ms && (r.UntilMs == 0 || ms < r.UntilMs) }
 
@@ -65,9 +73,10 @@ type Query struct {
 	Readings   []string        // readings of it that are needed, all of them
 	Where      *attr.Predicate // condition on attributes; nil for all
 	Model      string          // trust model, "local", "gateway" or "none"; empty for any
+	Mechanisms []string        // mechanisms that a device must have named, all of them
 }
 
-// reaches tells whether a profile satisfies the query but for WHERE: capability, readings and model. For the model
+// reaches tells whether a profile satisfies the query but for WHERE: capability, readings, model and mechanisms. For the model
 // none the capability must be open as well. The model gateway reaches units behind a gateway that take part in it, and of the
 // devices that speak for themselves those that take part in local: they give the same epsilon under the stronger promise.
 func (q *Query) reaches(p *profile, behind bool) bool {
@@ -75,7 +84,7 @@ func (q *Query) reaches(p *profile, behind bool) bool {
 	if model == ModelGateway && !behind {
 		model = "local"
 	}
-	if model != "" && !slices.Contains(p.limits.Models, model) {
+	if model != "" && !slices.Contains(p.limits.Models, model) || !containsAll(p.mechanisms, q.Mechanisms) {
 		return false
 	}
 	if q.Capability == "" {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quadrat-dev/quadrat/internal/clock"
+	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
@@ -89,15 +91,35 @@ type Server struct {
 
 	mu      sync.Mutex // guards everything below
 	refused map[Code]uint64
-	replies map[uint64][]byte // encoded replies by the version that the device holds
-	current uint64            // version that the replies lead to
+	replies map[holds][]byte // encoded replies
+	current uint64           // version that the replies lead to
+}
+
+// holds is what a reply depends on: the version of the plan set that a device holds, and the mechanisms that it doesn't know.
+type holds struct {
+	version uint64
+	lacks   string // separated by spaces
+}
+
+// lacking is which mechanisms of those that not every device knows the device has not named.
+func lacking(h *quadratv1.Hello) string {
+	return strings.Join(slices.DeleteFunc(mechanisms.Announced(), func(name string) bool {
+		return slices.Contains(h.GetMechanisms(), name)
+	}), " ")
+}
+
+// followed are the plans that ask for none of the mechanisms that a device lacks.
+func (h holds) followed(plans []*quadratv1.DevicePlan) []*quadratv1.DevicePlan {
+	lacks := strings.Fields(h.lacks)
+	strange := func(s *quadratv1.StatisticPlan) bool { return slices.Contains(lacks, s.GetMechanism()) }
+	return slices.DeleteFunc(slices.Clone(plans), func(p *quadratv1.DevicePlan) bool { return slices.ContainsFunc(p.GetStatistics(), strange) })
 }
 
 // NewServer makes a server that is not yet heard on NATS.
 func NewServer(r *Registry, plans Plans, cfg ServerConfig) *Server {
 	return &Server{
 		registry: r, plans: plans, cfg: cfg.withDefaults(), done: make(chan struct{}),
-		refused: map[Code]uint64{}, replies: map[uint64][]byte{},
+		refused: map[Code]uint64{}, replies: map[holds][]byte{},
 	}
 }
 
@@ -172,7 +194,7 @@ func (s *Server) Answer(subject string, body []byte) []byte {
 		reply = s.refuse(err)
 	} else {
 		s.accepted.Add(1)
-		reply = s.reply(h.GetPlanSetVersion())
+		reply = s.reply(holds{version: h.GetPlanSetVersion(), lacks: lacking(h)})
 	}
 	out := make([]byte, 0, len(reply)+11)
 	out = append(out, reply...)
@@ -205,9 +227,10 @@ func (s *Server) refuse(err error) []byte {
 	return encodeReply(&quadratv1.HelloReply{Error: err.Error()})
 }
 
-// reply is the encoded reply, but for the time, to a device that holds a version. It is encoded once for each version.
-func (s *Server) reply(held uint64) []byte {
-	plans, current, live := s.plans.Since(held)
+// reply is the encoded reply, but for the time, to a device that holds so much. It is encoded once for each. A device is told no
+// plan that asks for a mechanism that it doesn't know; the planner will make one that it does.
+func (s *Server) reply(held holds) []byte {
+	plans, current, live := s.plans.Since(held.version)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if current != s.current || len(s.replies) >= repliesMost {
@@ -216,7 +239,7 @@ func (s *Server) reply(held uint64) []byte {
 	}
 	b, ok := s.replies[held]
 	if !ok {
-		b = encodeReply(&quadratv1.HelloReply{PlanSetVersion: current, Plans: plans, Live: live})
+		b = encodeReply(&quadratv1.HelloReply{PlanSetVersion: current, Plans: held.followed(plans), Live: live})
 		s.replies[held] = b
 	}
 	return b

@@ -88,7 +88,7 @@ func (s *shard) save() *quadratv1.FleetShard {
 func (e *entry) record(row *Row, newest bool) *quadratv1.DeviceRecord {
 	h := &quadratv1.Hello{
 		Device: row.ID, Attributes: row.announced(), Capabilities: row.wireCapabilities(),
-		Limits: row.wireLimits(), Gateway: row.Gateway,
+		Limits: row.wireLimits(), Gateway: row.Gateway, Mechanisms: row.Mechanisms(),
 	}
 	if newest {
 		h.PlanSetVersion, h.Software = uint64(e.plans), e.runs()

@@ -77,6 +77,7 @@ func TestAReloadedRegistryTellsTheSame(t *testing.T) {
 		clk.Advance(time.Millisecond)
 		h := helloOf(fmt.Sprint("d", i%1700), "region", fmt.Sprint(i%7), "x", fmt.Sprint(i%3))
 		h.Leaving = i%11 == 0
+		h.Mechanisms = [][]string{nil, {"b", "three-output", "b"}}[i/5%2]
 		h.Counters = map[string]uint64{"spool_dropped": uint64(i)}
 		h.Software, h.PlanSetVersion, h.ClockMs = "quadrat-edge 0.1.0", uint64(i), clk.Now().UnixMilli()+int64(i%5)
 		mustHello(t, r, h, clk.Now())
@@ -191,11 +192,16 @@ func FuzzShard(f *testing.F) {
 }
 
 // fixedPlans is a plan set that counts how often it was asked.
-type fixedPlans struct{ version uint64 }
+type fixedPlans struct {
+	version   uint64
+	mechanism string
+}
 
 func (p fixedPlans) Since(version uint64) (plans []*quadratv1.DevicePlan, current uint64, live []string) {
 	if version < p.version {
-		plans = []*quadratv1.DevicePlan{{Ref: "k1", Revision: 1, PlanSetVersion: p.version}}
+		plans = []*quadratv1.DevicePlan{{
+			Ref: "k1", Revision: 1, PlanSetVersion: p.version, Statistics: []*quadratv1.StatisticPlan{{Mechanism: "warner"}, {Mechanism: p.mechanism}},
+		}}
 	}
 	return plans, p.version, []string{"k1"}
 }
@@ -298,6 +304,25 @@ func TestRepliesFollowThePlanSet(t *testing.T) {
 	if len(ask(0).GetPlans()) != 1 || len(ask(1).GetPlans()) != 0 || len(ask(0).GetPlans()) != 1 {
 		t.Fatal("plans don't follow the version that the device holds")
 	}
+	for name, knows := range map[string][]string{"an old device": nil, "a new one": {"three-output"}, "a later one": {"six-output", "three-output"}} {
+		plans.mechanism = "three-output"
+		clear(srv.replies)
+		h := helloOf("d")
+		h.Mechanisms = knows
+		b, err := proto.Marshal(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := min(1, len(knows))
+		got := answer(t, srv.Answer("quadrat.hello.d", b))
+		if len(got.GetPlans()) != want || got.GetPlanSetVersion() != 1 {
+			t.Errorf("%s is told of %d plans with a mechanism that not all know, want %d", name, len(got.GetPlans()), want)
+		}
+		if len(ask(0).GetPlans()) != 0 {
+			t.Error("a device that names nothing is told what another is told")
+		}
+	}
+	plans.mechanism = ""
 	plans.version = 2
 	if got := ask(1); len(got.GetPlans()) != 1 || got.GetPlanSetVersion() != 2 {
 		t.Fatalf("after a change: %v", got)

@@ -45,3 +45,41 @@ type Exact interface {
 	// ExactScore is Score without rounding.
 	ExactScore(code uint32) (*big.Rat, error)
 }
+
+// Varied is a mechanism whose variance depends on the input.
+type Varied interface {
+	Mechanism
+	// VarianceAt is the variance of the score given the input, on the unit
+	// scale, at most NoiseVariance. The input of a device is known nowhere: it is
+	// for tests, plans and curves. input must not be above Levels.
+	VarianceAt(input uint32) float64
+}
+
+// Graded is a mechanism whose codes tell of their own noise.
+type Graded interface {
+	Varied
+	// NoiseOf is what a code tells of the variance of its score, on the unit
+	// scale: E[NoiseOf | input] is at least VarianceAt(input). It fails with
+	// ErrCode.
+	NoiseOf(code uint32) (float64, error)
+}
+
+// NoiseTold is what reports about an input tell of its noise on average, on the
+// unit scale: NoiseVariance, or where codes tell of their own noise the mean of
+// that. input must not be above Levels.
+func NoiseTold(m Mechanism, input uint32) float64 {
+	graded, ok := m.(Graded)
+	if !ok {
+		return m.NoiseVariance()
+	}
+	told := 0.0
+	for code := range m.Codes() {
+		noise, err := graded.NoiseOf(code)
+		if err != nil {
+			return m.NoiseVariance()
+		}
+		p, _ := m.Probability(code, input).Float64()
+		told += p * noise
+	}
+	return told
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/quadrat-dev/quadrat/internal/wire"
 	"github.com/quadrat-dev/quadrat/privacy"
 	"github.com/quadrat-dev/quadrat/privacy/ledger"
+	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
 )
 
 // Ledger judges charges. When Reserve returns nil the charge is durable: no crash can undo it. *ledger.Book of package
@@ -115,6 +116,7 @@ func (a *Agent) Hello(now time.Time) wire.Hello {
 			EpsilonMicro: l.PerPeriod.Micro(), PeriodMs: uint64(l.Period.Milliseconds()),
 			LifetimeMicro: lifetime, Models: a.config.Policy.Models,
 		},
+		Mechanisms: mechanisms.Announced(),
 	}
 }
 

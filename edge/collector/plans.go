@@ -15,7 +15,9 @@ import (
 // can't read it says hello with nothing in hand. It holds nothing private.
 const planFile = "plans"
 
-const planMagic = "QPLANS1\n"
+// planMagic has another number whenever the program learns a mechanism: a file of before may lack the plans that the server spared
+// a device that didn't know it.
+const planMagic = "QPLANS2\n"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 

@@ -53,7 +53,12 @@ func engines() []mutant {
 		{"future: told by the clock of the replay", fault, "engine/engine.go", "if ms := storedMs(m.data); ms > 0 {", "if ms := storedMs(m.data); ms < 0 {", "internal/crash", "TestRounds/engine_killed"},
 		{"dead letters: replayed past the intake's checks", law, "engine/deadletter/replay.go", "message, l.config.Devices); cause != \"\" {", "message, l.config.Devices); cause == subject {", "engine/deadletter", "TestReplayPassesTheIntake"},
 		{"counting: who was not due is counted", counting, window, "slot+lap != statistic && slot+lap != statistic+statistics {", "slot+lap != statistic && slot+lap == statistic+statistics {", "engine", "TestEveryRefusalIsADeadLetter|TestEndToEnd"},
-		{"counting: one statistic's noise for another", counting, window, "w.moments[at].Add(score, s.noise)", "w.moments[at].Add(score, p.statistics[0].noise)", "engine", "TestEndToEnd"},
+		{"counting: one statistic's noise for another", counting, "engine/count.go", "noise, _ := s.noiseOf(values[i])", "noise, _ := p.statistics[0].noiseOf(0 * values[i])", "engine", "TestEndToEnd"},
+		{"counting: rows have the noise of another code", counting, "engine/count.go", "&designs[int(d.seat)*shades+shade]", "&designs[int(d.seat)*shades+0*shade]", "engine", "TestRowsTellTheNoiseOfTheirCodes"},
+		{"frame: who doesn't know the mechanism is due", design, "engine/plan.go", "p.query.Mechanisms = append(p.query.Mechanisms, compiled.mechanism)", "p.query.Mechanisms = p.query.Mechanisms[:0]", "engine", "TestFrameHasOnlyWhomThePlanCanAsk"},
+		{"plan: asks by a mechanism that not all know", law, "query/plan/question.go", "&& !slices.Contains(q.known, m.Name()) {", "&& slices.Contains(q.known, m.Name()) {", "query/service", "TestOldDevicesAreNotAskedByNewMechanisms"},
+		{"plan: squares by a mechanism whose noise isn't known", formula, "query/plan/question.go", "out[i].mechanism, out[i].noise, out[i].law = u.squareName, ", "out[i].mechanism, out[i].noise, out[i].law = u.meanName, ", "query/service", "TestOldDevicesAreNotAskedByNewMechanisms"},
+		{"fleet: a device is told a plan that it can't follow", law, "fleet/server.go", "Plans: held.followed(plans), Live", "Plans: plans, Live", "fleet", "TestRepliesFollowThePlanSet"},
 		{"counting: powers forgotten at a restart", counting, "engine/decode.go", "M3: r.float(), M4: r.float()", "M3: r.float(), M4: 2 * r.float()", "engine", "TestVariance"},
 	}
 }

@@ -49,7 +49,7 @@ func mechanisms() []mutant {
 		{"three outputs: low and high swapped", distribution, three, "return high - threshold.Below(word, first) - threshold.Below(word, second)", "return threshold.Below(word, first) + threshold.Below(word, second)", all, draws + "three-output"},
 		{"three outputs: another share for nothing", formula, plateau, "curve := r * (whole + 2*r - square) >> 32", "curve := r * (whole + 2*r) >> 32", "privacy/threeoutput", "TestPlateauMinimisesTheMean"},
 		{"three outputs: the score of another scale", distribution, score, "return (1 + (float64(code)-nothing)*m.scale()) / 2, nil", "return (1 + (float64(code)-nothing)*m.scale()*0.9) / 2, nil", all, draws + "three-output"},
-		{"three outputs: codes tell too little noise", formula, score, "slope := 4 * edge", "slope := 5 * edge", "privacy/threeoutput", "TestNoiseOfIsAnUpperBound"},
+		{"three outputs: codes tell too little noise", formula, score, "touch*(touch-2*edge)\n", "0.9*touch*(touch-2*edge)\n", "privacy/threeoutput", "TestNoiseOfIsAnUpperBound"},
 		{"square wave: threshold of another window", certificate, piecewise, "split: threshold.Split(e.Micro(), window, levels)", "split: threshold.Split(e.Micro(), threshold.Window(e.Micro(), levels), levels)", all, certificates + "square-wave"},
 		{"square wave: the piecewise window", formula, wave, "threshold.Wave(e.Micro(), levels))", "threshold.Window(e.Micro(), levels))", "privacy/squarewave", "TestPosition"},
 		{"square wave: a shape from the wrong matrix", formula, "privacy/squarewave/shape.go", "outside*out + (inside-outside)*part", "outside*out + inside*part", "privacy/squarewave", "TestTransitions"},

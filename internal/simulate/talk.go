@@ -12,6 +12,7 @@ import (
 
 	"github.com/quadrat-dev/quadrat/edge/agent"
 	"github.com/quadrat-dev/quadrat/internal/wire"
+	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
 )
 
 // ErrServer says that the other side answered something that isn't ours.
@@ -80,6 +81,7 @@ func (f *Fleet) meet(ctx context.Context) (meeting, error) {
 			EpsilonMicro: f.config.Policy.PerPeriod.Micro(), PeriodMs: uint64(f.config.Policy.Period.Milliseconds()),
 			Models: []string{agent.Local},
 		},
+		Mechanisms: mechanisms.Announced(),
 	}
 	asked := time.Now()
 	answer, err := f.ask(ctx, subjectHello+hello.Device, hello.Append(nil))

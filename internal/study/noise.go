@@ -38,14 +38,14 @@ func (n noise) mechanism(v *variable) privacy.Mechanism {
 	return n.number
 }
 
-// report appends the scores of the units' answers, and returns the variance of the noise of each.
-func (n noise) report(v *variable, sampled []int, scores []float64) (_ []float64, variance float64, err error) {
+// report appends the scores of the units' answers, and what each tells of the variance of its noise, nothing without noise.
+func (n noise) report(v *variable, sampled []int, scores, told []float64) (_, _ []float64, err error) {
 	m := n.mechanism(v)
 	if m == nil {
 		for _, k := range sampled {
 			scores = append(scores, v.values[k])
 		}
-		return scores, 0, nil
+		return scores, told, nil
 	}
 	low, width := v.bounds.Score(0), v.bounds.Score(1)-v.bounds.Score(0)
 	levels := float64(m.Levels())
@@ -53,15 +53,21 @@ func (n noise) report(v *variable, sampled []int, scores []float64) (_ []float64
 		input := uint32(math.Round((v.values[k] - low) / width * levels))
 		code, err := m.Randomise(input, n.source)
 		if err != nil {
-			return scores, 0, err
+			return scores, told, err
 		}
 		unit, err := m.Score(code)
 		if err != nil {
-			return scores, 0, err
+			return scores, told, err
 		}
-		scores = append(scores, low+width*unit)
+		variance := m.NoiseVariance()
+		if graded, ok := m.(privacy.Graded); ok {
+			if variance, err = graded.NoiseOf(code); err != nil {
+				return scores, told, err
+			}
+		}
+		scores, told = append(scores, low+width*unit), append(told, width*width*variance)
 	}
-	return scores, width * width * m.NoiseVariance(), nil
+	return scores, told, nil
 }
 
 // deviation returns the standard deviation of one report's noise.

@@ -166,7 +166,7 @@ func skewness(v *variable, epsilon float64) (float64, error) {
 	}
 	var scores []float64
 	for range rounds {
-		if scores, _, err = n.report(v, all, scores); err != nil {
+		if scores, _, err = n.report(v, all, scores, nil); err != nil {
 			return 0, err
 		}
 	}

@@ -167,7 +167,7 @@ func (j *job) run() error {
 
 // take runs one estimator on one sample.
 func (t *tally) take(v *view, way estimator, truth float64) error {
-	if (way.exact && v.temperature.noise > 0) || (way.in != nil && !way.in(v)) {
+	if (way.exact && v.temperature.noisy()) || (way.in != nil && !way.in(v)) {
 		return nil
 	}
 	t.drawn++

@@ -14,8 +14,17 @@ const confidence = 0.95
 // answers are the reports to one question.
 type answers struct {
 	scores []float64
-	noise  float64   // the variance of each score's noise
-	each   []float64 // the same for each row; nil for none
+	noise  []float64 // what each report tells of the variance of its noise; nil for none
+}
+
+func (a *answers) noisy() bool { return len(a.noise) > 0 }
+
+// noiseOf is what the i-th report tells of the variance of its noise.
+func (a *answers) noiseOf(i int) float64 {
+	if !a.noisy() {
+		return 0
+	}
+	return a.noise[i]
 }
 
 // view is one sample with the reports to every question: what an estimator looks at.
@@ -85,13 +94,9 @@ func (v *view) ask(n noise) error {
 		{&v.population.alarm, &v.alarm},
 	} {
 		var err error
-		q.into.scores, q.into.noise, err = n.report(q.of, v.units, q.into.scores[:0])
+		q.into.scores, q.into.noise, err = n.report(q.of, v.units, q.into.scores[:0], q.into.noise[:0])
 		if err != nil {
 			return err
-		}
-		q.into.each = nil
-		if q.into.noise > 0 {
-			q.into.each = constant(q.into.noise, len(v.units))
 		}
 	}
 	return nil
@@ -112,7 +117,7 @@ func (v *view) samples(a *answers, in []bool, first, step int) []survey.Sample {
 		out[h].Panel++
 		out[h].Responses++
 		if in == nil || in[i] {
-			out[h].Domain.Add(a.scores[i], a.noise)
+			out[h].Domain.Add(a.scores[i], a.noiseOf(i))
 		}
 	}
 	return out
@@ -126,7 +131,7 @@ func (v *view) clusterSamples(a *answers, in []bool) []survey.ClusterSample {
 			s.Due = append(s.Due, survey.Cluster{Size: perBuilding, Responses: perBuilding})
 		}
 		if in == nil || in[i] {
-			s.Due[len(s.Due)-1].Domain.Add(a.scores[i], a.noise)
+			s.Due[len(s.Due)-1].Domain.Add(a.scores[i], a.noiseOf(i))
 		}
 	}
 	return []survey.ClusterSample{s}
@@ -142,5 +147,9 @@ func (v *view) byRows(a *inference.Analysis, m interval.Method, q inference.Stat
 
 // statistic is a question for rows.
 func (a *answers) statistic(kind inference.Kind) inference.Statistic {
-	return inference.Statistic{Kind: kind, Y: a.scores, Noise: a.each}
+	q := inference.Statistic{Kind: kind, Y: a.scores}
+	if a.noisy() {
+		q.Noise = a.noise
+	}
+	return q
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/quadrat-dev/quadrat/privacy/memo"
 	"github.com/quadrat-dev/quadrat/privacy/olh"
 	"github.com/quadrat-dev/quadrat/privacy/squarewave"
+	"github.com/quadrat-dev/quadrat/privacy/threeoutput"
 )
 
 // report is a row of Parquet.
@@ -108,7 +109,7 @@ func (r *reader) supports(of report) (last, first bool, err error) {
 
 // reached are the mechanisms whose reports are right as often as any report of that ε can be, when both sides of the coin are as far
 // apart as inputs can be.
-var reached = []string{"warner", "duchi", "subset", olh.Name, memo.Name}
+var reached = []string{"warner", "duchi", threeoutput.Name, "subset", olh.Name, memo.Name}
 
 // truthOf tells which pseudonyms have heads.
 func truthOf(coins []indoor.Place, keyer fleet.Keyer) map[string]bool {

@@ -87,6 +87,7 @@ func TestHelloAgainstGenerated(t *testing.T) {
 				EpsilonMicro: r.Uint64() >> r.IntN(64), PeriodMs: r.Uint64() >> r.IntN(64),
 				LifetimeMicro: r.Uint64() >> r.IntN(64), Models: texts(r),
 			},
+			Mechanisms: texts(r),
 		}
 		p := &quadratv1.Hello{
 			Device: a.Device, PlanSetVersion: a.PlanSetVersion, Gateway: a.Gateway, Leaving: a.Leaving, ClockMs: a.ClockMs,
@@ -94,6 +95,7 @@ func TestHelloAgainstGenerated(t *testing.T) {
 				EpsilonMicro: a.Limits.EpsilonMicro, PeriodMs: a.Limits.PeriodMs, LifetimeMicro: a.Limits.LifetimeMicro,
 				Models: a.Limits.Models,
 			},
+			Mechanisms: a.Mechanisms,
 		}
 		if n := r.IntN(4); n > 0 {
 			a.Attributes, a.Counters = map[string]string{}, map[string]uint64{}

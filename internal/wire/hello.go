@@ -40,7 +40,8 @@ type Hello struct {
 	ClockMs        int64
 	Software       string
 	Counters       map[string]uint64
-	Session        uint32 // random number of this run of the program; 0 for none
+	Session        uint32   // random number of this run of the program; 0 for none
+	Mechanisms     []string // those that the device knows and not every version does
 }
 
 // HelloReply is the message quadrat.v1.HelloReply.
@@ -59,7 +60,7 @@ func (h *Hello) Validate() error {
 		return ErrDevice
 	}
 	if len(h.Attributes) > entriesMost || len(h.Capabilities) > entriesMost || len(h.Counters) > countersMost ||
-		len(h.Limits.Models) > entriesMost {
+		len(h.Limits.Models) > entriesMost || len(h.Mechanisms) > entriesMost {
 		return ErrHello
 	}
 	if _, ok := h.Attributes[""]; ok {
@@ -92,7 +93,8 @@ func (h *Hello) Append(b []byte) []byte {
 	for _, k := range slices.Sorted(maps.Keys(h.Counters)) {
 		b = appendMessage(b, 10, appendVarint(appendText(nil, 1, k), 2, h.Counters[k]))
 	}
-	return appendVarint(b, 11, uint64(h.Session))
+	b = appendVarint(b, 11, uint64(h.Session))
+	return appendTexts(b, 12, h.Mechanisms)
 }
 
 func (l *Limits) append(b []byte) []byte {
@@ -133,6 +135,8 @@ func DecodeHello(b []byte) (Hello, error) {
 			f.entry(func(e *fields) { f.count(&h.Counters, e) })
 		case 11:
 			f.uint32(&h.Session)
+		case 12:
+			f.texts(&h.Mechanisms)
 		}
 	}
 	return h, f.err

@@ -21,6 +21,6 @@ func ExampleForMean() {
 	}
 	// Output:
 	// ε=0.5 duchi 4.1677 false
-	// ε=1 hybrid 1.0722 true
+	// ε=1 three-output 1.1081 false
 	// ε=4 hybrid 0.0547 true
 }

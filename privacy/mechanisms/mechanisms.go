@@ -62,9 +62,25 @@ func OptIn(name string, e privacy.Epsilon) (privacy.Mechanism, error) {
 	return orNil(laplace.New(e))
 }
 
-// ForMean returns the mechanism of least worst-case variance for a bounded
-// number: hybrid above ε = 0.61, duchi up to it.
+// Announced returns the names of the mechanisms that not every device knows: a
+// device says in each hello that it knows them, and no plan may ask others.
+func Announced() []string { return []string{threeoutput.Name} }
+
+// ForMean returns the mechanism for a bounded number of which only the mean is
+// wanted: three-output where it suits (threeoutput.Suits), else that of
+// ForEvery. A device must have announced the first.
 func ForMean(e privacy.Epsilon) (privacy.Mechanism, error) {
+	if threeoutput.Suits(e) {
+		return ByName(threeoutput.Name, e)
+	}
+	return ForEvery(e)
+}
+
+// ForEvery returns the mechanism of least worst-case variance for a bounded
+// number, which every device knows: hybrid above ε = 0.61, where its variance is
+// the same for every input, as a variance that is asked for needs it; duchi up
+// to it.
+func ForEvery(e privacy.Epsilon) (privacy.Mechanism, error) {
 	if e <= hybrid.Crossing {
 		return ByName(duchi.Name, e)
 	}

@@ -169,7 +169,7 @@ func TestChoice(t *testing.T) {
 	for _, c := range []struct {
 		epsilon float64
 		name    string
-	}{{0.1, "duchi"}, {0.61, "duchi"}, {0.610001, "hybrid"}, {4, "hybrid"}} {
+	}{{0.1, "duchi"}, {0.61, "duchi"}, {0.610001, "hybrid"}, {0.8, "three-output"}, {1, "three-output"}, {3.78, "three-output"}, {4, "hybrid"}} {
 		e, err := privacy.NewEpsilon(c.epsilon)
 		if err != nil {
 			t.Fatal(err)
@@ -181,8 +181,9 @@ func TestChoice(t *testing.T) {
 		if m.Name() != c.name {
 			t.Errorf("ForMean(%v) is %s, want %s", c.epsilon, m.Name(), c.name)
 		}
-		if c.name == "hybrid" && !m.ConstantVariance() {
-			t.Errorf("hybrid at ε=%v has no constant variance", c.epsilon)
+		every, err := mechanisms.ForEvery(e)
+		if err != nil || slices.Contains(mechanisms.Announced(), every.Name()) || every.ConstantVariance() != (c.epsilon > 0.61) {
+			t.Errorf("ForEvery(%v) is %v, %v", c.epsilon, every, err)
 		}
 		bit, err := mechanisms.ForBit(e)
 		if err != nil || bit.Name() != "warner" {

@@ -58,27 +58,34 @@ func (m *Mechanism) NoiseVariance() float64 {
 // ConstantVariance returns false.
 func (*Mechanism) ConstantVariance() bool { return false }
 
+// near is the distance from the middle, as a part of the way to the ends, at
+// which NoiseOf is exact where it can't be exact in the middle: the mean one of
+// what plans suppose, readings about the middle with a deviation of a quarter.
+const near = 0.2
+
 // NoiseOf returns what a code tells of the variance: over the codes of an input
 // its mean is C²(1-P)/4 less a bound of x²/4 that is a line in P, hence at least
-// VarianceAt, and equal to it in the middle. It fails with privacy.ErrCode.
+// VarianceAt. It fails with privacy.ErrCode.
 //
-// The bound is the tangent of x² through the end of the plateau,
-// s = 4x₀ with x₀ = 1-C(most-least), or the chord to the end of the range when
-// it would touch beyond.
+// The bound is a tangent of x² that isn't above it on the plateau: the one
+// through the plateau's end, which touches at twice that, or the one that
+// touches at near if that is further out; or the chord to the end of the range
+// when the first would touch beyond.
 func (m *Mechanism) NoiseOf(code uint32) (float64, error) {
 	if code >= codes {
 		return 0, privacy.ErrCode
 	}
 	c, most := m.scale(), share(m.most)
 	edge := max(0, 1-c*share(m.most-m.least))
-	slope := 4 * edge
+	touch := max(2*edge, near)
+	slope, constant := 2*touch, touch*(touch-2*edge)
 	if edge > 0.5 {
-		slope = 1 / (1 - edge)
+		slope, constant = 1/(1-edge), 0
 	}
 	if code == nothing {
-		return slope * c * (1 - most) / 4, nil
+		return (slope*c*(1-most) + constant) / 4, nil
 	}
-	return (c - slope*most) * c / 4, nil
+	return ((c-slope*most)*c + constant) / 4, nil
 }
 
 // Probability returns the exact probability of the code given the input.

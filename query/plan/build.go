@@ -33,6 +33,8 @@ type Options struct {
 	// in the statistic's unit for one device and without noise. What is missing is supposed: an eighth of the bounds' span
 	// for means and totals, one half for proportions and counts.
 	Pilot map[string]map[string]float64
+	// Mechanisms are those that every device of the frame has named of the ones that not all know (mechanisms.Announced).
+	Mechanisms []string
 }
 
 // planBytesMax is the most that a plan may take, so that it fits in one message of the broker.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
 	"github.com/quadrat-dev/quadrat/query/plan"
 )
 
@@ -35,15 +36,18 @@ func TestDocumentSaysWhatPlansUse(t *testing.T) {
 	check := func(statistic, word, price string, highest int) {
 		t.Helper()
 		text := fmt.Sprintf("SELECT %s FROM sense.temperature SAMPLE ALL WINDOW 1h PRIVACY LOCAL EPSILON %s BETWEEN 0 AND %d", statistic, price, highest)
-		rev, err := plan.Build(prepared(t, text, nil), fleet("asia", "air", 5000), plan.Options{Ref: "k7f3q2", Revision: 1})
-		if err != nil {
-			t.Errorf("%s: %v", text, err)
-			return
-		}
-		for _, s := range rev.GetPlan().GetStatistics() {
-			found[s.GetMechanism()] = true
-			if use := document[s.GetMechanism()]; !strings.Contains(use, word) || strings.Contains(use, "library") {
-				t.Errorf("%s is answered by %s, which the document has for %q", text, s.GetMechanism(), use)
+		for _, known := range [][]string{nil, mechanisms.Announced()} {
+			options := plan.Options{Ref: "k7f3q2", Revision: 1, Mechanisms: known}
+			rev, err := plan.Build(prepared(t, text, nil), fleet("asia", "air", 5000), options)
+			if err != nil {
+				t.Errorf("%s: %v", text, err)
+				return
+			}
+			for _, s := range rev.GetPlan().GetStatistics() {
+				found[s.GetMechanism()] = true
+				if use := document[s.GetMechanism()]; !strings.Contains(use, word) || strings.Contains(use, "library") {
+					t.Errorf("%s is answered by %s, which the document has for %q", text, s.GetMechanism(), use)
+				}
 			}
 		}
 	}

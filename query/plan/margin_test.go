@@ -87,7 +87,13 @@ func (r reporter) score(t *testing.T, statistic uint32, value float64) (score, n
 	if err != nil {
 		t.Fatal(err)
 	}
-	return bounds.Score(unit), bounds.Variance(m.NoiseVariance())
+	told := m.NoiseVariance()
+	if graded, ok := m.(privacy.Graded); ok {
+		if told, err = graded.NoiseOf(code); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return bounds.Score(unit), bounds.Variance(told)
 }
 
 // measured gives the mean half-width of the intervals that the estimators give over a lap, for each statistic and for the
@@ -174,19 +180,31 @@ func predicted(rev *quadratv1.PlanRevision) [][3]float64 {
 // 1e-6 for each.
 func TestPredictedMarginsAreMeasured(t *testing.T) {
 	w := newWorld(normal)
-	for _, c := range []struct{ sample, privacy string }{
-		{"ALL STRATIFIED BY region", "LOCAL EPSILON 4 PER 20m"},
-		{"ALL STRATIFIED BY region", "LOCAL EPSILON 1 PER 20m"},
-		{"ALL STRATIFIED BY region", "LOCAL EPSILON 0.5 PER 20m"},
-		{"ALL STRATIFIED BY region", "LOCAL EPSILON 20 PER 20m"},
-		{"400 DEVICES STRATIFIED BY region", "LOCAL EPSILON 4 PER 20m"},
-		{"400 DEVICES STRATIFIED BY region", "NONE"},
-		{"60 PERCENT STRATIFIED BY region FIXED", "LOCAL EPSILON 20 PER 20m"},
+	all := mechanisms.Announced()
+	for _, c := range []struct {
+		sample, privacy string
+		known           []string
+		mean            string
+	}{
+		{"ALL STRATIFIED BY region", "LOCAL EPSILON 4 PER 20m", all, "hybrid"},
+		{"ALL STRATIFIED BY region", "LOCAL EPSILON 1 PER 20m", nil, "hybrid"},
+		{"ALL STRATIFIED BY region", "LOCAL EPSILON 1 PER 20m", all, "three-output"},
+		{"ALL STRATIFIED BY region", "LOCAL EPSILON 2 PER 20m", all, "three-output"},
+		{"ALL STRATIFIED BY region", "LOCAL EPSILON 3.5 PER 20m", all, "three-output"},
+		{"ALL STRATIFIED BY region", "LOCAL EPSILON 0.5 PER 20m", all, "duchi"},
+		{"ALL STRATIFIED BY region", "LOCAL EPSILON 20 PER 20m", nil, "hybrid"},
+		{"400 DEVICES STRATIFIED BY region", "LOCAL EPSILON 4 PER 20m", nil, "hybrid"},
+		{"400 DEVICES STRATIFIED BY region", "LOCAL EPSILON 3 PER 20m", all, "three-output"},
+		{"400 DEVICES STRATIFIED BY region", "NONE", all, "none"},
+		{"60 PERCENT STRATIFIED BY region FIXED", "LOCAL EPSILON 20 PER 20m", all, "three-output"},
 	} {
 		text := fmt.Sprintf(marginScript, c.sample, c.privacy)
-		rev, err := plan.Build(prepared(t, text, nil), w.frame, plan.Options{Salt: [16]byte{3}})
+		rev, err := plan.Build(prepared(t, text, nil), w.frame, plan.Options{Salt: [16]byte{3}, Mechanisms: c.known})
 		if err != nil {
 			t.Fatal(err)
+		}
+		if got := rev.GetDevice().GetStatistics()[0].GetMechanism(); got != c.mean {
+			t.Errorf("%v: a mean is answered by %s", c, got)
 		}
 		want, got := predicted(rev), w.measured(t, rev)
 		for i := range want {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/quadrat-dev/quadrat/privacy"
@@ -28,6 +29,7 @@ type question struct {
 	asked      []asked
 	pilot      map[string]map[string]float64
 	noise      map[uint64]units // by epsilon of a report; filled as needed
+	known      []string         // mechanisms that all devices of the frame have named
 	quantiles  map[int]float64  // of t by degrees of freedom; filled as needed
 	size       int              // devices in the frame, once it is known
 	together   float64          // devices that are drawn as one, on average, once it is known
@@ -72,11 +74,14 @@ func (q *question) ask(stat *script.Statistic) []asked {
 	return []asked{one}
 }
 
-// units are the noise variances of one report on the unit scale, and the mechanisms' names.
+// units are how means, squares and bits are answered: the mechanisms' names and the noise variances of one report on the unit
+// scale. Where that of a mean depends on the reading, it is the mean over the readings that are supposed.
 type units struct {
-	mean, bit         float64
-	meanName, bitName string
-	law               privacy.Powers // of the mechanism of means, when it tells of squares
+	mean, square, bit float64
+	meanName          string
+	squareName        string
+	bitName           string
+	law               privacy.Powers // of the mechanism of squares, when it tells of them
 }
 
 // answer is how one statistic is answered, in its unit.
@@ -101,7 +106,7 @@ func read(s *script.Script, opt Options) (*question, error) {
 	q := &question{
 		script: s, windowMs: s.Window.Pane().Milliseconds(), panes: s.Window.Panes(), periodMs: script.DefaultPeriod.Milliseconds(),
 		confidence: s.Sample.Confidence.Value, pilot: opt.Pilot, noise: map[uint64]units{},
-		quantiles: map[int]float64{},
+		known: opt.Mechanisms, quantiles: map[int]float64{},
 	}
 	p := s.Privacy
 	if p.Model != script.None {
@@ -172,13 +177,17 @@ func (q *question) unitNoise(epsilonMicro uint64) (units, error) {
 	if u, ok := q.noise[epsilonMicro]; ok {
 		return u, nil
 	}
-	u := units{meanName: none, bitName: none}
+	u := units{meanName: none, squareName: none, bitName: none}
 	if epsilonMicro > 0 {
 		e, err := privacy.EpsilonOf(epsilonMicro)
 		if err != nil {
 			return units{}, err
 		}
-		mean, err := mechanisms.ForMean(e)
+		mean, err := q.forMean(e)
+		if err != nil {
+			return units{}, err
+		}
+		square, err := mechanisms.ForEvery(e)
 		if err != nil {
 			return units{}, err
 		}
@@ -186,13 +195,45 @@ func (q *question) unitNoise(epsilonMicro uint64) (units, error) {
 		if err != nil {
 			return units{}, err
 		}
-		u = units{mean: mean.NoiseVariance(), bit: bit.NoiseVariance(), meanName: mean.Name(), bitName: bit.Name()}
-		if powered, ok := mean.(privacy.Powered); ok {
+		u = units{
+			mean: supposedNoise(mean), square: square.NoiseVariance(), bit: bit.NoiseVariance(),
+			meanName: mean.Name(), squareName: square.Name(), bitName: bit.Name(),
+		}
+		if powered, ok := square.(privacy.Powered); ok {
 			u.law, _ = powered.Powers()
 		}
 	}
 	q.noise[epsilonMicro] = u
 	return u, nil
+}
+
+// forMean is the mechanism of a mean, total or ratio that all devices of the frame know.
+func (q *question) forMean(e privacy.Epsilon) (privacy.Mechanism, error) {
+	m, err := mechanisms.ForMean(e)
+	if err == nil && slices.Contains(mechanisms.Announced(), m.Name()) && !slices.Contains(q.known, m.Name()) {
+		return mechanisms.ForEvery(e)
+	}
+	return m, err
+}
+
+// supposedNoise is the variance of the noise of a report, averaged over the readings that are supposed: normal about the middle of
+// the bounds with a deviation of an eighth of the span. Up to the crossing, where it falls from the middle to the ends by a part that
+// no plan is made for, it is the largest.
+func supposedNoise(m privacy.Mechanism) float64 {
+	graded, ok := m.(privacy.Graded)
+	if !ok {
+		return m.NoiseVariance()
+	}
+	const parts = 128
+	sum, weights := 0.0, 0.0
+	for i := range parts {
+		at := (float64(i) + 0.5) / parts
+		z := (at - 0.5) * spreadPerSpan
+		weight := math.Exp(-z * z / 2)
+		sum += weight * graded.VarianceAt(uint32(at*float64(m.Levels())))
+		weights += weight
+	}
+	return sum / weights
 }
 
 // spreadPerSpan is the standard deviation that is supposed of a bounded summary: an eighth of the span, as for a normal
@@ -218,7 +259,10 @@ func (q *question) answers(epsilonMicro uint64, lap int64) ([]answer, error) {
 			span := (q.bounds.Hi - q.bounds.Lo).Float64()
 			out[i] = answer{
 				mechanism: u.meanName, spread: span / spreadPerSpan, noise: q.bounds.Variance(u.mean),
-				middle: q.bounds.Lo.Float64() + span/2, known: true, law: u.law,
+				middle: q.bounds.Lo.Float64() + span/2, known: true,
+			}
+			if a.stat.Kind == kindVariance {
+				out[i].mechanism, out[i].noise, out[i].law = u.squareName, q.bounds.Variance(u.square), u.law
 			}
 		default:
 			out[i] = answer{mechanism: u.meanName}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/quadrat-dev/quadrat/fleet"
 	"github.com/quadrat-dev/quadrat/internal/attr"
+	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 	"github.com/quadrat-dev/quadrat/query/plan"
 	"github.com/quadrat-dev/quadrat/query/script"
@@ -55,7 +56,7 @@ func (p *FleetPlanner) Plan(ctx context.Context, d Draft) (*quadratv1.PlanRevisi
 	}
 	options := plan.Options{
 		Ref: d.Ref, Revision: d.Revision, FromWindow: nextWindow(s, d.Now),
-		Salt: [16]byte(d.Salt), Previous: d.Previous.GetDevice(),
+		Salt: [16]byte(d.Salt), Previous: d.Previous.GetDevice(), Mechanisms: knownToAll(rows),
 	}
 	revision, err := plan.Build(s, members, options)
 	if err != nil {
@@ -86,6 +87,38 @@ func warnOfLimits(revision *quadratv1.PlanRevision, rows []*fleet.Row) {
 		revision.Plan.Warnings = append(revision.Plan.Warnings, fmt.Sprintf(
 			"%d of %d devices allow less than ε = %g in %s and will stay silent", silent, len(rows), float64(asked)/1e6, what))
 	}
+}
+
+// knownToAll are the mechanisms that every device of a frame has named.
+func knownToAll(rows []*fleet.Row) []string {
+	if len(rows) == 0 {
+		return nil
+	}
+	known := slices.Clone(rows[0].Mechanisms())
+	for _, row := range rows {
+		known = slices.DeleteFunc(known, func(name string) bool { return !slices.Contains(row.Mechanisms(), name) })
+		if len(known) == 0 {
+			return nil
+		}
+	}
+	return known
+}
+
+// strangersTo counts the devices of a frame that a revision can't ask, as they have not named a mechanism of its own.
+func strangersTo(revision *quadratv1.PlanRevision, rows []*fleet.Row) (count int, mechanism string) {
+	for _, s := range revision.GetDevice().GetStatistics() {
+		if !slices.Contains(mechanisms.Announced(), s.GetMechanism()) {
+			continue
+		}
+		mechanism = s.GetMechanism()
+		for _, row := range rows {
+			if !slices.Contains(row.Mechanisms(), mechanism) {
+				count++
+			}
+		}
+		return count, mechanism
+	}
+	return 0, ""
 }
 
 // membersOf is the frame of a query at a moment as the planner takes it.
@@ -123,7 +156,11 @@ func (p *FleetPlanner) Redraw(d Draft) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if redraw, reason := plan.NeedsRedraw(d.Previous, membersOf(p.frames.Frame(queryOf(s), d.Now))); redraw {
+	rows := p.frames.Frame(queryOf(s), d.Now)
+	if count, mechanism := strangersTo(d.Previous, rows); count > 0 {
+		return fmt.Sprintf("%d of %d devices don't know the mechanism %s", count, len(rows), mechanism), nil
+	}
+	if redraw, reason := plan.NeedsRedraw(d.Previous, membersOf(rows)); redraw {
 		return reason, nil
 	}
 	next := nextWindow(s, d.Now)

@@ -187,7 +187,10 @@ type Hello struct {
 	Counters map[string]uint64 `protobuf:"bytes,10,rep,name=counters,proto3" json:"counters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	// Random number that the device's program drew when it began, the same in every hello until it begins anew; 0 for none.
 	// Two devices that go by one identity show by taking turns with theirs.
-	Session       uint32 `protobuf:"varint,11,opt,name=session,proto3" json:"session,omitempty"`
+	Session uint32 `protobuf:"varint,11,opt,name=session,proto3" json:"session,omitempty"`
+	// Mechanisms that the device knows of those that not every version does, "three-output", at most 32. A plan asks for one of these
+	// only while all devices that it reaches have named it.
+	Mechanisms    []string `protobuf:"bytes,12,rep,name=mechanisms,proto3" json:"mechanisms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -297,6 +300,13 @@ func (x *Hello) GetSession() uint32 {
 		return x.Session
 	}
 	return 0
+}
+
+func (x *Hello) GetMechanisms() []string {
+	if x != nil {
+		return x.Mechanisms
+	}
+	return nil
 }
 
 // HelloReply answers a Hello.
@@ -840,7 +850,7 @@ type StatisticPlan struct {
 	Comparison string `protobuf:"bytes,5,opt,name=comparison,proto3" json:"comparison,omitempty"`
 	// Right-hand side of the comparison, in millionths of the reading's unit.
 	ThresholdMicro int64 `protobuf:"zigzag64,6,opt,name=threshold_micro,json=thresholdMicro,proto3" json:"threshold_micro,omitempty"`
-	// Mechanism: "hybrid", "duchi", "warner", "subset", "memo" or "none".
+	// Mechanism: "three-output", "hybrid", "duchi", "warner", "subset", "memo" or "none".
 	Mechanism string `protobuf:"bytes,7,opt,name=mechanism,proto3" json:"mechanism,omitempty"`
 	// Lower bound that summaries are clipped to, in millionths of the reading's unit; for all but proportion and count.
 	LoMicro int64 `protobuf:"zigzag64,8,opt,name=lo_micro,json=loMicro,proto3" json:"lo_micro,omitempty"`
@@ -1126,7 +1136,9 @@ type Device struct {
 	// Its counters, e.g. "spool_dropped"; never a reading. The server adds "duplicate_identity", how often an earlier session
 	// came back, as only another device of the same identity can, and "ledger_went_back", how often the device's ledger held
 	// fewer charges than before.
-	Counters      map[string]uint32 `protobuf:"bytes,11,rep,name=counters,proto3" json:"counters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	Counters map[string]uint32 `protobuf:"bytes,11,rep,name=counters,proto3" json:"counters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Mechanisms that it knows of those that not every version does.
+	Mechanisms    []string `protobuf:"bytes,12,rep,name=mechanisms,proto3" json:"mechanisms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1234,6 +1246,13 @@ func (x *Device) GetSoftware() string {
 func (x *Device) GetCounters() map[string]uint32 {
 	if x != nil {
 		return x.Counters
+	}
+	return nil
+}
+
+func (x *Device) GetMechanisms() []string {
+	if x != nil {
+		return x.Mechanisms
 	}
 	return nil
 }
@@ -1381,7 +1400,7 @@ const file_quadrat_v1_fleet_proto_rawDesc = "" +
 	"\repsilon_micro\x18\x01 \x01(\x04R\fepsilonMicro\x12\x1b\n" +
 	"\tperiod_ms\x18\x02 \x01(\x04R\bperiodMs\x12%\n" +
 	"\x0elifetime_micro\x18\x03 \x01(\x04R\rlifetimeMicro\x12\x16\n" +
-	"\x06models\x18\x04 \x03(\tR\x06models\"\xb2\x04\n" +
+	"\x06models\x18\x04 \x03(\tR\x06models\"\xd2\x04\n" +
 	"\x05Hello\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\tR\x06device\x12A\n" +
 	"\n" +
@@ -1396,7 +1415,10 @@ const file_quadrat_v1_fleet_proto_rawDesc = "" +
 	"\bsoftware\x18\t \x01(\tR\bsoftware\x12;\n" +
 	"\bcounters\x18\n" +
 	" \x03(\v2\x1f.quadrat.v1.Hello.CountersEntryR\bcounters\x12\x18\n" +
-	"\asession\x18\v \x01(\rR\asession\x1a=\n" +
+	"\asession\x18\v \x01(\rR\asession\x12\x1e\n" +
+	"\n" +
+	"mechanisms\x18\f \x03(\tR\n" +
+	"mechanisms\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a;\n" +
@@ -1482,7 +1504,7 @@ const file_quadrat_v1_fleet_proto_rawDesc = "" +
 	"\x06values\x18\x04 \x03(\v2\x13.quadrat.v1.LiteralR\x06values\"5\n" +
 	"\aLiteral\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\bR\x06number\"\xf3\x04\n" +
+	"\x06number\x18\x02 \x01(\bR\x06number\"\x93\x05\n" +
 	"\x06Device\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12B\n" +
 	"\n" +
@@ -1497,7 +1519,10 @@ const file_quadrat_v1_fleet_proto_rawDesc = "" +
 	"\x0fclock_offset_ms\x18\t \x01(\x11R\rclockOffsetMs\x12\x1a\n" +
 	"\bsoftware\x18\n" +
 	" \x01(\tR\bsoftware\x12<\n" +
-	"\bcounters\x18\v \x03(\v2 .quadrat.v1.Device.CountersEntryR\bcounters\x1a=\n" +
+	"\bcounters\x18\v \x03(\v2 .quadrat.v1.Device.CountersEntryR\bcounters\x12\x1e\n" +
+	"\n" +
+	"mechanisms\x18\f \x03(\tR\n" +
+	"mechanisms\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a;\n" +

@@ -1725,7 +1725,7 @@ type StatisticView struct {
 	Margin *float64 `protobuf:"fixed64,4,opt,name=margin,proto3,oneof" json:"margin,omitempty"`
 	// Standard deviation of one summary that the prediction supposes.
 	AssumedStdDev float64 `protobuf:"fixed64,5,opt,name=assumed_std_dev,json=assumedStdDev,proto3" json:"assumed_std_dev,omitempty"`
-	// Standard deviation of the noise on one report.
+	// Standard deviation of the noise on one report; where it depends on the reading, over the readings that the prediction supposes.
 	NoiseStdDev float64 `protobuf:"fixed64,6,opt,name=noise_std_dev,json=noiseStdDev,proto3" json:"noise_std_dev,omitempty"`
 	// The same for each cell of GROUP BY.
 	Cells         []*CellView `protobuf:"bytes,7,rep,name=cells,proto3" json:"cells,omitempty"`
@@ -2400,7 +2400,7 @@ type Result struct {
 	CiHigh *float64 `protobuf:"fixed64,13,opt,name=ci_high,json=ciHigh,proto3,oneof" json:"ci_high,omitempty"`
 	// Part of the variance that is due to sampling.
 	VarianceSampling *float64 `protobuf:"fixed64,14,opt,name=variance_sampling,json=varianceSampling,proto3,oneof" json:"variance_sampling,omitempty"`
-	// Part of the variance that is due to privacy noise.
+	// Part of the variance that is due to privacy noise; with the mechanisms "duchi" and "three-output" at most so much on average.
 	VariancePrivacy *float64 `protobuf:"fixed64,15,opt,name=variance_privacy,json=variancePrivacy,proto3,oneof" json:"variance_privacy,omitempty"`
 	// Devices of the frame in the cell.
 	Population uint32 `protobuf:"varint,16,opt,name=population,proto3" json:"population,omitempty"`
