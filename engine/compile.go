@@ -105,12 +105,12 @@ func (b *frameBuilder) inChunks(do func(*chunk)) {
 // those of a block are fetched before any is used: the waits overlap.
 func (b *frameBuilder) read(c *chunk) {
 	var ids [ahead]string
-	var maps [ahead]uintptr
+	var attributes [ahead]map[string]string
 	classes := map[uintptr]uint32{}
 	for from := c.from; from < c.to; from += ahead {
 		rows := b.rows[from:min(from+ahead, c.to)]
 		for i, row := range rows {
-			b.keys[from+i], ids[i], maps[i] = uint64(row.Key), row.ID, reflect.ValueOf(row.Attributes).Pointer()
+			b.keys[from+i], ids[i], attributes[i] = uint64(row.Key), row.ID, row.Attributes
 		}
 		if b.numbers != nil {
 			for _, id := range ids[:len(rows)] {
@@ -123,12 +123,13 @@ func (b *frameBuilder) read(c *chunk) {
 			}
 		}
 		for i, row := range rows {
-			class, known := classes[maps[i]]
+			same := reflect.ValueOf(attributes[i]).Pointer()
+			class, known := classes[same]
 			if !known {
 				class = uint32(len(c.classes))
 				c.classes = append(c.classes, row)
 				if !b.alone(row) {
-					classes[maps[i]] = class
+					classes[same] = class
 				}
 			}
 			b.groups[from+i] = class

@@ -49,12 +49,13 @@ func recover1(ctx context.Context, config Config, windows int) (seconds float64,
 	if err := fill(ctx, b, devices, feedWindow, windows); err != nil {
 		return 0, err
 	}
-	if _, err := drive(ctx, config, b, devices, folder, open); err != nil {
+	t := task{config: config, devices: devices, folder: folder, now: recoveryLong, open: open}
+	if _, err := drive(ctx, b, t); err != nil {
 		return 0, err
 	}
 	if err := fill(ctx, b, devices, feedWindow+int64(windows), 1); err != nil {
 		return 0, err
 	}
-	took, err := drive(ctx, config, b, devices, folder, open)
-	return took.Seconds(), err
+	took, err := drive(ctx, b, t)
+	return took.whole.Seconds(), err
 }
