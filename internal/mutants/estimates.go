@@ -39,9 +39,9 @@ func estimators() []mutant {
 
 // engines are bugs in what is counted.
 func engines() []mutant {
-	const window, checkpoint = "engine/window.go", "engine/checkpoint.go"
+	const count, checkpoint = "engine/count.go", "engine/checkpoint.go"
 	return []mutant{
-		{"dedupe: a duplicate counts twice", counting, window, "if *word&bit != 0 {", "if *word&bit == 1<<63 {", "engine", "TestEndToEnd|TestRestartChangesNothing"},
+		{"dedupe: a duplicate counts twice", counting, count, "if *word&bit != 0 {", "if *word&bit == 1<<63 {", "engine", "TestEndToEnd|TestRestartChangesNothing"},
 		{"hopping: the oldest pane left out", counting, "engine/hop.go", "for index := w.index - w.plan.panes + 1;", "for index := w.index - w.plan.panes + 2;", "engine", "TestHoppingWindowsAreTheirPanes"},
 		{"hopping: a late report revises its own window only", counting, "engine/change.go", "next < l.window.index+l.window.plan.panes", "next < l.window.index", "engine", "TestHoppingLateReportsReviseTheirWindows"},
 		{"dedupe: forgotten at a restart", counting, "engine/decode.go", "w.heard = append(w.heard, r.word())", "w.heard = append(w.heard, 0*r.word())", "engine", "TestRestartChangesNothing|TestCrashBetweenCommitAndCheckpoint"},
@@ -52,9 +52,12 @@ func engines() []mutant {
 		{"marks: put again after a restart", fault, "engine/trim.go", "return markOf(m.Header), nil", "return 0 * markOf(m.Header), nil", "internal/crash", "TestRounds/engine_killed"},
 		{"future: told by the clock of the replay", fault, "engine/engine.go", "if ms := storedMs(m.data); ms > 0 {", "if ms := storedMs(m.data); ms < 0 {", "internal/crash", "TestRounds/engine_killed"},
 		{"dead letters: replayed past the intake's checks", law, "engine/deadletter/replay.go", "message, l.config.Devices); cause != \"\" {", "message, l.config.Devices); cause == subject {", "engine/deadletter", "TestReplayPassesTheIntake"},
-		{"counting: who was not due is counted", counting, window, "slot+lap != statistic && slot+lap != statistic+statistics {", "slot+lap != statistic && slot+lap == statistic+statistics {", "engine", "TestEveryRefusalIsADeadLetter|TestEndToEnd"},
-		{"counting: one statistic's noise for another", counting, "engine/count.go", "noise, _ := s.noiseOf(values[i])", "noise, _ := p.statistics[0].noiseOf(0 * values[i])", "engine", "TestEndToEnd"},
-		{"counting: rows have the noise of another code", counting, "engine/count.go", "&designs[int(d.seat)*shades+shade]", "&designs[int(d.seat)*shades+0*shade]", "engine", "TestRowsTellTheNoiseOfTheirCodes"},
+		{"counting: who was not due is counted", counting, count, "rank >= due || statistic >= statistics || group >= groups:", "rank >= due || statistic >= statistics:", "engine", "TestEveryRefusalIsADeadLetter|TestOneStatisticOfEachDevice"},
+		{"counting: a statistic that the plan hasn't got", counting, count, "rank >= due || statistic >= statistics || group >= groups:", "rank >= due || group >= groups:", "engine", "TestOneStatisticOfEachDevice"},
+		{"counting: statistics don't take turns", counting, "engine/frame.go", "return int(index/p.lapWindows%int64(len(p.statistics))) * len(f.groups)", "return int(index%1) * len(p.statistics) * len(f.groups)", "engine", "TestFrameIsThatOfEachRow"},
+		{"counting: a stranger is whoever stands in its line", counting, "engine/table.go", "if e := inLine(line, key); e.key == key {", "if e := inLine(line, key); e.key == key || e.seat != vacant {", "engine", "TestTableFindsItsKeysAlone"},
+		{"counting: one statistic's noise for another", counting, count, "noise, _ := s.noiseOf(values[i])", "noise, _ := p.statistics[0].noiseOf(0 * values[i])", "engine", "TestEndToEnd"},
+		{"counting: rows have the noise of another code", counting, count, "&designs[int(d.seat)*shades+shade]", "&designs[int(d.seat)*shades+0*shade]", "engine", "TestRowsTellTheNoiseOfTheirCodes"},
 		{"frame: who doesn't know the mechanism is due", design, "engine/plan.go", "p.query.Mechanisms = append(p.query.Mechanisms, compiled.mechanism)", "p.query.Mechanisms = p.query.Mechanisms[:0]", "engine", "TestFrameHasOnlyWhomThePlanCanAsk"},
 		{"plan: asks by a mechanism that not all know", law, "query/plan/question.go", "&& !slices.Contains(q.known, m.Name()) {", "&& slices.Contains(q.known, m.Name()) {", "query/service", "TestOldDevicesAreNotAskedByNewMechanisms"},
 		{"plan: squares by a mechanism whose noise isn't known", formula, "query/plan/question.go", "out[i].mechanism, out[i].noise, out[i].law = u.squareName, ", "out[i].mechanism, out[i].noise, out[i].law = u.meanName, ", "query/service", "TestOldDevicesAreNotAskedByNewMechanisms"},
