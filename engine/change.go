@@ -208,45 +208,8 @@ func (c *comparison) between(w *window, domain, before int) (coordinate.Change, 
 			both[h].Domain.Merge(c.pairs[i])
 		}
 	}
-	sides := align(first, second, both, func(s survey.Sample) string { return s.Stratum })
-	return coordinate.Between(scales(w.plan.statistics[c.statistic].kind), sides.first, sides.second, sides.both, w.plan.confidence)
-}
-
-// aligned is the strata of two windows side by side, with what they have in common.
-type aligned[S, O any] struct {
-	first, second []S
-	both          []O
-}
-
-// align puts the strata of two windows side by side. One that the other window has not, for it was collapsed there otherwise or
-// nobody was in it, stands beside an empty one: then what its devices have in common isn't used.
-func align[S, O any](first, second []S, both []O, name func(S) string) aligned[S, O] {
-	var out aligned[S, O]
-	var noStratum S
-	var nothing O
-	places := map[string]int{}
-	for i, s := range first {
-		places[name(s)] = i
-	}
-	for i, s := range second {
-		at, known := places[name(s)]
-		if !known {
-			out.add(noStratum, s, nothing)
-			continue
-		}
-		out.add(first[at], s, both[i])
-		delete(places, name(s))
-	}
-	for i, s := range first {
-		if at, left := places[name(s)]; left && at == i {
-			out.add(s, noStratum, nothing)
-		}
-	}
-	return out
-}
-
-func (a *aligned[S, O]) add(first, second S, both O) {
-	a.first, a.second, a.both = append(a.first, first), append(a.second, second), append(a.both, both)
+	sides := coordinate.Align(first, second, both, func(s survey.Sample) string { return s.Stratum })
+	return coordinate.Between(scales(w.plan.statistics[c.statistic].kind), sides.First, sides.Second, sides.Both, w.plan.confidence)
 }
 
 // lostChange is the warning of a revised result whose change can't be told any more.

@@ -31,9 +31,9 @@ func (c *comparison) betweenClusters(w *window, domain, before int) (coordinate.
 			}
 		}
 	}
-	sides := align(first, second, both, func(s survey.ClusterSample) string { return s.Stratum })
+	sides := coordinate.Align(first, second, both, func(s survey.ClusterSample) string { return s.Stratum })
 	return coordinate.BetweenClusters(
-		scales(w.plan.statistics[c.statistic].kind), sides.first, sides.second, sides.both, w.plan.confidence)
+		scales(w.plan.statistics[c.statistic].kind), sides.First, sides.Second, sides.Both, w.plan.confidence)
 }
 
 // clusterName tells a cluster from others: its number in one layout, or stratum and name in two. The zero value is a
