@@ -147,8 +147,8 @@ func (w *window) countRelease(r *release) (refused cause, ok bool) {
 	return 0, true
 }
 
-// storeRelease appends a row for each part to the rows for the sink: the mean of its units, with the noise that the sum has; of
-// categories it says only how many units there are: their counts are no answer of one of them.
+// storeRelease appends a row for each part to the rows for the sink: the mean of its units, with the noise that the sum has, or how
+// many of them are in each category, with the noise of each count.
 func (w *window) storeRelease(rows *column.Rows, r *release, sequence uint64) {
 	s := &w.plan.statistics[r.statistic]
 	for i, key := range r.device {
@@ -157,6 +157,7 @@ func (w *window) storeRelease(rows *column.Rows, r *release, sequence uint64) {
 		row.Device, row.Sequence, row.Mechanism, row.Units = key, sequence, central.Name, uint32(r.units[i])
 		if s.bins != nil {
 			row.Categories, row.Size, row.Include = uint32(s.bins.categories), 1, 1
+			row.NoiseVariance, row.UnitCounts = s.sumNoise, column.Counts(r.part(i))
 			rows.Append(&row)
 			continue
 		}

@@ -21,6 +21,7 @@ type row struct {
 	Statistic         string  `json:"statistic"`
 	Stratum           string  `json:"stratum"`
 	Cell              string  `json:"cell"`
+	UnitCounts        string  `json:"unit_counts"`
 	WindowStart       string  `json:"window_start"`
 	Score             float64 `json:"score"`
 	Pi                float64 `json:"pi"`

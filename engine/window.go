@@ -120,5 +120,6 @@ func (w *window) row(group uint32, statistic int) column.Report {
 		c := &w.layout.clusters[g.cluster]
 		row.Cluster, row.ClusterPopulation, row.StratumClusters = c.name, c.size, w.layout.stratumClusters[g.stratum]
 	}
+	s.describe(&row)
 	return row
 }

@@ -22,6 +22,8 @@ type reportReader struct {
 	other                                              func(int) float64
 	coded                                              func(int) bool
 	units                                              func(int) int64
+	kind, counts                                       func(int) string
+	share, low, high                                   func(int) float64
 	rows                                               int
 	columns                                            map[string]arrow.Array
 	nulls                                              bool // permitted in the column that is being looked for
@@ -46,6 +48,7 @@ func newReportReader(rec arrow.Record) (*reportReader, error) {
 	r.answers()
 	r.clusterSize, r.clusters = r.perhaps(colClusterSize), r.perhaps(colInStratum)
 	r.units = r.perhaps(colUnits)
+	r.asked()
 	return r, r.err
 }
 
@@ -81,6 +84,32 @@ func (r *reportReader) answers() {
 	if a := r.columns[colCode]; a != nil {
 		r.other, r.coded = orZero(r, "answer_other", r.number), a.IsValid
 	}
+}
+
+// asked finds the columns of what was asked, which a record may lack.
+func (r *reportReader) asked() {
+	texts := func(name string) func(int) string {
+		if r.columns[name] == nil {
+			return func(int) string { return "" }
+		}
+		r.nulls = true
+		defer func() { r.nulls = false }()
+		value, a := r.text(name), r.columns[name]
+		return func(i int) string {
+			if a.IsNull(i) {
+				return ""
+			}
+			return value(i)
+		}
+	}
+	numbers := func(name string) func(int) float64 {
+		if r.columns[name] == nil {
+			return func(int) float64 { return 0 }
+		}
+		return orZero(r, name, r.number)
+	}
+	r.kind, r.counts = texts(colKind), texts(colCounts)
+	r.share, r.low, r.high = numbers("share"), numbers("bounds_low"), numbers("bounds_high")
 }
 
 // perhaps reads whole numbers that a record may lack; a null is 0.
@@ -200,7 +229,7 @@ func (r *reportReader) read(i int) (row column.Report, err error) {
 		Answer: uint64(r.answer(i)), Categories: uint32(r.categories(i)), Size: uint32(r.size(i)), Include: r.include(i),
 		ClusterPopulation: r.clusterSize(i), StratumClusters: r.clusters(i),
 		Coded: r.coded(i), Code: uint64(r.code(i)), Other: r.other(i), Seeds: uint32(r.seeds(i)), Root: uint32(r.root(i)),
-		Units: uint32(r.units(i)),
+		Units: uint32(r.units(i)), Kind: r.kind(i), Share: r.share(i), Low: r.low(i), High: r.high(i), UnitCounts: r.counts(i),
 	}
 	switch {
 	case r.err != nil:
@@ -220,6 +249,10 @@ func lawful(row *column.Report) error {
 		return &Error{Code: Malformed, Detail: "a window does not end after its start"}
 	case !finite(row.Score) || !finite(row.NoiseVariance) || !finite(row.Epsilon) || !finite(row.Include) || !finite(row.Other):
 		return &Error{Code: Malformed, Detail: "a number is not finite"}
+	case !finite(row.Share) || !finite(row.Low) || !finite(row.High):
+		return &Error{Code: Malformed, Detail: "a share or a bound is not finite"}
+	case row.UnitCounts != "" && (row.Units == 0 || row.Categories == 0):
+		return &Error{Code: Malformed, Detail: "counts of units without units or categories"}
 	case row.ClusterPopulation < 0 || row.StratumClusters < 0 || row.ClusterPopulation > 0 != (row.StratumClusters > 0):
 		return &Error{Code: Malformed, Detail: "a cluster's size and the number of clusters don't go together"}
 	case !(row.Pi > 0 && row.Pi <= 1):

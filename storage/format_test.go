@@ -49,6 +49,12 @@ func goldenStore(t *testing.T, version int) *Store {
 		sum.Mechanism, sum.Units = "laplace", 1<<32-1
 		rows = append(rows, sum)
 	}
+	if version >= 6 {
+		counts := report
+		counts.Score, counts.Mechanism, counts.Units, counts.Categories, counts.Size, counts.Include = 0, "laplace", 4, 3, 1, 1
+		counts.Kind, counts.Share, counts.Low, counts.High, counts.UnitCounts = "quantile", 0.9, -1e-300, 40, "[-3,1,9223372036854775807]"
+		rows = append(rows, counts)
+	}
 	rec := recordOf(t, rows)
 	defer rec.Release()
 	must(t, s.Reports(rec))
@@ -106,8 +112,8 @@ func TestGoldenFiles(t *testing.T) {
 			}
 		}
 	}
-	if read != 13 {
-		t.Errorf("%d golden files, want 13", read)
+	if read != 14 {
+		t.Errorf("%d golden files, want 14", read)
 	}
 }
 

@@ -26,8 +26,8 @@ func (k Kind) version() int {
 		return 6
 	case KindReports:
 		// 1 had no answer…, cluster_population and stratum_clusters, and score and noise_variance were never null; 2 no random;
-		// 3 no answer_code, answer_other, answer_seeds and answer_root; 4 no units
-		return 5
+		// 3 no answer_code, answer_other, answer_seeds and answer_root; 4 no units; 5 no kind, share, bounds_… and unit_counts
+		return 6
 	case KindStrata:
 		return 2 // 1 had no clusters
 	case KindShuffled:
@@ -60,6 +60,8 @@ const (
 	colKappa       = "kappa"
 	colRandom      = "random"
 	colUnits       = "units"
+	colKind        = "kind"
+	colCounts      = "unit_counts"
 )
 
 // Keys of the metadata of every Parquet file.

@@ -20,6 +20,8 @@ func sorts() []column.Report {
 	set.Categories, set.Size, set.Include, set.Answer, set.Device = 7, 2, 0.75, 0b1010, 8
 	coded.Categories, coded.Coded, coded.Code, coded.Include, coded.Other, coded.Seeds, coded.Root = 900, true, 1<<63, 0.75, 0.25, 257, 3
 	sum.Score, sum.Units, sum.ClusterPopulation, sum.StratumClusters, sum.Cluster, sum.Sequence = 2, 3, 5, 6, "b", 4
+	scored.Kind, scored.Low, scored.High = "mean", -10, 40
+	set.Kind, set.Share = "quantile", 0.9
 	return []column.Report{scored, set, coded, sum, scored}
 }
 

@@ -23,12 +23,12 @@ func TestReports(t *testing.T) {
 		b.Append(&column.Report{
 			WindowStartMs: 60_000, WindowEndMs: 120_000, Device: 0xab + uint64(i), Statistic: "mean(t)", Stratum: "asia",
 			Cell: column.Cell(map[string]string{"b": "2", "a": "1"}), Pi: 0.25, StratumPopulation: 40, Score: 21.5, ClusterPopulation: int64(i), Units: uint32(3 * i),
-			NoiseVariance: 3, Mechanism: "hybrid", Epsilon: 4, PlanRevision: 2, Sequence: 9,
+			NoiseVariance: 3, Mechanism: "hybrid", Epsilon: 4, PlanRevision: 2, Sequence: 9, Kind: "mean", Low: -1, High: float64(i),
 		})
 	}
 	record := b.NewRecord()
 	defer record.Release()
-	if b.Len() != 0 || record.NumRows() != 3 || int(record.NumCols()) != column.ReportUnits+1 {
+	if b.Len() != 0 || record.NumRows() != 3 || int(record.NumCols()) != column.ReportUnitCounts+1 {
 		t.Fatalf("%d rows, %d columns, %d left", record.NumRows(), record.NumCols(), b.Len())
 	}
 	if kappa, ref := column.Ref(record.Schema()); kappa != "indoor" || ref != "k7f3q2" {
@@ -48,6 +48,7 @@ func TestReports(t *testing.T) {
 		"stratum_population": 40.0, "score": 21.5, "noise_variance": 3.0, "mechanism": "hybrid", "epsilon": 4.0,
 		"plan_revision": 2.0, "sequence": 9.0, "answer": nil, "answer_categories": nil, "answer_size": nil, "answer_include": nil,
 		"cluster_population": 2.0, "stratum_clusters": nil, "random": column.ShuffleOf("k7f3q2", 60_000).Of(0xad), "units": 6.0,
+		"kind": "mean", "share": nil, "bounds_low": -1.0, "bounds_high": 2.0, "unit_counts": nil,
 		"answer_code": nil, "answer_other": nil, "answer_seeds": nil, "answer_root": nil,
 	}
 	for name, value := range want {

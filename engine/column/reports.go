@@ -1,6 +1,8 @@
 package column
 
 import (
+	"strconv"
+
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
@@ -36,6 +38,25 @@ type Report struct {
 	StratumClusters   int64 // clusters of the frame in the stratum
 	// Units that the row stands for, as a gateway's sum: Score is then their mean and NoiseVariance that of the mean. 0 for a report.
 	Units uint32
+	// Kind of the statistic: "mean", "histogram" and so on; empty where nobody stored it.
+	Kind  string
+	Share float64 // of a quantile, in (0, 1); 0 for others
+	// Bounds of the readings; both 0 for statistics without.
+	Low, High float64
+	// Counts of a gateway's units by category, with noise, see [Counts]: then NoiseVariance is that of each count. Empty for other rows.
+	UnitCounts string
+}
+
+// Counts writes whole numbers as a JSON array, which is how a row says a gateway's counts.
+func Counts(counts []int64) string {
+	b := []byte{'['}
+	for i, n := range counts {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, n, 10)
+	}
+	return string(append(b, ']'))
 }
 
 // Reports builds records of one kappa's reports. It is for one goroutine at a time.
@@ -54,6 +75,8 @@ type Reports struct {
 	other                          *array.Float64Builder
 	seeds, root                    *array.Int64Builder
 	units                          *array.Int64Builder
+	kind, counts                   *array.StringBuilder
+	share, low, high               *array.Float64Builder
 	rows                           int
 	ref                            string
 	shuffle                        Shuffle // of the window shuffleMs
@@ -99,6 +122,12 @@ func NewReports(alloc memory.Allocator, kappa, ref string) *Reports {
 		other:   float(ReportAnswerOther),
 		seeds:   b.Field(ReportAnswerSeeds).(*array.Int64Builder),
 		root:    b.Field(ReportAnswerRoot).(*array.Int64Builder),
+
+		kind:   text(ReportKind),
+		share:  float(ReportShare),
+		low:    float(ReportBoundsLow),
+		high:   float(ReportBoundsHigh),
+		counts: text(ReportUnitCounts),
 	}
 }
 
@@ -120,6 +149,7 @@ func (r *Reports) Append(row *Report) {
 	positiveOrNull(r.clusterSize, row.ClusterPopulation)
 	positiveOrNull(r.clusters, row.StratumClusters)
 	positiveOrNull(r.units, int64(row.Units))
+	r.asked(row)
 	r.mechanism.Append(row.Mechanism)
 	r.cost.Append(row.Epsilon)
 	r.revision.Append(int64(row.PlanRevision))
@@ -129,6 +159,33 @@ func (r *Reports) Append(row *Report) {
 	}
 	r.random.Append(r.shuffle.Of(row.Device))
 	r.rows++
+}
+
+// asked appends what was asked, and what a gateway counted.
+func (r *Reports) asked(row *Report) {
+	textOrNull(r.kind, row.Kind)
+	textOrNull(r.counts, row.UnitCounts)
+	if row.Share > 0 {
+		r.share.Append(row.Share)
+	} else {
+		r.share.AppendNull()
+	}
+	if row.Low < row.High {
+		r.low.Append(row.Low)
+		r.high.Append(row.High)
+		return
+	}
+	r.low.AppendNull()
+	r.high.AppendNull()
+}
+
+// textOrNull appends a text, and null in place of an empty one.
+func textOrNull(to *array.StringBuilder, text string) {
+	if text == "" {
+		to.AppendNull()
+		return
+	}
+	to.Append(text)
 }
 
 // said appends a score, or what a report says of categories.
@@ -143,7 +200,11 @@ func (r *Reports) said(row *Report) {
 		r.include.AppendNull()
 	} else {
 		r.score.AppendNull()
-		r.noise.AppendNull()
+		if row.UnitCounts != "" {
+			r.noise.Append(row.NoiseVariance)
+		} else {
+			r.noise.AppendNull()
+		}
 		r.include.Append(row.Include)
 	}
 	switch {

@@ -28,7 +28,7 @@ const (
 	ReportPi                       // inclusion probability by design
 	ReportStratumPopulation        // devices of the frame in the stratum
 	ReportScore                    // unbiased score, in the statistic's unit; null for statistics of categories
-	ReportNoiseVariance            // variance of the score's noise, in the squared unit; null for statistics of categories
+	ReportNoiseVariance            // variance of the score's noise, in the squared unit; of a gateway's counts that of each; null for other answers of categories
 	ReportMechanism                // mechanism
 	ReportEpsilon                  // epsilon of the report; 0 for none
 	ReportPlanRevision             // revision of the plan
@@ -45,6 +45,11 @@ const (
 	ReportAnswerSeeds              // hash functions; null but for olh, as the following
 	ReportAnswerRoot               // their primitive root
 	ReportUnits                    // units that the row stands for, as a gateway's sum; null for a report, which stands for its device
+	ReportKind                     // kind of the statistic
+	ReportShare                    // share of a quantile; null for others
+	ReportBoundsLow                // bounds of the readings; null for statistics without
+	ReportBoundsHigh
+	ReportUnitCounts // units in each category, with noise, as a JSON array; null but for a gateway's counts
 )
 
 // ReportFields gives the columns of a report, in order. Nullable columns are those that only one sort of statistic or design has.
@@ -78,6 +83,11 @@ func ReportFields() []arrow.Field {
 		{Name: "answer_seeds", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
 		{Name: "answer_root", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
 		{Name: "units", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
+		{Name: "kind", Type: arrow.BinaryTypes.String, Nullable: true},
+		{Name: "share", Type: arrow.PrimitiveTypes.Float64, Nullable: true},
+		{Name: "bounds_low", Type: arrow.PrimitiveTypes.Float64, Nullable: true},
+		{Name: "bounds_high", Type: arrow.PrimitiveTypes.Float64, Nullable: true},
+		{Name: "unit_counts", Type: arrow.BinaryTypes.String, Nullable: true},
 	}
 }
 

@@ -1,0 +1,18 @@
+package engine
+
+import "github.com/quadrat-dev/quadrat/engine/column"
+
+// describe writes into a row what its statistic asked, so that who has only the rows can estimate as the engine does.
+func (s *statistic) describe(row *column.Report) {
+	row.Kind = s.kind
+	if b := s.bins; b != nil {
+		row.Share, row.Low, row.High = b.share, b.edges[0], b.edges[b.categories]
+		if b.wholes {
+			row.High = b.edges[b.categories-1]
+		}
+		return
+	}
+	if !s.bit && s.bounds.Validate() == nil {
+		row.Low, row.High = s.bounds.Lo.Float64(), s.bounds.Hi.Float64()
+	}
+}
