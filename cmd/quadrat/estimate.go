@@ -11,13 +11,15 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/quadrat-dev/quadrat/internal/demo"
 	"github.com/quadrat-dev/quadrat/internal/estimate"
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
 // estimateCmd is `quadrat estimate`.
 type estimateCmd struct {
 	Data          string   `help:"CSV or Parquet file, or a folder of them, such as quadrat export writes." required:"" type:"path" placeholder:"FILE"`
-	Stat          []string `help:"What to estimate: mean(x), total(x), ratio(x,y), proportion(x='v'), proportion(x>3), quantile(x,p), variance(x)." required:"" sep:"none" placeholder:"STAT"`
+	Stat          []string `help:"What to estimate of columns: mean(x), total(x), ratio(x,y), proportion(x='v'), proportion(x>3), quantile(x,p), variance(x). Of an export of reports also its statistics, as the script or AS names them, and change(…) of one." required:"" sep:"none" placeholder:"STAT"`
 	Stratum       string   `help:"Column of the strata." placeholder:"COLUMN"`
 	Cluster       []string `help:"Columns of the clusters, by stage." placeholder:"COLUMN"`
 	Weight        string   `help:"Column of the weights; without it the weights that the design implies." placeholder:"COLUMN"`
@@ -39,6 +41,7 @@ type estimateCmd struct {
 	Replicates    string   `help:"Variance from replicates: jk1, jkn, brr or bootstrap." enum:",jk1,jkn,brr,bootstrap" default:""`
 	Interval      string   `help:"Kind of interval: t, z; for proportions also wilson, logit, asin, beta; for counts, totals of bits, wilson; for variances log." enum:"t,z,wilson,logit,asin,beta,log" default:"t"`
 	Lonely        string   `help:"Strata with one unit: fail, certainty, adjust or average; borrow for clusters with one. Default fail, and borrow for exported clusters." enum:",fail,certainty,adjust,average,borrow" default:"" placeholder:"RULE"`
+	Between       string   `help:"Bounds of the readings, for exported reports of histograms, quantiles and distributions that were stored without them, as up to format version 5." placeholder:"LO,HI"`
 	Confidence    float64  `help:"Confidence of the intervals." default:"0.95"`
 	Format        string   `help:"How to print: table or json." enum:"table,json" default:"table"`
 }
@@ -50,11 +53,15 @@ const garbagePercent = 400
 func (*estimateCmd) Help() string {
 	return `Example: quadrat estimate --data apistrat.csv --stratum stype --weight pw --fpc fpc --stat 'mean(api00)' --stat 'total(enroll)'
 
+Example: quadrat estimate --data export --stat 'mean(temperature)' --stat 'histogram(temperature, 8)' --stat 'change(mean(temperature))' --by cell
+
 Example: quadrat estimate --data export --weight weight --stratum stratum --fpc stratum_population --noise-variance noise_variance --by window_start --stat 'mean(score)'
 
 Example: quadrat estimate --data export --weight weight --stratum stratum --cluster cluster,device --fpc stratum_clusters,cluster_population --noise-variance noise_variance --by window_start --stat 'mean(score)'
 
-The second gives what the server answered for each window, the third for kappas with CLUSTERED BY.`
+The second gives what the server answered, in each window and with --by cell in each cell: every statistic, whichever design and
+privacy the kappa has, from the columns of the export alone. The third and the fourth take the columns as a sample of your own
+description; with these flags they give the server's means of scores, the fourth for kappas with CLUSTERED BY.`
 }
 
 // Run estimates and prints.
@@ -112,12 +119,19 @@ func (c *estimateCmd) config() (estimate.Config, error) {
 	if !(c.Confidence > 0 && c.Confidence < 1) {
 		return config, &estimate.UsageError{Flag: "confidence", Cause: "must lie between 0 and 1"}
 	}
-	if c.Bounds == "" {
-		return config, nil
+	for _, pair := range []struct {
+		flag, given string
+		to          *[]float64
+	}{{"bounds", c.Bounds, &config.Bounds}, {"between", c.Between, &config.Between}} {
+		if pair.given == "" {
+			continue
+		}
+		var err error
+		if *pair.to, err = estimate.ParsePair(pair.flag, pair.given); err != nil {
+			return config, err
+		}
 	}
-	var err error
-	config.Bounds, err = estimate.ParseBounds(c.Bounds)
-	return config, err
+	return config, nil
 }
 
 // printEstimates shows estimates to people: each with its standard error, to as many digits as that one has a meaning in.
@@ -129,12 +143,16 @@ func (t *terminal) printEstimates(results []estimate.Result, by []string) error 
 		}
 		fmt.Fprintln(w, strings.Join(header, "\t"))
 		for _, r := range results {
-			cells := []string{r.Statistic}
+			cells := []string{estimateName(&r)}
 			if len(header) > 6 {
 				cells = append(cells, cellName(r.By))
 			}
 			if r.Value == nil {
-				fmt.Fprintln(w, strings.Join(append(cells, "-", "-", "-", "-", "-"), "\t"))
+				value := "-"
+				if r.Bin != nil && r.Bin.Consistent != nil {
+					value = demo.ShapeMark + fixed(*r.Bin.Consistent, 4)
+				}
+				fmt.Fprintln(w, strings.Join(append(cells, value, "-", "-", "-", "-"), "\t"))
 				continue
 			}
 			digits, effect := decimals(*r.StdError), "-"
@@ -146,11 +164,23 @@ func (t *terminal) printEstimates(results []estimate.Result, by []string) error 
 			fmt.Fprintln(w, strings.Join(cells, "\t"))
 		}
 		for _, r := range results {
+			if r.Bin != nil && r.Bin.Index > 0 {
+				continue // what is to be said of all categories was said of the first
+			}
 			for _, warning := range r.Warnings {
 				fmt.Fprintf(w, "warning: %s %s: %s\n", r.Statistic, cellName(r.By), warning)
 			}
 		}
 	})
+}
+
+// estimateName is a result's statistic with its category.
+func estimateName(r *estimate.Result) string {
+	if r.Bin == nil {
+		return r.Statistic
+	}
+	bin := &quadratv1.Bin{Index: uint32(r.Bin.Index), Low: r.Bin.Low, High: r.Bin.High}
+	return demo.StatisticName(&quadratv1.Result{Statistic: r.Statistic, Bin: bin})
 }
 
 func anyGroup(results []estimate.Result) bool {

@@ -39,7 +39,8 @@ type Config struct {
 	Replicates    string // jk1, jkn, brr, bootstrap
 	Interval      string
 	Lonely        string
-	Confidence    float64 // 0 for 0.95
+	Confidence    float64   // 0 for 0.95
+	Between       []float64 // bounds of the readings, for exported reports that were stored without; nil for none
 }
 
 // Result is one answer. Value and what belongs to it are nil when there is none; Warnings say why.
@@ -54,7 +55,18 @@ type Result struct {
 	DesignEffect     *float64          `json:"design_effect"`
 	VarianceSampling *float64          `json:"variance_sampling,omitempty"` // only with noise
 	VariancePrivacy  *float64          `json:"variance_privacy,omitempty"`
+	Bin              *Bin              `json:"bin,omitempty"`     // of a histogram, a frequency or a distribution
+	Since            string            `json:"since,omitempty"`   // of a change: start of the window that it is told from
+	Matched          *int64            `json:"matched,omitempty"` // of a change: devices, or clusters, that answered in both windows
 	Warnings         []string          `json:"warnings,omitempty"`
+}
+
+// Bin is the category that a result speaks of.
+type Bin struct {
+	Index      int      `json:"index"`
+	Low        float64  `json:"low"`
+	High       float64  `json:"high"`
+	Consistent *float64 `json:"consistent,omitempty"` // share of the nearest distribution, or of the shape: for display only
 }
 
 // UsageError is a fault of the configuration.
@@ -173,13 +185,13 @@ func oneOf[V any](flag string, words map[string]V) error {
 	return &UsageError{flag, "want one of " + strings.TrimPrefix(strings.Join(names, ", "), ", ")}
 }
 
-// ParseBounds reads "L,U".
-func ParseBounds(text string) ([]float64, error) {
+// ParsePair reads "L,U", two numbers of a flag.
+func ParsePair(flag, text string) ([]float64, error) {
 	low, high, ok := strings.Cut(text, ",")
 	l, err := strconv.ParseFloat(strings.TrimSpace(low), 64)
 	u, err2 := strconv.ParseFloat(strings.TrimSpace(high), 64)
 	if !ok || err != nil || err2 != nil {
-		return nil, &UsageError{"bounds", "want L,U"}
+		return nil, &UsageError{flag, "want two numbers, L,U"}
 	}
 	return []float64{l, u}, nil
 }

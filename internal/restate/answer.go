@@ -1,0 +1,154 @@
+package restate
+
+import (
+	"fmt"
+
+	"github.com/quadrat-dev/quadrat/survey"
+)
+
+// Answer is one result: an estimate, or why there is none.
+type Answer struct {
+	Estimate survey.Estimate
+	Err      error
+	Bin      *Bin // of a histogram, a frequency or a distribution; nil for others
+	Shape    bool // only Bin.Consistent says something: the share of a reconstructed shape, without value and interval
+}
+
+// Bin is one category.
+type Bin struct {
+	Index      int
+	Low, High  float64  // edges; of a frequency both are the category
+	Consistent *float64 // share of the nearest distribution, or of the shape: for display only
+}
+
+var (
+	ofDevices = map[string]func([]survey.Sample, float64) (survey.Estimate, error){
+		"mean": survey.Mean, "total": survey.Total, "proportion": survey.Proportion, "count": survey.Count,
+	}
+	ofClusters = map[string]func([]survey.ClusterSample, float64) (survey.Estimate, error){
+		"mean": survey.ClusterMean, "total": survey.ClusterTotal, "proportion": survey.ClusterProportion, "count": survey.ClusterCount,
+	}
+)
+
+// Answers estimates the statistic in a domain, a cell or AllCells: one answer, or one for each category. A ratio has two windows: see
+// Ratio.
+func (w *Window) Answers(domain string, confidence float64) []Answer {
+	if w.bins != nil {
+		return w.bin(domain, confidence)
+	}
+	e, err := w.solve(domain, confidence)
+	return []Answer{{Estimate: e, Err: err}}
+}
+
+// solve estimates a statistic of scores.
+func (w *Window) solve(domain string, confidence float64) (survey.Estimate, error) {
+	kind := w.asked.Kind
+	switch {
+	case w.Clustered() && ofClusters[kind] != nil:
+		samples, _ := w.clustersBy(domain, momentsOf)
+		return ofClusters[kind](samples, confidence)
+	case w.Clustered() || kind != kindVariance && ofDevices[kind] == nil:
+		return survey.Estimate{}, fmt.Errorf("a %s has no estimate of such a sample", kind)
+	case kind == kindVariance:
+		return survey.Variance(w.samples(domain), w.powers, confidence)
+	}
+	return ofDevices[kind](w.samples(domain), confidence)
+}
+
+// Ratio estimates the ratio of two statistics of one window, its parts.
+func Ratio(numerator, denominator *Window, domain string, confidence float64) Answer {
+	e, err := survey.Ratio(numerator.samples(domain), denominator.samples(domain), confidence)
+	return Answer{Estimate: e, Err: err}
+}
+
+// bin estimates a statistic of categories.
+func (w *Window) bin(domain string, confidence float64) []Answer {
+	b := w.bins
+	switch {
+	case b.shape:
+		return w.shape(domain)
+	case b.cumulative():
+		e, err := w.quantile(domain, confidence)
+		return []Answer{{Estimate: e, Err: err}}
+	}
+	out, shares, whole := make([]Answer, b.categories), make([]float64, b.categories), true
+	states, merged := w.supported(domain), w.samples(domain)
+	for v := range out {
+		a := &out[v]
+		a.Estimate, a.Err = w.category(domain, v, states, merged, confidence)
+		a.Bin = b.bin(v)
+		shares[v], whole = a.Estimate.Value, whole && a.Err == nil
+	}
+	if whole {
+		for v, share := range survey.Simplex(shares) {
+			out[v].Bin.Consistent = &share
+		}
+	}
+	return out
+}
+
+// bin is a category without its share.
+func (b *binning) bin(v int) *Bin {
+	out := &Bin{Index: v, Low: b.edges[v], High: b.edges[v+1]}
+	if b.wholes {
+		out.High = out.Low
+	}
+	return out
+}
+
+// category estimates the share of one category.
+func (w *Window) category(domain string, v int, states []survey.Support, merged []survey.Sample, confidence float64) (survey.Estimate, error) {
+	pure := w.bins.pure
+	if w.Clustered() {
+		samples, _ := w.clustersBy(domain, func(g *group) survey.Moments {
+			t := survey.Tally{Support: g.support, Released: g.released}
+			return t.Bin(pure, v)
+		})
+		return survey.ClusterShare(samples, pure, confidence)
+	}
+	return survey.Share(with(merged, states, func(s *survey.Support) survey.Moments { return s.Bin(pure, v) }), pure, confidence)
+}
+
+// with is strata with the moments that each one's answers have.
+func with(strata []survey.Sample, states []survey.Support, of func(*survey.Support) survey.Moments) []survey.Sample {
+	out := append([]survey.Sample(nil), strata...)
+	for h := range out {
+		out[h].Domain = of(&states[h])
+	}
+	return out
+}
+
+// quantile estimates a quantile.
+func (w *Window) quantile(domain string, confidence float64) (survey.Estimate, error) {
+	b := w.bins
+	if w.Clustered() {
+		at := func(bin int, part float64) []survey.ClusterSample {
+			samples, _ := w.clustersBy(domain, func(g *group) survey.Moments {
+				t := survey.Tally{Support: g.support, Released: g.released}
+				return t.Place(b.how, bin, part)
+			})
+			return samples
+		}
+		return survey.ClusterQuantile(b.edges, b.how, at, b.share, confidence)
+	}
+	states, merged := w.supported(domain), w.samples(domain)
+	below := make([][]survey.Sample, b.categories-1)
+	for j := range below {
+		below[j] = with(merged, states, func(s *survey.Support) survey.Moments { return s.Below(b.how, j) })
+	}
+	return survey.Quantile(b.edges, b.how, below, b.share, confidence)
+}
+
+// shape reconstructs a distribution.
+func (w *Window) shape(domain string) []Answer {
+	b := w.bins
+	shares, err := b.shares(w.samples(domain), w.supported(domain))
+	out := make([]Answer, b.categories)
+	for v := range out {
+		out[v] = Answer{Err: err, Bin: b.bin(v), Shape: true}
+		if err == nil {
+			out[v].Bin.Consistent = &shares[v]
+		}
+	}
+	return out
+}
