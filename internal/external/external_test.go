@@ -61,11 +61,11 @@ func ask(t *testing.T, server *program, question string, simulate ...string) (re
 	if err := <-ended; err != nil {
 		t.Fatalf("simulate: %v\n%s", err, said)
 	}
-	var fleets struct{ Summary struct{ Answered int } }
-	if err := json.Unmarshal(said, &fleets); err != nil || fleets.Summary.Answered == 0 {
+	var fleets struct{ Summary struct{ Heard int } }
+	if err := json.Unmarshal(said, &fleets); err != nil || fleets.Summary.Heard == 0 {
 		t.Fatalf("simulate said %s, %v", said, err)
 	}
-	return put.Ref, results(t, server, put.Ref, fleets.Summary.Answered)
+	return put.Ref, results(t, server, put.Ref, fleets.Summary.Heard)
 }
 
 // results waits until every report that the devices know to be stored is in a final result, and returns the results.
@@ -76,7 +76,7 @@ func results(t *testing.T, server *program, ref string, answered int) []result {
 		out = server.results(t, ref)
 		reports := 0
 		for _, r := range out {
-			if r.Final && len(r.Cell) == 0 {
+			if first := r.Bin == nil || r.Bin.Index == 0; r.Final && first && len(r.Cell) == 0 {
 				reports += r.Reports
 			}
 		}

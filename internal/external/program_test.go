@@ -179,6 +179,9 @@ type result struct {
 	Statistic   string
 	Value       *float64
 	StdError    *float64 `json:"std_error"`
+	Sampling    float64  `json:"variance_sampling"`
+	Privacy     float64  `json:"variance_privacy"`
+	Bin         *struct{ Index int }
 	Panel       int
 	Reports     int
 	Revision    int
