@@ -29,7 +29,7 @@ func (*queryCmd) Help() string {
     quadrat query 'SELECT mean(temperature) FROM kappa.indoor WINDOW 1d' --early --format json
 
 Asks about reports that a kappa has stored, over other windows and in other cells than its own: attributes that it was grouped
-or stratified by. Stored reports are randomised, so that nobody spends more privacy, however often one asks. Totals and
+or stratified by. Reports of a histogram or a quantile answer any quantile. Stored reports are randomised, so that nobody spends more privacy, however often one asks. Totals and
 counts of longer windows are the mean over the kappa's own. SINCE and UNTIL take '2026-11-20', '2026-11-20T10:00:00Z', or 2h for
 two hours ago. SAMPLE x PERCENT reads as many of the reports, SAMPLE MARGIN m until intervals are no longer than m to either
 side; PER CELL says so of those of cells too.

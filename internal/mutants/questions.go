@@ -8,13 +8,15 @@ func questions() []mutant {
 	)
 	return []mutant{
 		{"early: an interval of one look", formula, "query/reanalysis/sample.go", "return earlyLevel(q.confidence, share, g.part(a.stored, windows))", "return q.confidence", "query/reanalysis", "TestEarlyAnswersHoldTogether"},
+		{"stored: powers of a single report lost", formula, "query/reanalysis/said.go", "s.tails.Merge(s.moments, o.tails, o.moments)", "s.tails = o.tails", "internal/server", "TestQueryOfEveryStatisticIsLive"},
+		{"stored: windows of permanent answers taken together", design, "query/reanalysis/question.go", "longer && r.GetDevice().GetEpsilonValueMicro() > 0", "longer && r.GetDevice().GetEpsilonValueMicro() > 1<<62", pkg, "TestRefusals"},
 		{"stored: totals of windows are added up", formula, answer, "\t\treturn float64(windows)\n", "\t\treturn 1\n", pkg, "TestTotalsAreOfOneWindow"},
 		{"stored: windows before the span", counting, "query/reanalysis/gather.go", "|| s.WindowStartMs < q.since ||", "||", pkg, "TestSpanAndCells"},
 		{"stored: windows of the same devices taken together", design, "query/reanalysis/question.go", `== "fixed"`, `== "fix"`, pkg, "TestFixedPanelsAreNotTakenTogether"},
 		{"stored: the noise forgotten", formula, "query/reanalysis/fold.go", "to.noise += b.noiseOf(i)", "to.noise += 0 * b.noiseOf(i)", "internal/server", "TestQueryOverOwnWindowsIsLive"},
 		{"stored: a part without its reports below", counting, "query/reanalysis/fold.go", "randoms[i] < below)", "randoms[i] < 2*below)", pkg, "TestPercentIsThoseBelow"},
 		{"stored: reports read twice as looks grow", counting, "query/reanalysis/sample.go", "return s.read[start], next[start]", "return 0, next[start]", pkg, "TestMarginThatIsOutOfReach"},
-		{"stored: looks that aren't paid for", formula, "query/reanalysis/answer.go", "(strata, g.level(q, a, windows))", "(strata, q.confidence)", pkg, "TestLooksArePaidFor"},
+		{"stored: looks that aren't paid for", formula, answer, "if level := g.level(q, a, windows); err == nil {", "if level := q.confidence; err == nil {", pkg, "TestLooksArePaidFor"},
 		{"stored: a stratum of one report", design, "query/reanalysis/sample.go", "max(shares[i], s.floors[i])\n\t\tfor", "shares[i]\n\t\tfor", pkg, "TestSmallStrataRaiseTheShare"},
 		{"stored: a part of a window beside all of it", design, "query/reanalysis/sample.go", "s.whole[g.windows[at]] = true", "s.whole[g.windows[at]] = false", pkg, "TestFilesOfNoOrderAreReadWhole"},
 		{"stored: the rate of a part told as that of all", formula, "query/reanalysis/sample.go", "float64(s.responses)/share", "float64(s.responses)", pkg, "TestPercentCovers"},

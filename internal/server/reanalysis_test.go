@@ -29,6 +29,12 @@ PRIVACY LOCAL EPSILON 4 PER 10m BETWEEN 10 AND 40`
 // asked is a server whose kappa has closed some windows, with a fifth of the fleet silent.
 func asked(t *testing.T, windows int) *world {
 	t.Helper()
+	return askedBy(t, stratifiedQuestion, windows)
+}
+
+// askedBy is asked with another kappa.
+func askedBy(t *testing.T, script string, windows int) *world {
+	t.Helper()
 	now := clock.NewManual(time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC))
 	w := open(t, t.TempDir(), now)
 	places, err := indoor.Places()
@@ -42,7 +48,7 @@ func asked(t *testing.T, windows int) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(fleet.Close)
-	put, err := w.api.Put(t.Context(), stratifiedQuestion, nil)
+	put, err := w.api.Put(t.Context(), script, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +68,7 @@ func asked(t *testing.T, windows int) *world {
 }
 
 func key(r *quadratv1.Result) string {
-	return fmt.Sprint(r.GetWindowStart().AsTime().Unix(), r.GetStatistic(), r.GetCell())
+	return fmt.Sprint(r.GetWindowStart().AsTime().Unix(), r.GetStatistic(), r.GetCell(), r.GetBin().GetIndex())
 }
 
 // near says whether two optional numbers are equal to 1e-9.
@@ -123,7 +129,10 @@ func TestQueryOverOwnWindowsIsLive(t *testing.T) {
 func (w *world) told(windows int) []*quadratv1.Result {
 	w.t.Helper()
 	for range 3000 {
-		got := w.results(1)
+		got, err := w.api.Results(w.t.Context(), "indoor", client.Span{Limit: 10_000})
+		if err != nil {
+			w.t.Fatal(err)
+		}
 		starts := map[int64]bool{}
 		for _, r := range got {
 			starts[r.GetWindowStart().AsTime().Unix()] = true
@@ -280,5 +289,70 @@ func TestEarlyAnswersOverTheWire(t *testing.T) {
 	err = w.api.WatchQuery(t.Context(), "SELECT mean(humidity) FROM kappa.indoor", func(*quadratv1.QueryResponse) error { return nil })
 	if !errors.As(err, &refused) || refused.HTTPStatus != 400 {
 		t.Errorf("a question that can't be answered: %v", err)
+	}
+}
+
+// TestQueryOfEveryStatisticIsLive asks stored reports for what a kappa told itself, over its own windows, and over those of a kappa whose
+// windows hop, whose rows are of panes.
+func TestQueryOfEveryStatisticIsLive(t *testing.T) {
+	const statistics = "variance(temperature), ratio(max(temperature), min(temperature)), histogram(temperature, 8), median(temperature), " +
+		"frequency(temperature), mean(temperature), count(temperature > 26)"
+	for window, minutes := range map[string]int{"1m": 1, "3m EVERY 1m": 3} {
+		const windows = 7
+		w := askedBy(t, "KAPPA indoor AS SELECT "+statistics+` FROM sense.temperature GROUP BY cooling_type SAMPLE ALL STRATIFIED BY region ROTATING
+			WINDOW `+window+" GRACE 5s PRIVACY LOCAL EPSILON 8 PER 10m BETWEEN 10 AND 40", windows)
+		live := w.told(windows)
+		answer, err := w.api.Query(t.Context(), "SELECT "+statistics+fmt.Sprintf(" FROM kappa.indoor GROUP BY cooling_type WINDOW %dm", minutes))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]*quadratv1.Result{}
+		for _, r := range answer.GetResults() {
+			got[key(r)] = r
+		}
+		numbers := map[string]int{}
+		for _, r := range live {
+			span := r.GetWindowEnd().AsTime().Sub(r.GetWindowStart().AsTime())
+			if span != time.Duration(minutes)*time.Minute {
+				t.Fatalf("a window of %v", span)
+			}
+			partial := slices.ContainsFunc(r.GetWarnings(), func(w string) bool { return strings.Contains(w, "of its 3 panes") })
+			if r.GetWindowStart().AsTime().Unix()%int64(60*minutes) != 0 || partial {
+				continue // the question has aligned windows
+			}
+			x := got[key(r)]
+			if x == nil {
+				if r.Value != nil {
+					t.Errorf("%s: no answer for %s", window, key(r))
+				}
+				continue
+			}
+			if r.Value != nil {
+				numbers[r.GetStatistic()]++
+			}
+			for name, pair := range map[string][2]*float64{
+				"value": {x.Value, r.Value}, "std_error": {x.StdError, r.StdError}, "low": {x.CiLow, r.CiLow}, "high": {x.CiHigh, r.CiHigh},
+				"sampling": {x.VarianceSampling, r.VarianceSampling}, "privacy": {x.VariancePrivacy, r.VariancePrivacy},
+				"degrees": {x.DegreesOfFreedom, r.DegreesOfFreedom},
+			} {
+				if !near(pair[0], pair[1]) {
+					t.Errorf("%s: %s: %s differs: %v, live %v", window, key(r), name, deref(pair[0]), deref(pair[1]))
+				}
+			}
+			if b := r.GetBin(); b != nil && (b.GetLow() != x.GetBin().GetLow() || b.GetHigh() != x.GetBin().GetHigh() ||
+				math.Abs(b.GetConsistent()-x.GetBin().GetConsistent()) > 1e-9) {
+				t.Errorf("%s: %s: bin %v, live %v", window, key(r), x.GetBin(), b)
+			}
+			if x.GetReports() != r.GetReports() {
+				t.Errorf("%s: %s: %d reports, live %d", window, key(r), x.GetReports(), r.GetReports())
+			}
+		}
+		if len(numbers) != 7 {
+			t.Errorf("%s: only %v were compared", window, numbers)
+		}
+		quarter, err := w.api.Query(t.Context(), "SELECT quantile(temperature, 0.25) FROM kappa.indoor")
+		if err != nil || quarter.GetResults()[0].Value == nil {
+			t.Errorf("%s: another quantile of the same reports: %v, %v", window, quarter, err)
+		}
 	}
 }

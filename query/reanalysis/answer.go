@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -73,15 +74,19 @@ func (g *gathered) results(q *question, s *script.Stored, config Config) ([]*qua
 		most = 100_000
 	}
 	buckets := g.buckets(q)
-	if n := len(buckets) * len(q.asked) * (len(g.domains) + 1); n > most {
+	each := 0
+	for i := range q.asked {
+		each += q.asked[i].results()
+	}
+	if n := len(buckets) * each * (len(g.domains) + 1); n > most {
 		return nil, at(s.Kappa.Pos, "take longer windows, fewer cells or a shorter span", "the answer would have %d results, at most %d are given", n, most)
 	}
 	var out []*quadratv1.Result
 	for _, windows := range buckets {
 		for i := range q.asked {
-			out = append(out, g.result(q, &q.asked[i], windows, allCells))
+			out = append(out, g.tellAll(q, &q.asked[i], windows, allCells)...)
 			for _, domain := range g.sorted() {
-				out = append(out, g.result(q, &q.asked[i], windows, domain))
+				out = append(out, g.tellAll(q, &q.asked[i], windows, domain)...)
 			}
 		}
 	}
@@ -137,8 +142,8 @@ func (g *gathered) buckets(q *question) [][]int64 {
 	return out
 }
 
-// result estimates a statistic in a domain over some windows.
-func (g *gathered) result(q *question, a *asked, windows []int64, domain int) *quadratv1.Result {
+// tellAll makes the results of a statistic in a domain over some windows: several of one about categories.
+func (g *gathered) tellAll(q *question, a *asked, windows []int64, domain int) []*quadratv1.Result {
 	first, last := windows[0], windows[len(windows)-1]+q.originMs
 	if q.windowMs > 0 {
 		first = q.bucket(first)
@@ -151,30 +156,80 @@ func (g *gathered) result(q *question, a *asked, windows []int64, domain int) *q
 	if domain != allCells {
 		out.Cell = g.domains[domain]
 	}
-	strata, notes, err := g.strataFor(q, a, windows, domain)
-	var e survey.Estimate
-	if err == nil {
-		e, err = estimators[a.kind](strata, g.level(q, a, windows))
+	if q.turn > 0 && int64(len(windows)) > q.turn {
+		out.Warnings = append(out.Warnings, fmt.Sprintf("a device answers again after %d windows of %v, and its answers are taken as independent: the "+
+			"interval is too long where readings stay, and too short where they come again lap by lap", q.turn, time.Duration(q.originMs)*time.Millisecond))
 	}
-	for _, s := range strata {
-		out.Reports += uint32(s.Domain.Count)
-		if domain == allCells {
-			out.Population, out.Panel = out.GetPopulation()+uint32(s.Population), out.GetPanel()+uint32(s.Panel)
+	if a.categories != nil {
+		return g.bins(q, a, windows, domain, out)
+	}
+	rest, err := g.strataFor(q, a, windows, domain)
+	g.count(out, rest, windows, domain)
+	var e survey.Estimate
+	if level := g.level(q, a, windows); err == nil {
+		switch a.kind {
+		case kindVariance:
+			e, err = survey.Variance(rest.merged, a.powers, level)
+		case kindRatio:
+			e, err = g.ratio(q, a, rest, windows, domain, out)
+		default:
+			e, err = estimators[a.kind](rest.merged, level)
 		}
 	}
-	if domain == allCells { // of one window, as in the live results
-		out.Population = uint32(math.Round(float64(out.GetPopulation()) / float64(len(windows))))
+	g.tell(a, out, e, err, windows)
+	return []*quadratv1.Result{out}
+}
+
+// ratio estimates a ratio whose numerator rests on some strata, and counts those who answered the denominator.
+func (g *gathered) ratio(q *question, a *asked, above *rests, windows []int64, domain int, out *quadratv1.Result) (survey.Estimate, error) {
+	other := *a
+	other.stored = a.below
+	below, err := g.strataFor(q, &other, windows, domain)
+	if err != nil {
+		return survey.Estimate{}, err
 	}
-	out.Warnings = notes
+	population := out.GetPopulation()
+	g.count(out, below, windows, domain)
+	out.Population = population // of both parts
+	return survey.Ratio(above.merged, below.merged, g.level(q, a, windows))
+}
+
+// count adds who was due and who answered, and takes the notes; population is that of one window, as in the live results.
+func (g *gathered) count(out *quadratv1.Result, rest *rests, windows []int64, domain int) {
+	if rest == nil {
+		return
+	}
+	population := int64(0)
+	for _, s := range rest.merged {
+		population += s.Population
+		if domain == allCells {
+			out.Panel += uint32(s.Panel)
+		}
+	}
+	for _, s := range rest.of {
+		of := s.in(domain)
+		out.Reports += uint32(of.moments.Count)
+	}
+	if domain == allCells {
+		out.Population = uint32(math.Round(float64(population) / float64(len(windows))))
+	}
+	for _, note := range rest.notes {
+		if !slices.Contains(out.GetWarnings(), note) {
+			out.Warnings = append(out.Warnings, note)
+		}
+	}
+}
+
+// tell writes an estimate, or why there is none, into a result.
+func (g *gathered) tell(a *asked, out *quadratv1.Result, e survey.Estimate, err error, windows []int64) {
 	if err != nil {
 		out.Warnings = append(out.Warnings, "no estimate: "+err.Error())
-		return out
+		return
 	}
 	if rate, part := g.rate(a.stored, windows); part {
 		e.ResponseRate = rate
 	}
-	fill(out, e, perWindow(a.kind, len(windows)))
-	return out
+	fill(out, e.Over(perWindow(a.kind, len(windows))))
 }
 
 var estimators = map[string]func([]survey.Sample, float64) (survey.Estimate, error){
@@ -189,58 +244,60 @@ func perWindow(kind string, windows int) float64 {
 	return 1
 }
 
-func fill(r *quadratv1.Result, e survey.Estimate, by float64) {
-	r.Value, r.StdError = new(e.Value/by), new(e.StdError/by)
-	r.CiLow, r.CiHigh = new(e.Low/by), new(e.High/by)
-	r.VarianceSampling, r.VariancePrivacy = new(e.VarianceSampling/(by*by)), new(e.VariancePrivacy/(by*by))
+func fill(r *quadratv1.Result, e survey.Estimate) {
+	r.Value, r.StdError = new(e.Value), new(e.StdError)
+	r.CiLow, r.CiHigh = new(e.Low), new(e.High)
+	r.VarianceSampling, r.VariancePrivacy = new(e.VarianceSampling), new(e.VariancePrivacy)
 	r.DesignEffect, r.DegreesOfFreedom, r.ResponseRate = new(e.DesignEffect), new(e.DegreesOfFreedom), e.ResponseRate
 	r.Warnings = append(r.Warnings, e.Warnings...)
 }
 
 // strataFor gives what an estimate rests on. Of one window they are the engine's, of several those of each window, see
 // [survey.JoinPanes].
-func (g *gathered) strataFor(q *question, a *asked, windows []int64, domain int) ([]survey.Sample, []string, error) {
+func (g *gathered) strataFor(q *question, a *asked, windows []int64, domain int) (*rests, error) {
 	share := g.shareOf(windows)
 	early := q.early && share < 1
-	if len(windows) == 1 && !early {
-		return g.ofWindow(a, windows[0], domain)
-	}
-	panes := make([]survey.Pane, len(windows))
+	panes, out := make([]survey.Pane, len(windows)), &rests{}
 	for w, start := range windows {
 		panes[w].Label = time.UnixMilli(start).UTC().Format(time.RFC3339)
 		for _, name := range g.order[a.stored] {
-			if s := g.strata[strataKey{start, a.stored, name}]; s != nil {
-				panes[w].Strata = append(panes[w].Strata, s.sample(name, domain))
+			s := g.strata[strataKey{start, a.stored, name}]
+			if s == nil {
+				continue
 			}
+			if len(windows) == 1 && !early && s.responses == 0 && s.panel >= leastResponses {
+				if err := g.silent(s, name, domain); err != nil {
+					return nil, err
+				}
+				continue
+			}
+			panes[w].Strata = append(panes[w].Strata, s.sample(name, domain))
+			out.of = append(out.of, s)
 		}
 	}
+	var into [][]int
 	if early {
-		merged, _, notes := survey.JoinPanesByDue(panes, int64(math.Ceil(leastDue/share)))
-		return merged, notes, nil
+		out.merged, into, out.notes = survey.JoinPanesByDue(panes, int64(math.Ceil(leastDue/share)))
+	} else {
+		out.merged, into, out.notes = survey.JoinPanes(panes, leastResponses)
 	}
-	merged, _, notes := survey.JoinPanes(panes, leastResponses)
-	return merged, notes, nil
+	out.into = slices.Concat(into...)
+	kept := out.of[:0]
+	places := out.into[:0]
+	for i, at := range out.into {
+		if at >= 0 {
+			kept, places = append(kept, out.of[i]), append(places, at)
+		}
+	}
+	out.of, out.into = kept, places
+	return out, nil
 }
 
-// ofWindow is the engine's rule: a stratum in which enough were due and nobody answered stands for nobody else, so a domain that
-// has members there gets no estimate; others are collapsed.
-func (g *gathered) ofWindow(a *asked, start int64, domain int) ([]survey.Sample, []string, error) {
-	var samples []survey.Sample
-	for _, name := range g.order[a.stored] {
-		s := g.strata[strataKey{start, a.stored, name}]
-		if s == nil {
-			continue
-		}
-		if s.responses > 0 || s.panel < leastResponses {
-			samples = append(samples, s.sample(name, domain))
-			continue
-		}
-		if domain == allCells || g.holds[domainKey{name, domain}] {
-			return nil, nil, &survey.Error{
-				Code: survey.NoReports, Stratum: name, Detail: fmt.Sprintf("%d devices, %d due", s.population, s.panel),
-			}
-		}
+// silent is the engine's rule: a stratum in which enough were due and nobody answered stands for nobody else, so a domain that
+// has members there gets no estimate; others do without it.
+func (g *gathered) silent(s *stratum, name string, domain int) error {
+	if domain == allCells || g.holds[domainKey{name, domain}] {
+		return &survey.Error{Code: survey.NoReports, Stratum: name, Detail: fmt.Sprintf("%d devices, %d due", s.population, s.panel)}
 	}
-	merged, _, notes := survey.Collapse(samples, leastResponses)
-	return merged, notes, nil
+	return nil
 }

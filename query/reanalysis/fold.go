@@ -18,6 +18,7 @@ const (
 	columnStratum   = "stratum"
 	columnCell      = "cell"
 	columnRandom    = "random"
+	columnAnswer    = "answer"
 )
 
 // slotKey names a combination whose scores are added up.
@@ -35,13 +36,14 @@ type sum struct {
 // fold adds up the reports of one reader.
 type fold struct {
 	question *question
-	wanted   map[string]bool // stored names of the statistics
+	wanted   map[string]*survey.Subset // by stored name of the statistics what sets are of; nil for scores
 	slots    []slot
 	known    map[slotKey]int32
 	table    []int32 // [(statistic·strata + stratum)·cells + cell] → slot + 1, −1 for one that isn't wanted, 0 for not seen
 	strata   int     // dimensions of table
 	cells    int
-	windows  map[int64][]sum // by start, then by slot
+	windows  map[int64][]sum   // by start, then by slot
+	extras   map[int64][]extra // the same; nil unless the question needs them
 	rows     int64
 	shares   func(startMs int64) (from, below float64) // which random numbers count in a window; nil for all
 }
@@ -51,12 +53,22 @@ type slot struct {
 	slotKey
 
 	centre float64
+	how    *survey.Subset // of categories; nil for scores
 }
 
 func newFold(q *question, shares func(int64) (from, below float64)) *fold {
-	f := &fold{question: q, shares: shares, wanted: map[string]bool{}, known: map[slotKey]int32{}, windows: map[int64][]sum{}}
+	f := &fold{question: q, shares: shares, wanted: map[string]*survey.Subset{}, known: map[slotKey]int32{}, windows: map[int64][]sum{}}
 	for _, a := range q.asked {
-		f.wanted[a.stored] = true
+		f.wanted[a.stored] = nil
+		if a.categories != nil {
+			f.wanted[a.stored] = &a.categories.how
+		}
+		if a.below != "" {
+			f.wanted[a.below] = nil
+		}
+	}
+	if q.needsMore() {
+		f.extras = map[int64][]extra{}
 	}
 	return f
 }
@@ -66,6 +78,9 @@ func read(q *question, files *tabular.Files, shares func(int64) (from, below flo
 	var folds []*fold
 	want := tabular.Want{
 		Numbers: []string{columnWindow, columnScore, columnNoise}, Labels: []string{columnStatistic, columnStratum, columnCell},
+	}
+	if q.needsSets() {
+		want.Numbers = append(want.Numbers, columnAnswer)
 	}
 	part := tabular.Part{Bound: q.bound()}
 	if shares != nil {
@@ -93,6 +108,9 @@ func (f *fold) block(t *tabular.Table) error {
 		start, to := b.run(from, t.Rows)
 		if start >= float64(f.question.since) && start < float64(f.question.until) {
 			f.add(int64(start), b, from, to)
+			if f.extras != nil {
+				f.rest(int64(start), b, from, to)
+			}
 		}
 		from = to
 	}
@@ -104,6 +122,7 @@ func (f *fold) block(t *tabular.Table) error {
 type columns struct {
 	statistics, strata, cells  *tabular.Labels
 	scores, randoms            []float64 // randoms is nil when all rows count
+	answers                    []float64 // sets; nil when none are asked for
 	starts, noise              []float64 // entries
 	startIndices, noiseIndices []int32   // nil without a dictionary
 }
@@ -114,6 +133,9 @@ func (f *fold) columns(t *tabular.Table) *columns {
 	}
 	if f.shares != nil {
 		b.randoms = t.Number(columnRandom)
+	}
+	if f.question.needsSets() {
+		b.answers = t.Number(columnAnswer)
 	}
 	if b.startIndices, b.starts = t.Coded(columnWindow); b.startIndices == nil {
 		b.starts = t.Number(columnWindow)
@@ -175,6 +197,10 @@ func (f *fold) add(start int64, b *columns, first, last int) {
 			f.windows[start] = sums
 		}
 		to := &sums[place-1]
+		if f.extras != nil && f.slots[place-1].how != nil {
+			to.n++
+			continue
+		}
 		d := b.scores[i] - to.centre
 		to.n++
 		to.first += d
@@ -196,8 +222,12 @@ func (f *fold) place(at int, key slotKey, score float64) int32 {
 	place, known := f.known[key]
 	if !known {
 		place = -1
-		if f.wanted[key.statistic] && !math.IsNaN(score) {
-			f.slots = append(f.slots, slot{slotKey: key, centre: score})
+		how, wanted := f.wanted[key.statistic]
+		if wanted && math.IsNaN(score) == (how != nil) {
+			if how != nil {
+				score = 0
+			}
+			f.slots = append(f.slots, slot{slotKey: key, centre: score, how: how})
 			place = int32(len(f.slots))
 		}
 		f.known[key] = place

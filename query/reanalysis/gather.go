@@ -41,8 +41,8 @@ type domainKey struct {
 // stratum is one stratum of one window and statistic: what the frame held, and what was reported.
 type stratum struct {
 	population, panel, responses int64
-	all                          survey.Moments         // of what WHERE lets in
-	domains                      map[int]survey.Moments // by domain
+	all                          said         // of what WHERE lets in
+	domains                      map[int]said // by domain
 }
 
 // gather reads the strata.
@@ -53,7 +53,11 @@ func gather(ctx context.Context, a Archive, q *question) (*gathered, error) {
 	starts, names := map[int64]bool{}, map[string]map[string]bool{}
 	wanted := map[string]bool{}
 	for _, s := range q.asked {
-		wanted[s.stored], names[s.stored] = true, map[string]bool{}
+		for _, name := range []string{s.stored, s.below} {
+			if name != "" {
+				wanted[name], names[name] = true, map[string]bool{}
+			}
+		}
 	}
 	for s, err := range a.Strata(ctx, q.ref, spanOf(q.since), spanOf(q.until)) {
 		if err != nil {
@@ -105,9 +109,17 @@ func (g *gathered) merge(ctx context.Context, q *question, folds []*fold) error 
 				return err
 			}
 			for i, s := range sums {
-				if s.n > 0 {
-					g.put(start, f.slots[i], places[i], s)
+				if s.n == 0 {
+					continue
 				}
+				of := said{moments: s.moments()}
+				if extras := f.extras[start]; i < len(extras) {
+					of.support = extras[i].support
+					if of.tailed = f.slots[i].how == nil; of.tailed {
+						of.tails = extras[i].tails(&s)
+					}
+				}
+				g.put(start, f.slots[i], places[i], of)
 			}
 		}
 	}
@@ -144,26 +156,25 @@ func (g *gathered) placeOf(q *question, key slotKey) (place, error) {
 }
 
 // put adds the scores of a slot in one window. Reports of a window without strata are of one that hasn't closed, and wait.
-func (g *gathered) put(start int64, of slot, at place, s sum) {
+func (g *gathered) put(start int64, of slot, at place, s said) {
 	to := g.strata[strataKey{start, of.statistic, of.stratum}]
 	if to == nil {
 		return
 	}
-	to.responses += s.n
+	to.responses += s.moments.Count
 	if !at.in {
 		return
 	}
-	moments := s.moments()
-	to.all.Merge(moments)
+	to.all.merge(s)
 	if at.domain == allCells {
 		return
 	}
 	if to.domains == nil {
-		to.domains = map[int]survey.Moments{}
+		to.domains = map[int]said{}
 	}
-	m := to.domains[at.domain]
-	m.Merge(moments)
-	to.domains[at.domain] = m
+	domain := to.domains[at.domain]
+	domain.merge(s)
+	to.domains[at.domain] = domain
 }
 
 // textOf writes values so that different ones differ.
@@ -188,10 +199,15 @@ func (g *gathered) sorted() []int {
 // sample is what a stratum of a window brings to a domain.
 func (s *stratum) sample(name string, domain int) survey.Sample {
 	out := survey.Sample{Stratum: name, Population: s.population, Panel: s.panel, Responses: s.responses}
-	if domain == allCells {
-		out.Domain = s.all
-	} else {
-		out.Domain = s.domains[domain]
-	}
+	of := s.in(domain)
+	out.Domain, out.Tails = of.moments, of.tails
 	return out
+}
+
+// in is what the reports in a domain say.
+func (s *stratum) in(domain int) said {
+	if domain == allCells {
+		return s.all
+	}
+	return s.domains[domain]
 }

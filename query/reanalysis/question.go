@@ -9,9 +9,12 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/quadrat-dev/quadrat/internal/attr"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 	"github.com/quadrat-dev/quadrat/query/script"
+	"github.com/quadrat-dev/quadrat/survey"
 )
 
 // question is a checked question about one kappa.
@@ -23,6 +26,7 @@ type question struct {
 	confidence   float64
 	originMs     int64                          // length of the kappa's windows
 	windowMs     int64                          // length of those that are asked for; 0 for one over the whole span
+	turn         int64                          // after how many windows a device answers a statistic again
 	since, until int64                          // window starts, in milliseconds; until is exclusive
 	strata       map[string][]map[string]string // what each stratum's devices may have; more than one when strata were collapsed
 	stratified   map[string]bool                // attributes that strata tell
@@ -39,13 +43,28 @@ type question struct {
 type asked struct {
 	name   string // in the answer
 	stored string // in the rows
-	kind   string // "mean", "total", "proportion", "count"
+	kind   string
+	below  string // of a ratio the stored name of the denominator
+	// Of categories what they are, and of a quantile its share; of a variance what the noise does to powers.
+	categories *categories
+	share      float64
+	powers     survey.Powers
 }
 
 // The statistics that the scores of a mean, and the bits of a proportion, answer.
 var answers = map[string][]string{
 	"mean": {"mean", "total"}, "total": {"mean", "total"},
-	"proportion": {"proportion", "count"}, "count": {"proportion", "count"},
+	"proportion": {"proportion", "count"}, "count": {"proportion", "count"}, kindVariance: {kindVariance},
+}
+
+// needsSets tells whether the question is about categories.
+func (q *question) needsSets() bool {
+	return slices.ContainsFunc(q.asked, func(a asked) bool { return a.categories != nil })
+}
+
+// needsMore tells whether sums of squares are not enough.
+func (q *question) needsMore() bool {
+	return slices.ContainsFunc(q.asked, func(a asked) bool { return a.categories != nil || a.kind == kindVariance })
 }
 
 // bind checks a question against a kappa's record.
@@ -130,10 +149,18 @@ func (q *question) bindDesign(s *script.Stored, revisions []*quadratv1.PlanRevis
 		if by := r.GetDevice().GetClusteredBy(); by != "" {
 			return at(s.Kappa.Pos, "export the reports and use quadrat estimate --cluster", "the panels of %s are clusters, by %s", s.Kappa.Text, by)
 		}
+		turn := int64(r.GetDevice().GetLapWindows()) * int64(len(r.GetDevice().GetStatistics()))
+		if q.turn == 0 || turn < q.turn {
+			q.turn = turn
+		}
 		longer := s.Window == nil || s.Window.Value.Milliseconds() != q.originMs
 		if longer && r.GetPlan().GetRotation() == "fixed" {
 			return at(s.Kappa.Pos, fmt.Sprintf("write WINDOW %v", time.Duration(q.originMs)*time.Millisecond),
 				"the same devices answer in every window of %s (FIXED), so windows can't be taken together as if they were independent", s.Kappa.Text)
+		}
+		if longer && r.GetDevice().GetEpsilonValueMicro() > 0 {
+			return at(s.Kappa.Pos, fmt.Sprintf("write WINDOW %v", time.Duration(q.originMs)*time.Millisecond),
+				"the noise of permanent answers (PER VALUE) of %s repeats from window to window, so windows can't be taken together as if it were drawn anew", s.Kappa.Text)
 		}
 	}
 	return nil
@@ -141,19 +168,90 @@ func (q *question) bindDesign(s *script.Stored, revisions []*quadratv1.PlanRevis
 
 // bindStatistics finds the stored statistic that answers each one that is asked for.
 func (q *question) bindStatistics(s *script.Stored, revisions []*quadratv1.PlanRevision) error {
-	stored := revisions[len(revisions)-1].GetDevice().GetStatistics()
+	device := revisions[len(revisions)-1].GetDevice()
+	stored := device.GetStatistics()
 	for _, stat := range s.Select {
-		i := slices.IndexFunc(stored, func(p *quadratv1.StatisticPlan) bool { return serves(p, stat) })
+		i := best(stored, stat)
 		if i < 0 {
 			return at(stat.Pos, "it has "+listed(stored), "%s has no reports that answer %s", s.Kappa.Text, stat.Name())
 		}
-		q.asked = append(q.asked, asked{name: stat.Name(), stored: stored[i].GetName(), kind: stat.Kind})
+		one := asked{name: stat.Name(), stored: stored[i].GetName(), kind: stat.Kind}
+		switch {
+		case stat.Kind == kindRatio:
+			one.below = stored[i+1].GetName()
+		case stat.Kind == kindVariance:
+			one.powers = powersOf(stored[i], device)
+		case stored[i].GetCategories() > 0:
+			var err error
+			if one.categories, err = categoriesOf(stored[i], device); err != nil {
+				return at(stat.Pos, "export the reports and use quadrat estimate", "%s can't be answered: %v", stat.Name(), err)
+			}
+			one.share, _ = answersBins(stored[i], stat)
+		}
+		if (one.categories != nil || stat.Kind == kindVariance) && !q.alike(stored[i], revisions) {
+			return at(stat.Pos, "ask the spans apart, or export the reports", "%s can't be answered: plans asked it with different bins or epsilon", stat.Name())
+		}
+		q.asked = append(q.asked, one)
 	}
 	return nil
 }
 
+// alike tells whether all revisions asked a statistic in the same way.
+func (q *question) alike(s *quadratv1.StatisticPlan, revisions []*quadratv1.PlanRevision) bool {
+	for _, r := range revisions {
+		if r.GetDevice().GetEpsilonMicro() != revisions[len(revisions)-1].GetDevice().GetEpsilonMicro() {
+			return false
+		}
+		for _, o := range r.GetDevice().GetStatistics() {
+			if o.GetName() == s.GetName() && !proto.Equal(o, s) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// best is the place of the stored statistic that answers another one: of several the one that was asked just so, else one of most
+// categories; −1 for none.
+func best(stored []*quadratv1.StatisticPlan, s *script.Statistic) int {
+	if s.Kind == kindRatio {
+		return ratioOf(stored, s)
+	}
+	out := -1
+	for i, p := range stored {
+		if !serves(p, s) {
+			continue
+		}
+		if share, _ := answersBins(p, s); p.GetKind() == s.Kind || share > 0 && math.Round(share*1e6) == float64(p.GetShareMicro()) {
+			return i
+		}
+		if out < 0 || p.GetCategories() > stored[out].GetCategories() {
+			out = i
+		}
+	}
+	return out
+}
+
+// ratioOf is the place of the numerator of a stored ratio, behind which the denominator stands; −1 for none.
+func ratioOf(stored []*quadratv1.StatisticPlan, s *script.Statistic) int {
+	part := func(i, of int, word string) bool {
+		p := stored[i]
+		return p.GetPart() == word && p.GetReading() == s.Args[of].Reading.Text && p.GetSummary() == s.SummaryOf(s.Args[of])
+	}
+	for i := range len(stored) - 1 {
+		if part(i, 0, "numerator") && part(i+1, 1, "denominator") {
+			return i
+		}
+	}
+	return -1
+}
+
 // serves tells whether the reports of a stored statistic answer another one.
 func serves(p *quadratv1.StatisticPlan, s *script.Statistic) bool {
+	if p.GetCategories() > 0 {
+		_, ok := answersBins(p, s)
+		return ok && p.GetReading() == s.Args[0].Reading.Text && p.GetSummary() == s.SummaryOf(s.Args[0])
+	}
 	if !slices.Contains(answers[p.GetKind()], s.Kind) || p.GetReading() != s.Args[0].Reading.Text ||
 		p.GetSummary() != s.SummaryOf(s.Args[0]) || p.GetComparison() != s.Comparison {
 		return false
@@ -164,12 +262,12 @@ func serves(p *quadratv1.StatisticPlan, s *script.Statistic) bool {
 func listed(stored []*quadratv1.StatisticPlan) string {
 	var names []string
 	for _, p := range stored {
-		if answers[p.GetKind()] != nil {
+		if answers[p.GetKind()] != nil || p.GetCategories() > 0 && p.GetKind() != "distribution" {
 			names = append(names, p.GetName())
 		}
 	}
 	if len(names) == 0 {
-		return "no statistic that can be answered from stored reports yet: export them and use quadrat estimate"
+		return "no statistic that can be answered from stored reports: export them and use quadrat estimate"
 	}
 	return strings.Join(names, ", ")
 }

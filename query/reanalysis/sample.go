@@ -164,10 +164,12 @@ func (s *sampler) nextLook(steps []float64, read, tooLong float64) float64 {
 func (g *gathered) worst(q *question, windows []int64) float64 {
 	worst := 0.0
 	for i := range q.asked {
-		worst = max(worst, halfWidth(g.result(q, &q.asked[i], windows, allCells)))
-		for domain := range g.domains {
-			if q.perCell {
-				worst = max(worst, halfWidth(g.result(q, &q.asked[i], windows, domain)))
+		for domain := allCells; domain < len(g.domains); domain++ {
+			if domain != allCells && !q.perCell {
+				break
+			}
+			for _, r := range g.tellAll(q, &q.asked[i], windows, domain) {
+				worst = max(worst, halfWidth(r))
 			}
 		}
 	}
