@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -273,7 +274,7 @@ func (w *world) start(orderly bool, change func(*Config), records ...*quadratv1.
 	w.engine = e
 	w.stop = func() {
 		cancel()
-		if err := <-done; err != nil {
+		if err := <-done; err != nil && !errors.Is(err, ErrFenced) {
 			w.t.Error(err)
 		}
 		w.stop = func() {}

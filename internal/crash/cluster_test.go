@@ -3,6 +3,7 @@ package crash_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -25,15 +26,19 @@ import (
 	"github.com/quadrat-dev/quadrat/internal/broker"
 	"github.com/quadrat-dev/quadrat/internal/clock"
 	"github.com/quadrat-dev/quadrat/storage"
+	"github.com/quadrat-dev/quadrat/storage/bucket"
+	"github.com/quadrat-dev/quadrat/storage/heads"
 )
 
 // clusterShares is how many shares the clusters of these tests have.
 const clusterShares = 4
 
-// troop is the members of a cluster in one process, over a rig that has the fleet, the intake and the clock. They keep the stores of shares in
-// folders that all of them reach.
+// troop is the members of a cluster in one process, over a rig that has the fleet, the intake and the clock. They keep rows in one bucket.
 type troop struct {
 	*rig
+	bucket  *bucket.Folder
+	heads   storage.Heads
+	cache   *storage.Cache
 	life    time.Duration
 	members []*soldier
 	started int
@@ -52,17 +57,29 @@ type always struct{}
 
 func (always) Rows(context.Context, time.Time) error { return nil }
 
-// folderStore is a share's store in a folder. Its upkeep ends with it.
-type folderStore struct {
+// partStore is a part's store with its upkeep.
+type partStore struct {
 	*storage.Store
 	stop  context.CancelFunc
 	group sync.WaitGroup
 }
 
-func (s *folderStore) Close() error {
+func (s *partStore) Close() error {
 	s.stop()
 	s.group.Wait()
-	return nil
+	return s.Store.Close()
+}
+
+func (s *partStore) Restore(sequence uint64) error { return late(s.Store.Restore(sequence)) }
+
+func (s *partStore) Commit(sequence uint64) error { return late(s.Store.Commit(sequence)) }
+
+// late makes the engine's error of the storage's.
+func late(err error) error {
+	if e, ok := errors.AsType[*storage.Error](err); ok && e.Code == storage.Fenced {
+		return errors.Join(engine.ErrFenced, err)
+	}
+	return err
 }
 
 // newTroop brings the rig's kappas into PLANS and lets the intake listen.
@@ -75,7 +92,14 @@ func newTroop(w *rig, c *course, life time.Duration, limits broker.Limits, membe
 		_, err := plans.Put(w.t.Context(), "kappa."+r.GetKappa().GetRef(), w.encode(r))
 		must(w.t, err)
 	}
-	o := &troop{rig: w, life: life, members: make([]*soldier, members)}
+	catalogs, err := w.broker.JetStream().KeyValue(w.t.Context(), broker.BucketCatalogs)
+	must(w.t, err)
+	o := &troop{rig: w, heads: heads.New(catalogs), life: life, members: make([]*soldier, members)}
+	o.bucket, err = bucket.OpenFolder(filepath.Join(w.dir, "bucket"))
+	must(w.t, err)
+	w.t.Cleanup(func() { _ = o.bucket.Close() })
+	o.cache, err = storage.NewCache(filepath.Join(w.dir, "cache"), 64<<20)
+	must(w.t, err)
 	for i := range o.members {
 		o.enlist(i)
 	}
@@ -112,15 +136,19 @@ func (o *troop) enlist(i int) {
 }
 
 // open opens the store of a part.
-func (o *troop) open(_ context.Context, name string, _ uint64) (member.Store, error) {
-	store, err := storage.Open(filepath.Join(o.dir, name), storage.Config{
-		RowsPending: 48, Clock: clock.NewManual(epoch.Add(36 * time.Hour)), Log: slog.New(slog.DiscardHandler),
-	})
+func (o *troop) open(ctx context.Context, name string, epochOf uint64) (member.Store, error) {
+	folder, err := os.MkdirTemp(o.dir, "share") // of each owner its own, as on machines of their own
 	if err != nil {
 		return nil, err
 	}
+	store, err := storage.OpenShare(ctx, folder, storage.Share{
+		Name: name, Epoch: epochOf, Heads: o.heads, Bucket: o.bucket, Cache: o.cache,
+	}, storage.Config{RowsPending: 48, Clock: clock.NewManual(epoch.Add(36 * time.Hour)), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, late(err)
+	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := &folderStore{Store: store, stop: stop}
+	s := &partStore{Store: store, stop: stop}
 	s.group.Go(func() { _ = store.Run(ctx) })
 	return s, nil
 }
@@ -209,17 +237,16 @@ func (o *troop) muster(c *course) *outcome {
 	}
 	must(o.t, o.intake.Close())
 	o.conn.Close()
-	folders := []string{"merged"}
 	for _, m := range o.members {
 		if m != nil {
 			m.stop(nil)
 			m.done.Wait()
 		}
 	}
-	for share := range clusterShares {
-		folders = append(folders, fmt.Sprintf("%02d", share))
-	}
-	return o.outcomeOf(c, folders...)
+	reader, err := storage.NewReader(storage.ReaderConfig{Heads: o.heads, Bucket: o.bucket, Cache: o.cache})
+	must(o.t, err)
+	defer func() { _ = reader.Close() }()
+	return o.outcomeOf(c, &reader.Rows)
 }
 
 // clusterCalm is a course's outcome in a cluster that nobody disturbs.
@@ -303,7 +330,19 @@ func nearly(t *testing.T, a, b string) bool {
 	})
 }
 
-// killMember is a round: members of a cluster over one broker are killed, and others come in their place.
+// loseLeases takes all leases from everybody, as a broker does that was away for too long: two owners of a part go on beside each other until the
+// first one learns of it.
+func (o *troop) loseLeases() {
+	stream, err := o.broker.JetStream().Stream(o.t.Context(), "KV_"+broker.BucketLeases)
+	if err == nil {
+		err = stream.Purge(o.t.Context())
+	}
+	if err != nil {
+		o.t.Errorf("leases: %v", err)
+	}
+}
+
+// killMember is a round: members of a cluster over one broker are killed, and others come in their place; once everybody loses all leases.
 func killMember(t *testing.T, seed uint64) {
 	c := calmOf(t, seed)
 	calm := clusterCalmOf(t, seed)
@@ -319,6 +358,9 @@ func killMember(t *testing.T, seed uint64) {
 			o.fell(i)
 			o.enlist(i)
 		}
+	}
+	if n := random.IntN(len(c.course.steps)); strikes[n] == nil {
+		strikes[n] = o.loseLeases
 	}
 	o.march(c.course, strikes)
 	o.muster(c.course).check(t, c.course, calm)

@@ -3,7 +3,6 @@ package crash_test
 import (
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -24,21 +23,22 @@ type outcome struct {
 }
 
 // outcome reads what a rig has left behind.
-func (w *rig) outcome(c *course) *outcome { return w.outcomeOf(c, "store") }
+func (w *rig) outcome(c *course) *outcome {
+	w.t.Helper()
+	store, err := storage.Open(w.dir+"/store", storage.Config{})
+	must(w.t, err)
+	return w.outcomeOf(c, &store.Rows)
+}
 
-// outcomeOf is outcome of several stores.
-func (w *rig) outcomeOf(c *course, folders ...string) *outcome {
+// outcomeOf is outcome of some rows.
+func (w *rig) outcomeOf(c *course, rows *storage.Rows) *outcome {
 	w.t.Helper()
 	out := &outcome{ids: map[string]int{}, published: w.published()}
-	for _, folder := range folders {
-		store, err := storage.Open(filepath.Join(w.dir, folder), storage.Config{})
-		must(w.t, err)
-		for _, r := range c.records {
-			ref, none := r.GetKappa().GetRef(), time.Time{}
-			out.results = append(out.results, rowsOf(w.t, ref, store.ScanResults(w.t.Context(), ref, none, none, false), nil)...)
-			out.strata = append(out.strata, rowsOf(w.t, ref, store.ScanStrata(w.t.Context(), ref, none, none), nil)...)
-			out.reports = append(out.reports, rowsOf(w.t, ref, store.ScanReports(w.t.Context(), ref, none, none), out.ids)...)
-		}
+	for _, r := range c.records {
+		ref, none := r.GetKappa().GetRef(), time.Time{}
+		out.results = append(out.results, rowsOf(w.t, ref, rows.ScanResults(w.t.Context(), ref, none, none, false), nil)...)
+		out.strata = append(out.strata, rowsOf(w.t, ref, rows.ScanStrata(w.t.Context(), ref, none, none), nil)...)
+		out.reports = append(out.reports, rowsOf(w.t, ref, rows.ScanReports(w.t.Context(), ref, none, none), out.ids)...)
 	}
 	slices.Sort(out.results)
 	slices.Sort(out.strata)

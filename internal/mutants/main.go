@@ -55,7 +55,7 @@ const (
 
 // list returns all mutants.
 func list() []mutant {
-	return slices.Concat(mechanisms(), categories(), devices(), memories(), estimators(), engines(), gateways(), releases(), storages(), questions(),
+	return slices.Concat(mechanisms(), categories(), devices(), memories(), estimators(), engines(), gateways(), releases(), storages(), clusters(), questions(),
 		tables())
 }
 
