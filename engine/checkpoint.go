@@ -132,6 +132,7 @@ func (e *Engine) adopt(kept *keptKappa) {
 		}
 		w.inclusion()
 		k.windows[w.index] = w
+		e.hold(k, w)
 		if w.dirty {
 			w.dirty = false
 			e.lateFor(k, w)

@@ -117,7 +117,7 @@ func FuzzDecodeBatch(f *testing.F) {
 // goldenState is an engine whose checkpoint has every part.
 func goldenState(t testing.TB) *Engine {
 	t.Helper()
-	e := &Engine{kappas: map[string]*kappa{}, sequence: 4711, markMs: 1_800_000_001_200, levelMs: 1_800_000_001_200}
+	e := &Engine{config: Config{}.withDefaults(), kappas: map[string]*kappa{}, sequence: 4711, markMs: 1_800_000_001_200, levelMs: 1_800_000_001_200}
 	e.newest[5] = 1_800_000_001_000
 	record := &quadratv1.KappaRecord{Version: 1, Kappa: &quadratv1.Kappa{Ref: "k1", Name: "one"}}
 	record.Revisions = []*quadratv1.PlanRevision{{Device: &quadratv1.DevicePlan{

@@ -13,6 +13,7 @@ import (
 	"github.com/quadrat-dev/quadrat/engine/column"
 	"github.com/quadrat-dev/quadrat/fleet"
 	"github.com/quadrat-dev/quadrat/internal/clock"
+	"github.com/quadrat-dev/quadrat/internal/memory"
 	"github.com/quadrat-dev/quadrat/privacy/shuffle"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
@@ -87,6 +88,8 @@ type Config struct {
 	QueueMessages int
 	// RecordRows is how many reports of one kappa make a batch for the sink. Default: 65,536.
 	RecordRows int
+	// Memory has the accounts of messages read ahead, rows, windows and frames. Default: none has a bound.
+	Memory *memory.Budget
 	// Registerer takes the metrics; nil for none.
 	Registerer prometheus.Registerer
 	// Log. Default: slog.Default.
@@ -103,6 +106,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Files == nil {
 		c.Files = disk{}
+	}
+	if c.Memory == nil {
+		c.Memory = memory.Divide(0)
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()

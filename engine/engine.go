@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -27,10 +28,16 @@ type Engine struct {
 	durable chan uint64 // position of the newest checkpoint on disk, for trim
 	health  health
 	figures *shuffle.Figures
-	out     output // of Run's goroutine only
+	out     output        // of Run's goroutine only
+	handOut func()        // hands the output on; of Run's goroutine only
+	taken   chan struct{} // the queue has room again
 
 	mu       sync.Mutex // guards what follows
 	kappas   map[string]*kappa
+	used     *list.List // kappas by when their frames were used, the newest first
+	tables   tables
+	layouts  layouts
+	promised int64    // bytes that the windows of all kappas need at least
 	order    []string // references, sorted
 	sequence uint64   // position in REPORTS up to which everything is in the state
 	markMs   int64    // newest mark read
@@ -77,7 +84,7 @@ func New(config Config) (*Engine, error) {
 		return nil, fmt.Errorf("engine: metrics: %w", err)
 	}
 	return &Engine{
-		config: config, metrics: m, kick: make(chan struct{}, 1), asked: make(chan chan struct{}), durable: make(chan uint64, 1),
+		config: config, metrics: m, kick: make(chan struct{}, 1), asked: make(chan chan struct{}), durable: make(chan uint64, 1), taken: make(chan struct{}, 1), used: list.New(),
 		kappas: map[string]*kappa{}, figures: shuffle.NewFigures(config.Shuffler),
 	}, nil
 }
@@ -95,7 +102,7 @@ func (e *Engine) Apply(record *quadratv1.KappaRecord) error {
 	var err error
 	if k, known := e.kappas[ref]; known {
 		err = k.revise(record)
-	} else if k, err = newKappa(record); err == nil {
+	} else if k, err = newKappaOf(record, &e.tables); err == nil {
 		k.figures = e.figures
 		e.kappas[ref] = k
 		at, _ := slices.BinarySearch(e.order, ref)
@@ -104,6 +111,8 @@ func (e *Engine) Apply(record *quadratv1.KappaRecord) error {
 	if err != nil {
 		return fmt.Errorf("kappa %s: %w", ref, err)
 	}
+	e.promise(e.kappas[ref])
+	e.tables.tidy(e.kappas)
 	e.wake()
 	return nil
 }
@@ -118,9 +127,12 @@ func (e *Engine) Check(record *quadratv1.KappaRecord) error {
 	defer e.mu.Unlock()
 	var err error
 	if k, known := e.kappas[ref]; known {
-		err = (&kappa{ref: k.ref, plans: k.plans}).revise(record)
+		err = (&kappa{ref: k.ref, plans: k.plans, shared: k.shared}).revise(record)
 	} else {
-		_, err = newKappa(record)
+		var fresh *kappa
+		if fresh, err = newKappaOf(record, &e.tables); err == nil {
+			err = e.room(fresh)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("kappa %s: %w", ref, err)
@@ -139,6 +151,7 @@ func (e *Engine) Remove(ref string) {
 	if k.rows != nil {
 		e.orphans = append(e.orphans, k.rows)
 	}
+	e.forgetMemory(k)
 	delete(e.kappas, ref)
 	at, _ := slices.BinarySearch(e.order, ref)
 	e.order = slices.Delete(e.order, at, at+1)
@@ -180,6 +193,7 @@ func (e *Engine) Run(ctx context.Context) error { return e.run(ctx, true) }
 // run is Run; without orderly it stops as a killed process does.
 func (e *Engine) run(ctx context.Context, orderly bool) error {
 	e.inform = e.informer(ctx)
+	e.handOut = func() { _ = e.emit(ctx) } // it fails when ctx has ended; then the output stays
 	if err := e.restore(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -220,7 +234,7 @@ func (e *Engine) gather() {
 	for _, ref := range e.order {
 		if k := e.kappas[ref]; k.rows != nil {
 			e.orphans = append(e.orphans, k.rows)
-			k.rows = nil
+			k.rows, k.rowsBytes = nil, 0
 		}
 	}
 	for _, rows := range e.orphans {
@@ -334,8 +348,10 @@ func (e *Engine) admit(k *kappa, index int64, revision uint64, out *output) (w *
 	}
 	if !known {
 		w, out.opened = k.open(e.config.Frames, p, index)
+		e.hold(k, w)
 	}
 	k.load(e.config.Frames, w)
+	e.keepFrame(k)
 	if w.damaged {
 		return nil, causeDamaged, false
 	}
@@ -348,8 +364,10 @@ func (e *Engine) admit(k *kappa, index int64, revision uint64, out *output) (w *
 // accept notes that so many answers of a message were counted in a window.
 func (e *Engine) accept(k *kappa, w *window, counted int, m *message, out *output) {
 	out.reports += counted
+	e.weighRows(k)
 	if k.rows.Len() >= e.config.RecordRows {
 		out.batches = append(out.batches, k.rows.NewBatch())
+		k.rowsBytes = 0
 	}
 	if w.index < k.next {
 		e.metrics.late.Add(float64(counted))
@@ -385,9 +403,14 @@ func (e *Engine) advance(out *output) {
 		return
 	}
 	e.levelMs = level
-	for _, ref := range e.order {
-		e.advanceKappa(e.kappas[ref], out)
+	for _, ref := range slices.Clone(e.order) {
+		if k, there := e.kappas[ref]; there {
+			e.advanceKappa(k, out)
+			e.relieve()
+		}
 	}
+	e.shed()
+	e.layouts.tidy()
 }
 
 func (e *Engine) advanceKappa(k *kappa, out *output) {
@@ -423,14 +446,17 @@ func (e *Engine) drop(k *kappa) {
 		if w := k.windows[k.oldest]; w != nil && w.dirty {
 			break
 		}
-		k.discard(k.windows[k.oldest])
-		delete(k.windows, k.oldest)
+		e.letGo(k, k.oldest)
 	}
 }
 
 // close makes the first results of the kappa's next window.
 func (e *Engine) close(k *kappa, p *plan, out *output) {
 	w, opened := k.open(e.config.Frames, p, k.next)
+	if opened {
+		e.hold(k, w)
+	}
+	e.keepFrame(k)
 	out.opened = out.opened || opened
 	e.result(k, w, out)
 }
@@ -441,8 +467,8 @@ func (e *Engine) result(k *kappa, w *window, out *output) {
 	if e.shares() {
 		e.hand(w, true)
 	} else {
-		out.results = append(out.results, k.results(w, e.config.ResponseFloor)...)
-		out.strata = append(out.strata, w.strataOf())
+		e.tell(out, k.results(w, e.config.ResponseFloor))
+		e.tellStrata(out, w.strataOf())
 	}
 	k.keep(w, e.config.ChangeAnswers)
 	w.frame = nil
@@ -464,7 +490,7 @@ func (e *Engine) revise(out *output) {
 			l.window.frame = nil
 			continue
 		}
-		out.results = append(out.results, l.kappa.results(l.window, e.config.ResponseFloor)...)
+		e.tell(out, l.kappa.results(l.window, e.config.ResponseFloor))
 		l.window.frame = nil
 		e.metrics.revised.Inc()
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"container/list"
 	"errors"
 	"fmt"
 	"maps"
@@ -28,15 +29,25 @@ type kappa struct {
 	keptFrom  int64            // the first of those windows
 	rows      *column.Rows     // waiting for the sink; nil when there are none
 	figures   *shuffle.Figures // of the declared shuffler; nil for none
+
+	rowsBytes  int64         // of rows, in the account of rows
+	frameBytes int64         // of newest, in the account of frames
+	used       *list.Element // place of newest among the frames that were used; nil without one
+	shared     *tables       // scores of all kappas; nil for some of its own
+	need       int64         // what its windows need at least
 }
 
 // series names a running mean: a statistic in a cell, "{}" for the one over all.
 type series struct{ statistic, cell string }
 
 // newKappa makes the state of a kappa that has no window yet.
-func newKappa(record *quadratv1.KappaRecord) (*kappa, error) {
+func newKappa(record *quadratv1.KappaRecord) (*kappa, error) { return newKappaOf(record, nil) }
+
+// newKappaOf is newKappa with scores from shared tables; nil for some of its own.
+func newKappaOf(record *quadratv1.KappaRecord, shared *tables) (*kappa, error) {
 	k := &kappa{
-		ref: record.GetKappa().GetRef(), name: record.GetKappa().GetName(),
+		shared: shared,
+		ref:    record.GetKappa().GetRef(), name: record.GetKappa().GetName(),
 		windows: map[int64]*window{}, running: map[series]*survey.Running{},
 	}
 	if err := k.revise(record); err != nil {
@@ -58,7 +69,7 @@ func (k *kappa) revise(record *quadratv1.KappaRecord) error {
 			plans = append(plans, known)
 			continue
 		}
-		p, err := newPlan(r)
+		p, err := newPlanOf(r, k.shared)
 		if err != nil {
 			return fmt.Errorf("revision %d: %w", r.GetDevice().GetRevision(), err)
 		}

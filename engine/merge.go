@@ -168,6 +168,8 @@ func (e *Engine) addGathered(k *kappa, share int, g *gathered, out *output) *win
 			return nil
 		}
 		w, out.opened = k.open(e.config.Frames, p, g.index)
+		e.hold(k, w)
+		e.keepFrame(k)
 	}
 	if !g.fits(w) || g.closes == (w.closedBy&bit != 0) {
 		return nil

@@ -14,6 +14,7 @@ type metrics struct {
 	releases *prometheus.CounterVec // by outcome, as reports
 	late     prometheus.Counter
 	closed   prometheus.Counter
+	shed     prometheus.Counter
 	revised  prometheus.Counter
 	results  prometheus.Counter
 	retries  *prometheus.CounterVec // by what failed
@@ -42,6 +43,7 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 		reports:          vector("reports_total", "Reports read, by what became of them.", "outcome"),
 		releases:         vector("releases_total", "Releases of gateways read, by what became of them.", "outcome"),
 		late:             counter("late_reports_total", "Reports counted after their window had closed."),
+		shed:             counter("windows_let_go_total", "Closed windows that can't be revised any more, since all took too much memory."),
 		closed:           counter("windows_closed_total", "Windows closed."),
 		revised:          counter("windows_revised_total", "Revisions of closed windows."),
 		results:          counter("results_total", "Results published."),
@@ -65,7 +67,7 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 		return m, nil
 	}
 	for _, c := range []prometheus.Collector{
-		m.reports, m.releases, m.late, m.closed, m.revised, m.results, m.retries, m.saved, m.lost, m.position, m.trimmed,
+		m.reports, m.releases, m.late, m.closed, m.shed, m.revised, m.results, m.retries, m.saved, m.lost, m.position, m.trimmed,
 		m.bytes, m.handed, m.repeated, m.refusedHandovers,
 	} {
 		if err := to.Register(c); err != nil {

@@ -27,7 +27,7 @@ type output struct {
 	strata  []closedStrata
 	dead    []*nats.Msg
 	handed  []handed
-	sunk    bool // the sink has taken results
+	sunk    int  // results that the sink has taken
 	opened  bool // a frame was taken whose rows may not be on disk
 	reports int  // counted since the newest checkpoint
 }
@@ -119,10 +119,17 @@ func (e *Engine) takeAll(m message, queue <-chan message) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.take(&m, &e.out)
+	e.release(&m)
 	for range e.config.QueueMessages {
+		if e.config.Memory.Rows.Full() {
+			e.config.Memory.Rows.Refuse()
+			e.gather()
+			return
+		}
 		select {
 		case next := <-queue:
 			e.take(&next, &e.out)
+			e.release(&next)
 		default:
 			return
 		}
@@ -143,6 +150,7 @@ func (e *Engine) emit(ctx context.Context) error {
 		if err := e.persist(ctx, "reports", func() error { return e.config.Sink.Batch(out.batches[0]) }); err != nil {
 			return err
 		}
+		e.config.Memory.Rows.Give(out.batches[0].Bytes())
 		out.batches = out.batches[1:]
 	}
 	out.batches = nil
@@ -153,6 +161,7 @@ func (e *Engine) emit(ctx context.Context) error {
 		}); err != nil {
 			return err
 		}
+		e.config.Memory.Rows.Give(int64(len(next.strata)) * stratumBytes)
 		out.strata = out.strata[1:]
 	}
 	out.strata = nil
@@ -173,11 +182,11 @@ func (e *Engine) emit(ctx context.Context) error {
 
 func (e *Engine) emitResults(ctx context.Context) error {
 	out := &e.out
-	if !out.sunk {
-		if err := e.persist(ctx, "results", func() error { return e.config.Sink.Results(out.results) }); err != nil {
+	if fresh := out.results[out.sunk:]; len(fresh) > 0 {
+		if err := e.persist(ctx, "results", func() error { return e.config.Sink.Results(fresh) }); err != nil {
 			return err
 		}
-		out.sunk = true
+		out.sunk = len(out.results)
 	}
 	messages, err := resultMessages(out.results)
 	if err != nil {
@@ -187,7 +196,8 @@ func (e *Engine) emitResults(ctx context.Context) error {
 		return err
 	}
 	e.metrics.results.Add(float64(len(out.results)))
-	out.results, out.sunk = nil, false
+	e.config.Memory.Rows.Give(int64(len(out.results)) * resultBytes)
+	out.results, out.sunk = nil, 0
 	return nil
 }
 

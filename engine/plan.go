@@ -51,6 +51,9 @@ type plan struct {
 	epsilonMicro privacy.Epsilon
 	privacy      *quadratv1.Privacy
 	spent        account.Account // what any one device can have spent
+	combinations uint32          // of stratum, cell and cluster in the frame that it was drawn over; 0 when that isn't known
+	cells        uint32          // in that frame
+	panel        int64           // devices due in one window
 }
 
 // statistic is what one statistic's codes mean.
@@ -119,7 +122,10 @@ func (p *plan) shades() int {
 }
 
 // newPlan checks a revision and makes it ready.
-func newPlan(r *quadratv1.PlanRevision) (*plan, error) {
+func newPlan(r *quadratv1.PlanRevision) (*plan, error) { return newPlanOf(r, nil) }
+
+// newPlanOf is newPlan with scores from shared tables; nil for some of its own.
+func newPlanOf(r *quadratv1.PlanRevision, shared *tables) (*plan, error) {
 	d := r.GetDevice()
 	encoded, err := proto.Marshal(d)
 	if err != nil {
@@ -142,6 +148,7 @@ func newPlan(r *quadratv1.PlanRevision) (*plan, error) {
 		clusteredBy: d.GetClusteredBy(), lapWindows: int64(d.GetLapWindows()), panes: max(1, int64(r.GetPlan().GetPanes())), groupBy: d.GetGroupBy(), confidence: d.GetConfidence(),
 		epsilon: privacy.Micro(d.GetEpsilonMicro()).Float64(), epsilonMicro: privacy.Epsilon(d.GetEpsilonMicro()), members: map[string]int{},
 	}
+	p.combinations, p.cells, p.panel = r.GetPlan().GetCombinations(), r.GetPlan().GetCells(), int64(r.GetPlan().GetPanel())
 	p.privacy = privacyOf(d, r.GetPlan().GetPrivacy())
 	p.gateways = d.GetModel() == fleet.ModelGateway
 	if p.gateways && p.clusteredBy != fleet.GatewayAttribute {
@@ -151,7 +158,7 @@ func newPlan(r *quadratv1.PlanRevision) (*plan, error) {
 	if err := p.compileStrata(d); err != nil {
 		return nil, err
 	}
-	if err := p.compileStatistics(d); err != nil {
+	if err := p.compileStatistics(d, shared); err != nil {
 		return nil, err
 	}
 	p.changes = p.tellsChange(r.GetPlan().GetRotation() == "fixed")
@@ -260,12 +267,12 @@ func repeats(r panel.Rotation) bool {
 	return r.Rests() && laps*(1-share) > 1-share/lap
 }
 
-func (p *plan) compileStatistics(d *quadratv1.DevicePlan) error {
+func (p *plan) compileStatistics(d *quadratv1.DevicePlan, shared *tables) error {
 	for _, s := range d.GetStatistics() {
 		if !slices.Contains(p.query.Readings, s.GetReading()) && s.GetReading() != "" {
 			p.query.Readings = append(p.query.Readings, s.GetReading())
 		}
-		compiled, err := newStatistic(s, priceOf(d))
+		compiled, err := newStatisticOf(s, priceOf(d), shared)
 		if err != nil {
 			return fmt.Errorf("plan: statistic %q: %w", s.GetName(), err)
 		}
@@ -285,7 +292,13 @@ func (p *plan) compileStatistics(d *quadratv1.DevicePlan) error {
 	return p.pairRatios()
 }
 
+// newStatistic checks a statistic and makes it ready.
 func newStatistic(s *quadratv1.StatisticPlan, price mechanisms.Price) (statistic, error) {
+	return newStatisticOf(s, price, nil)
+}
+
+// newStatisticOf is newStatistic with scores from shared tables; nil for one of its own.
+func newStatisticOf(s *quadratv1.StatisticPlan, price mechanisms.Price, shared *tables) (statistic, error) {
 	out := statistic{
 		name: s.GetName(), result: s.GetName(), kind: s.GetKind(), part: s.GetPart(), mechanism: s.GetMechanism(),
 	}
@@ -335,7 +348,7 @@ func newStatistic(s *quadratv1.StatisticPlan, price mechanisms.Price) (statistic
 			return out, err
 		}
 	}
-	return out, out.scored(m)
+	return out, shared.score(&out, price.Report, m)
 }
 
 // span gives start and end of a window in milliseconds from the UTC epoch.

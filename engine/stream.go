@@ -53,6 +53,9 @@ func (e *Engine) read(ctx context.Context, from uint64, queue chan<- message) er
 			return 0, false, err
 		}
 		e.received.Store(m.sequence)
+		if !e.reserve(ctx, &m) {
+			return 0, false, nil
+		}
 		select {
 		case queue <- m:
 			return m.sequence, true, nil
@@ -70,7 +73,7 @@ type taker func(msg jetstream.Msg) (position uint64, ok bool, err error)
 // fails is made again; from moves along.
 func (e *Engine) keepFollowing(ctx context.Context, stream jetstream.Stream, subjects []string, from *uint64, take taker) {
 	for ctx.Err() == nil {
-		if err := follow(ctx, stream, subjects, from, take); err != nil && ctx.Err() == nil {
+		if err := follow(ctx, stream, subjects, from, e.pull(), take); err != nil && ctx.Err() == nil {
 			e.metrics.retries.WithLabelValues("consumer").Inc()
 			e.config.Log.Warn("engine: consumer", "error", err)
 			_ = e.config.Pace.WaitUntil(ctx, e.config.Pace.Now().Add(retryFirst))
@@ -79,14 +82,16 @@ func (e *Engine) keepFollowing(ctx context.Context, stream jetstream.Stream, sub
 }
 
 // follow reads with one consumer until it fails or ctx ends.
-func follow(ctx context.Context, stream jetstream.Stream, subjects []string, from *uint64, take taker) error {
+func follow(
+	ctx context.Context, stream jetstream.Stream, subjects []string, from *uint64, pull jetstream.PullMessagesOpt, take taker,
+) error {
 	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
 		FilterSubjects: subjects, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: *from + 1,
 	})
 	if err != nil {
 		return err
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(pullMessages))
+	messages, err := consumer.Messages(pull)
 	if err != nil {
 		return err
 	}

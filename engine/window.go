@@ -24,6 +24,7 @@ type window struct {
 	damaged   bool             // the frame could not be made again, so that nothing more is counted
 	values    []int64          // of the devices that were heard, by rank, while they are kept: see kappa.keep
 	closedBy  uint64           // of a merger: the shares that have closed it, a bit for each
+	held      int64            // bytes in the account of windows
 	told      []told           // what its newest results said, [statistic·(cells+1) + domain]
 }
 

@@ -94,6 +94,7 @@ func (s *Store) stage(p part, last uint64) error {
 		return fmt.Errorf("segment of %s: %w", p.kind, err)
 	}
 	s.rows -= b.rows(p.kind)
+	s.hold(-b.bytes(p.kind))
 	b.forget(p.kind)
 	s.staged = append(s.staged, seg)
 	return nil

@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"github.com/apache/arrow/go/v17/arrow/memory"
+
+	budget "github.com/quadrat-dev/quadrat/internal/memory"
+	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
 // weighing is an allocator that knows how much of what it gave out has not come back.
@@ -68,5 +71,33 @@ func TestCompactionIsBoundedInMemory(t *testing.T) {
 		if alloc.held != 0 {
 			t.Errorf("%+v: %d bytes were not released", c, alloc.held)
 		}
+	}
+}
+
+// TestPendingRowsStayWithinMemory gives a store few large rows, of which RowsPending would let many wait, and expects that no more wait than
+// half of the account, that all of them are there after the commit, and that the account is empty then.
+func TestPendingRowsStayWithinMemory(t *testing.T) {
+	const limit = 100 * resultBytes
+	account := budget.NewAccount(limit)
+	s := open(t, t.TempDir(), Config{FS: newFaultyFS(), Memory: account})
+	must(t, s.Restore(0))
+	const rows = 680
+	for i := range rows / 17 {
+		var results []*quadratv1.Result
+		for j := range 17 {
+			results = append(results, makeResult(17*i+j, 1, 20))
+		}
+		must(t, s.Results(results))
+		if account.Used() > limit/2 {
+			t.Fatalf("%d bytes wait, at most %d", account.Used(), limit/2)
+		}
+	}
+	must(t, s.Commit(1))
+	stored := int64(0)
+	for _, seg := range s.Segments() {
+		stored += seg.Rows
+	}
+	if account.Used() != 0 || stored != rows || len(s.Segments()) < 2 {
+		t.Errorf("%d bytes are left; %d rows of %d in %d segments", account.Used(), stored, rows, len(s.Segments()))
 	}
 }

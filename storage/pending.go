@@ -60,6 +60,24 @@ func (b *bucket) rows(k Kind) int {
 	return 0
 }
 
+// bytes is about what the rows of a kind take in memory.
+func (b *bucket) bytes(k Kind) int64 {
+	switch k {
+	case KindReports:
+		n := int64(0)
+		for _, batch := range b.batches {
+			n += batch.Bytes()
+		}
+		return n
+	case KindResults:
+		return int64(len(b.results)) * resultBytes
+	case KindStrata:
+		return int64(len(b.strata)) * stratumBytes
+	case KindShuffled: // never in a store
+	}
+	return 0
+}
+
 // forget drops the rows of a kind, after they have become a segment.
 func (b *bucket) forget(k Kind) {
 	switch k {

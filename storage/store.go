@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,12 +22,14 @@ import (
 
 	"github.com/quadrat-dev/quadrat/engine/column"
 	"github.com/quadrat-dev/quadrat/internal/clock"
+	budget "github.com/quadrat-dev/quadrat/internal/memory"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
 // Config bounds a store. Zero fields take the default in brackets.
 type Config struct {
 	RowsPending int                   // rows that may wait in memory before they become segments [262144]
+	Memory      *budget.Account       // of rows that wait; half of its limit bounds them in bytes, beside RowsPending [no bound]
 	BytesTarget int64                 // most bytes of the segments that compaction makes one file of [128 MiB]
 	RowsMerging int                   // rows that compaction may hold in memory, beside a row group of the new file [262144]
 	Late        time.Duration         // how long after its end a date may still get rows [8 days]
@@ -104,6 +107,7 @@ type Store struct {
 	staged    []Segment         // written and synced, waiting for the commit that names them
 	pending   map[place]*bucket // not yet written
 	rows      int               // rows in pending
+	bytes     int64             // of pending, in the account
 	newest    uint64            // newest position of the stream among rows since the last commit
 	told      map[resultKey]bool
 }
@@ -180,13 +184,14 @@ func (s *Store) Batch(reports *column.Batch) error {
 	defer s.feed.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.makeRoom(reports.Len()); err != nil {
+	if err := s.makeRoom(reports.Len(), reports.Bytes()); err != nil {
 		return err
 	}
 	for date, part := range byDate(reports) {
 		b := s.bucket(reports.Kappa, place{ref: reports.Ref, date: date})
 		b.batches = append(b.batches, part)
 		b.reports += part.Len()
+		s.hold(part.Bytes())
 		s.newest = max(s.newest, slices.Max(part.Sequence))
 	}
 	s.rows += reports.Len()
@@ -223,7 +228,7 @@ func (s *Store) Results(results []*quadratv1.Result) error {
 	defer s.feed.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.makeRoom(len(results)); err != nil {
+	if err := s.makeRoom(len(results), int64(len(results))*resultBytes); err != nil {
 		return err
 	}
 	for i, m := range results {
@@ -233,6 +238,7 @@ func (s *Store) Results(results []*quadratv1.Result) error {
 		b := s.bucket(m.GetKappa(), place{ref: m.GetRef(), date: day(keys[i].startMs)})
 		b.results = append(b.results, m)
 		s.rows++
+		s.hold(resultBytes)
 	}
 	return nil
 }
@@ -254,7 +260,7 @@ func (s *Store) Strata(kappa, ref string, strata []column.Stratum) error {
 	defer s.feed.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.makeRoom(len(strata)); err != nil {
+	if err := s.makeRoom(len(strata), int64(len(strata))*stratumBytes); err != nil {
 		return err
 	}
 	for _, st := range strata {
@@ -262,6 +268,7 @@ func (s *Store) Strata(kappa, ref string, strata []column.Stratum) error {
 		b.strata = append(b.strata, st)
 	}
 	s.rows += len(strata)
+	s.hold(int64(len(strata)) * stratumBytes)
 	return nil
 }
 
@@ -275,16 +282,34 @@ func (s *Store) bucket(kappa string, p place) *bucket {
 	return b
 }
 
-// makeRoom writes the largest parts when more rows would wait than may, until half the room is free. The caller holds
-// mu.
-func (s *Store) makeRoom(more int) error {
-	if s.rows == 0 || s.rows+more <= s.cfg.RowsPending {
+// What a result and a stratum take that wait, in bytes.
+const (
+	resultBytes  = 1536
+	stratumBytes = 192
+)
+
+// hold counts bytes that wait; below 0 they don't any more. The caller holds mu.
+func (s *Store) hold(n int64) {
+	s.bytes += n
+	s.cfg.Memory.Add(n)
+}
+
+// makeRoom writes the largest parts when more rows would wait than may, or take more memory, until half the room is free. The caller
+// holds mu.
+func (s *Store) makeRoom(more int, moreBytes int64) error {
+	most := s.cfg.Memory.Limit() / 2
+	if most == 0 {
+		most = math.MaxInt64
+	}
+	if s.rows == 0 || s.rows+more <= s.cfg.RowsPending && moreBytes <= most-s.bytes {
 		return nil
 	}
 	ps := parts(s.pending)
-	slices.SortStableFunc(ps, func(a, b part) int { return s.pending[b.place].rows(b.kind) - s.pending[a.place].rows(a.kind) })
+	slices.SortStableFunc(ps, func(a, b part) int {
+		return cmp.Compare(s.pending[b.place].bytes(b.kind), s.pending[a.place].bytes(a.kind))
+	})
 	for _, p := range ps {
-		if s.rows <= s.cfg.RowsPending/2 {
+		if s.rows <= s.cfg.RowsPending/2 && s.bytes <= most/2 {
 			return nil
 		}
 		if err := s.stage(p, max(s.newest, s.catalog.position)); err != nil {

@@ -38,6 +38,9 @@ func (t *terminal) printPlan(p *quadratv1.Plan) error {
 			}
 		}
 		printAlternative(w, p.GetAlternative())
+		if p.GetWindowBytes() > 0 {
+			fmt.Fprintf(w, "memory\t%s a window, %s for all that may be revised\n", spellBytes(p.GetWindowBytes()), spellBytes(p.GetKeptBytes()))
+		}
 		for _, sentence := range p.GetObserver() {
 			fmt.Fprintf(w, "an observer sees\t%s\n", sentence)
 		}
@@ -45,6 +48,19 @@ func (t *terminal) printPlan(p *quadratv1.Plan) error {
 			fmt.Fprintf(w, "warning\t%s\n", warning)
 		}
 	})
+}
+
+// spellBytes writes a number of bytes for people.
+func spellBytes(n uint64) string {
+	for _, unit := range []struct {
+		bytes uint64
+		name  string
+	}{{1 << 30, "GiB"}, {1 << 20, "MiB"}} {
+		if n >= unit.bytes {
+			return fmt.Sprintf("%.1f %s", float64(n)/float64(unit.bytes), unit.name)
+		}
+	}
+	return fmt.Sprintf("%.1f KiB", float64(n)/1024)
 }
 
 // printAlternative shows what the question would give if the same devices spent the same budget the other way.

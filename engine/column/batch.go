@@ -22,6 +22,15 @@ type Batch struct {
 // Len is the number of reports.
 func (b *Batch) Len() int { return len(b.Device) }
 
+// What a row and a design take, in bytes.
+const (
+	rowBytes    = 28
+	designBytes = 320
+)
+
+// Bytes is about what the batch takes in memory.
+func (b *Batch) Bytes() int64 { return rowBytes*int64(b.Len()) + designBytes*int64(len(b.Designs)) }
+
 // Row is one report as a whole.
 func (b *Batch) Row(i int) Report {
 	row := b.Designs[b.Design[i]]
@@ -146,6 +155,9 @@ func (r *Rows) Append(row *Report) {
 
 // Len is the number of reports since the last batch.
 func (r *Rows) Len() int { return r.batch.Len() }
+
+// Bytes is what NewBatch will take, about.
+func (r *Rows) Bytes() int64 { return r.batch.Bytes() }
 
 // NewBatch takes the reports out. The batch has the memory that was filled with them, unless more than half of that is empty: then it
 // is a copy of just their size, and the builder goes on with its memory.

@@ -29,6 +29,7 @@ func (s *Server) answer(ctx context.Context) error {
 		Plans: plans, Shared: true, Keeps: s.keeps, Broadcast: s.broker.Conn(), Results: s.broker.JetStream(), Clock: s.config.Clock,
 		Entropy: s.config.Entropy, Logger: s.log, Registry: s.registry, Token: s.config.Token, Retention: s.config.Retention,
 		RecordBytesMax: int(min(s.broker.Conn().MaxPayload()-recordRoom, recordMost)), Dead: dead{letters}, Shuffler: s.config.Shuffler,
+		Memory: s.memory,
 	}
 	if s.config.Bucket != nil {
 		if err := s.read(ctx); err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/quadrat-dev/quadrat/engine"
 	"github.com/quadrat-dev/quadrat/internal/broker"
 	"github.com/quadrat-dev/quadrat/internal/clock"
 	"github.com/quadrat-dev/quadrat/internal/memory"
@@ -77,6 +78,8 @@ type Config struct {
 	Memory int64
 	// Logger takes what the server has to say; nil for silence.
 	Logger *slog.Logger
+
+	slow func(engine.Sink) engine.Sink // puts itself between engine and store, in tests; nil for nothing
 }
 
 // Addresses tells where a started server is reached.

@@ -42,6 +42,9 @@ const (
 	recordRoom = 64 << 10
 	// cacheBytes is how much of what the archive alone has is kept here, of what was read last.
 	cacheBytes = 1 << 30
+	// rowsMergingLeast and rowsMergingMost bound the rows that compaction holds, the latter is the store's own bound.
+	rowsMergingLeast = 1 << 14
+	rowsMergingMost  = 1 << 18
 	// recordMost bounds a stored kappa where the broker would take more.
 	recordMost = 4 << 20
 )
@@ -196,17 +199,22 @@ func (s *Server) restore(ctx context.Context) error {
 		}
 	}
 	s.store, err = storage.Open(filepath.Join(s.config.Data, "store"), storage.Config{
-		Cache: cache,
-		Late:  s.config.Retention + 24*time.Hour, Retain: s.config.Retain, Archive: s.config.Archive, Clock: s.config.Clock, Registerer: s.registry, Log: s.log,
+		Cache:  cache,
+		Memory: s.memory.Rows, RowsMerging: rowsMerging(s.memory.Rows.Limit()),
+		Late: s.config.Retention + 24*time.Hour, Retain: s.config.Retain, Archive: s.config.Archive, Clock: s.config.Clock, Registerer: s.registry, Log: s.log,
 	})
 	if err != nil {
 		return err
 	}
+	var sink engine.Sink = s.store
+	if s.config.slow != nil {
+		sink = s.config.slow(sink)
+	}
 	s.engine, err = engine.New(engine.Config{
-		JetStream: s.broker.JetStream(), Frames: s.devices, Sink: s.store, Folder: filepath.Join(s.config.Data, "engine"),
+		JetStream: s.broker.JetStream(), Frames: s.devices, Sink: sink, Folder: filepath.Join(s.config.Data, "engine"),
 		Settle: s.frames.Flush, Clock: s.config.Clock, Retention: s.config.Retention, ResponseFloor: s.config.ResponseFloor,
 		ReportsKeep: s.config.ReportsKeep, CheckpointEvery: s.config.CheckpointEvery, AcceptGap: s.config.AcceptGap,
-		Shuffler:   s.config.Shuffler,
+		Shuffler: s.config.Shuffler, Memory: s.memory,
 		Registerer: s.registry, Log: s.log,
 	})
 	return err
@@ -226,6 +234,15 @@ func (s *Server) settles() func(context.Context) error {
 		return s.distant().Checkpoint
 	}
 	return s.engine.Checkpoint
+}
+
+// rowsMerging is how many rows compaction may hold, of which one takes half a kilobyte while it is read: as much again as the half of
+// the account of rows that the store has.
+func rowsMerging(limit int64) int {
+	if limit == 0 {
+		return 0 // the store's default
+	}
+	return int(min(max(limit/2/512, rowsMergingLeast), rowsMergingMost))
 }
 
 // archive is what the service reads stored rows from.
@@ -248,10 +265,11 @@ func (s *Server) plan(ctx context.Context) error {
 		return err
 	}
 	s.service, err = service.New(ctx, service.Config{
-		Planner: service.NewFleetPlanner(s.devices, s.frames.Flush), Engine: s.engine, Fleet: s.devices, Plans: plans,
+		Planner: service.NewFleetPlanner(s.devices, s.frames.Flush), Engine: roomy{s.engine}, Fleet: s.devices, Plans: plans,
 		Stored: stored{rows: s.rows()}, Broadcast: s.broker.Conn(), Results: s.broker.JetStream(), Archive: s.archive(), Clock: s.config.Clock,
 		Entropy: s.config.Entropy, Logger: s.log, Registry: s.registry, Token: s.config.Token, Retention: s.config.Retention,
 		RecordBytesMax: int(min(s.broker.Conn().MaxPayload()-recordRoom, recordMost)),
+		Memory:         s.memory,
 		Dead:           dead{letters}, Shuffler: s.config.Shuffler,
 		Fault: func() error { return s.engine.Status().Fault },
 	})

@@ -14,6 +14,7 @@ type design struct {
 	cells    []cell
 	size     int // devices in the frame
 	idBytes  int
+	combined int    // combinations of stratum, cell and cluster
 	reports  int64  // per device and period
 	lap      int64  // windows
 	epsilon  uint64 // of a report, in millionths
@@ -28,7 +29,7 @@ const answersLeast = 2
 
 // with starts a design with so many reports per device and period.
 func (q *question) with(f *frame, reports int64) (*design, error) {
-	d := &design{q: q, cells: f.cells, size: f.size, idBytes: f.idBytes, reports: reports, lap: q.windows() / reports, absent: f.absent}
+	d := &design{q: q, cells: f.cells, size: f.size, idBytes: f.idBytes, combined: f.combinations, reports: reports, lap: q.windows() / reports, absent: f.absent}
 	if q.local() {
 		d.epsilon = q.epsilon / uint64(reports)
 		if d.epsilon == 0 {

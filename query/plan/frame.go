@@ -18,6 +18,8 @@ type frame struct {
 	size    int
 	idBytes int // of all identities together
 	absent  []string
+
+	combinations int // of stratum, cell and cluster that there are
 }
 
 // stratum is one combination of values, or several that were collapsed.
@@ -77,11 +79,22 @@ func gather(q *question, members []Member) (*frame, error) {
 	for h := range f.strata {
 		f.strata[h].cells = make([]int, len(f.cells))
 	}
-	for _, p := range places {
+	type combination struct {
+		place
+		cluster string
+	}
+	combined := map[combination]bool{}
+	for i, p := range places {
 		if p.cell >= 0 {
 			f.strata[p.stratum].cells[p.cell]++
 		}
+		c := combination{place: p}
+		if by := q.clustered(); by != "" {
+			c.cluster = members[i].Attributes[by]
+		}
+		combined[c] = true
 	}
+	f.combinations = len(combined)
 	f.countSums(members, places)
 	f.sort()
 	f.absent = absent(q.script, members)

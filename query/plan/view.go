@@ -38,6 +38,7 @@ func (d *design) view(device *quadratv1.DevicePlan, opt Options) *quadratv1.Plan
 		ReportsPerDeviceDay: perDay, BytesPerDeviceDay: perDay * float64(d.reportBytes(device)),
 		EpsilonPerDeviceDay: d.perDay(perDay),
 		Confidence:          d.q.confidence, GroupBy: device.GetGroupBy(),
+		Combinations: uint32(d.combined), Cells: uint32(len(d.cells)),
 	}
 	if d.q.panes > 1 {
 		out.Panes = uint32(d.q.panes)

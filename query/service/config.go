@@ -13,6 +13,7 @@ import (
 
 	"github.com/quadrat-dev/quadrat/internal/attr"
 	"github.com/quadrat-dev/quadrat/internal/clock"
+	"github.com/quadrat-dev/quadrat/internal/memory"
 	"github.com/quadrat-dev/quadrat/privacy/shuffle"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 	"github.com/quadrat-dev/quadrat/query/reanalysis"
@@ -50,6 +51,8 @@ type Engine interface {
 	Check(record *quadratv1.KappaRecord) error
 	Apply(record *quadratv1.KappaRecord) error
 	Remove(ref string)
+	// Weigh writes into a revision's plan what its windows take in memory.
+	Weigh(r *quadratv1.PlanRevision)
 	// Checkpoint returns once everything that was counted is on disk.
 	Checkpoint(ctx context.Context) error
 }
@@ -108,8 +111,10 @@ type Config struct {
 
 	Shuffler shuffle.Party // who the operator declares to publish shuffled batches; nobody by default
 
+	Memory *memory.Budget // has the accounts of results and of readers who follow; nil for no bound
+
 	Retention      time.Duration // how long plans of past windows and deleted kappas are kept; 0 for 7 days
-	KappasMax      int           // live kappas; 0 for 256
+	KappasMax      int           // live kappas; 0 for 10,000
 	ResultsMax     int           // results in memory for each kappa; 0 for 20,000
 	WatchMax       int           // results that may wait for one reader before it is dropped; 0 for 4,096
 	BodyBytesMax   int64         // of one HTTP request; 0 for 1 MiB
@@ -133,8 +138,11 @@ func (c Config) withDefaults() Config {
 	if c.Registry == nil {
 		c.Registry = prometheus.NewRegistry()
 	}
+	if c.Memory == nil {
+		c.Memory = memory.Divide(0)
+	}
 	c.Retention = orElse(c.Retention, 7*24*time.Hour)
-	c.KappasMax = orElse(c.KappasMax, 256)
+	c.KappasMax = orElse(c.KappasMax, 10_000)
 	c.ResultsMax = orElse(c.ResultsMax, 20_000)
 	c.WatchMax = orElse(c.WatchMax, 4096)
 	c.BodyBytesMax = orElse(c.BodyBytesMax, 1<<20)

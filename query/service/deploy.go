@@ -142,6 +142,7 @@ func (s *Service) draw(ctx context.Context, d Draft) (*quadratv1.PlanRevision, e
 	if err != nil {
 		return nil, err
 	}
+	s.cfg.Engine.Weigh(revision)
 	if size := proto.Size(revision); size > s.cfg.RecordBytesMax {
 		return nil, tooLarge(size, s.cfg.RecordBytesMax)
 	}

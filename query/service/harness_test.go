@@ -161,6 +161,9 @@ func (e *engine) Apply(r *quadratv1.KappaRecord) error {
 // Checkpoint has nothing to write.
 func (e *engine) Checkpoint(context.Context) error { return nil }
 
+// Weigh says nothing of memory.
+func (e *engine) Weigh(*quadratv1.PlanRevision) {}
+
 func (e *engine) Remove(ref string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -6,7 +6,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quadrat-dev/quadrat/internal/memory"
 
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
@@ -15,6 +20,9 @@ import (
 // follows. Adding a result again changes nothing, so the stream may be read twice.
 type index struct {
 	resultsMax, watchMax int
+	held                 *memory.Account // of results
+	waiting              *memory.Account // of readers who follow, and results that wait for them
+	drops                atomic.Int64    // readers that were dropped because they fell behind
 
 	mu     sync.RWMutex // guards everything below
 	kappas map[string]*history
@@ -39,16 +47,36 @@ type resultKey struct {
 type entry struct {
 	sequence uint64
 	result   *quadratv1.Result
+	bytes    int64 // that the result takes in memory, about
 }
+
+// What results and readers take in memory, in bytes.
+const (
+	resultBytes = 512 // a result, beside thrice its encoding
+	placeBytes  = 24  // a place where a result may wait for a reader
+	readerBytes = 32 << 10
+)
 
 // watcher follows one kappa. It is closed when the kappa is deleted, the service stops, or the reader falls behind.
 type watcher struct {
 	c    chan entry
-	slow bool // set before c is closed
+	gone chan struct{} // closed when the reader is dropped because it fell behind, before c
 }
 
-func newIndex(resultsMax, watchMax int) *index {
-	return &index{resultsMax: resultsMax, watchMax: watchMax, kappas: map[string]*history{}}
+// slow tells whether the reader was dropped because it fell behind.
+func (w *watcher) slow() bool {
+	select {
+	case <-w.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+func newIndex(cfg *Config) *index {
+	return &index{
+		resultsMax: cfg.ResultsMax, watchMax: cfg.WatchMax, held: cfg.Memory.Results, waiting: cfg.Memory.Followers, kappas: map[string]*history{},
+	}
 }
 
 // cellText is a cell as text that equal cells share.
@@ -74,23 +102,91 @@ func (x *index) add(sequence uint64, r *quadratv1.Result) bool {
 	if there && old.result.GetRevision() >= r.GetRevision() {
 		return false
 	}
-	e := entry{sequence, r}
+	e := entry{sequence: sequence, result: r, bytes: resultBytes + 3*int64(proto.Size(r))}
 	if h.dropped == 0 || start > h.dropped {
 		h.put(start, key, e, !there) // an older one would stand behind a gap; the archive has it
+		x.held.Add(e.bytes - old.bytes)
 	}
 	for h.count > x.resultsMax && len(h.windows) > 1 {
-		h.dropOldest()
+		x.held.Give(h.dropOldest())
+	}
+	if x.held.Full() {
+		x.makeRoom()
 	}
 	for w := range h.watchers {
-		select {
-		case w.c <- e:
-		default:
-			w.slow = true
-			close(w.c)
-			delete(h.watchers, w)
+		if !x.pass(w, e) {
+			x.drop(h, w)
 		}
 	}
 	return true
+}
+
+// pass lets a result wait for a reader. When all that waits takes too much memory, those who have something waiting already get
+// nothing more.
+func (x *index) pass(w *watcher, e entry) bool {
+	if !x.waiting.Take(e.bytes) {
+		if len(w.c) > 0 {
+			return false
+		}
+		x.waiting.Add(e.bytes) // who keeps up is not dropped for others
+	}
+	select {
+	case w.c <- e:
+		return true
+	default:
+		x.waiting.Give(e.bytes)
+		return false
+	}
+}
+
+// took gives back the memory of a result that a reader has taken from its watcher.
+func (x *index) took(e entry) { x.waiting.Give(e.bytes) }
+
+// drop ends a reader that fell behind; what waited for it goes. The caller holds mu.
+func (x *index) drop(h *history, w *watcher) {
+	delete(h.watchers, w)
+	x.drops.Add(1)
+	close(w.gone)
+	close(w.c)
+	x.discard(w)
+}
+
+// discard lets go of what waits for a reader.
+func (x *index) discard(w *watcher) {
+	for {
+		select {
+		case e, open := <-w.c:
+			if !open {
+				return
+			}
+			x.took(e)
+		default:
+			return
+		}
+	}
+}
+
+// makeRoom drops the oldest windows of all kappas until an eighth of the memory is free. The newest one of each stays. The caller holds
+// mu.
+func (x *index) makeRoom() {
+	type window struct {
+		h     *history
+		start int64
+	}
+	var all []window
+	for _, h := range x.kappas {
+		for _, start := range h.windows[:max(0, len(h.windows)-1)] {
+			all = append(all, window{h: h, start: start})
+		}
+	}
+	slices.SortFunc(all, func(a, b window) int { return cmp.Compare(a.start, b.start) })
+	for _, w := range all {
+		if x.held.Used() <= x.held.Limit()/8*7 {
+			break
+		}
+		x.held.Give(w.h.dropOldest())
+	}
+	x.held.Refuse()
 }
 
 // history is a kappa's, made when it is missing. The caller holds mu.
@@ -115,11 +211,16 @@ func (h *history) put(start int64, key resultKey, e entry, isNew bool) {
 	}
 }
 
-func (h *history) dropOldest() {
+// dropOldest drops the oldest window and gives the memory that its results took.
+func (h *history) dropOldest() (bytes int64) {
+	for _, e := range h.results[h.windows[0]] {
+		bytes += e.bytes
+	}
 	h.dropped = max(h.dropped, h.windows[0])
 	h.count -= len(h.results[h.windows[0]])
 	delete(h.results, h.windows[0])
-	h.windows = h.windows[1:]
+	h.windows = slices.Delete(h.windows, 0, 1)
+	return bytes
 }
 
 // since is the results of windows that start in [since, until), a zero time leaving that side open; of them the newest
@@ -182,8 +283,11 @@ func compareResults(a, b *quadratv1.Result) int {
 }
 
 // watch follows a kappa. The entries are those that the index holds and keep wants; what comes later comes over c, with
-// nothing between them lost or told twice.
-func (x *index) watch(ref string, keep func(entry) bool) (held []entry, w *watcher) {
+// nothing between them lost or told twice. It fails when there is no memory for one more who follows; unwatch gives it back.
+func (x *index) watch(ref string, keep func(entry) bool) (held []entry, w *watcher, err error) {
+	if !x.waiting.Take(x.watcherBytes()) {
+		return nil, nil, errCrowded()
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	h := x.history(ref)
@@ -194,15 +298,24 @@ func (x *index) watch(ref string, keep func(entry) bool) (held []entry, w *watch
 			}
 		}
 	}
-	w = &watcher{c: make(chan entry, x.watchMax)}
+	w = &watcher{c: make(chan entry, x.watchMax), gone: make(chan struct{})}
 	h.watchers[w] = struct{}{}
-	return held, w
+	return held, w, nil
 }
 
-// unwatch ends a watcher; it may have ended already.
+func errCrowded() error {
+	return &Error{Code: TooMany, Message: "too many readers follow results; come again later"}
+}
+
+// watcherBytes is what a reader takes for whom nothing waits.
+func (x *index) watcherBytes() int64 { return readerBytes + placeBytes*int64(x.watchMax) }
+
+// unwatch ends a watcher; it may have ended already. Call it once.
 func (x *index) unwatch(ref string, w *watcher) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.waiting.Give(x.watcherBytes())
+	x.discard(w)
 	if h, ok := x.kappas[ref]; ok {
 		delete(h.watchers, w)
 	}
@@ -238,6 +351,11 @@ func (x *index) forget(ref string) {
 	x.closeRef(ref)
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if h, ok := x.kappas[ref]; ok {
+		for len(h.windows) > 0 {
+			x.held.Give(h.dropOldest())
+		}
+	}
 	delete(x.kappas, ref)
 }
 

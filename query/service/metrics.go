@@ -11,7 +11,6 @@ type metrics struct {
 	seconds    *prometheus.HistogramVec
 	results    prometheus.Counter
 	unreadable prometheus.Counter
-	slow       prometheus.Counter
 	redraws    prometheus.Counter
 }
 
@@ -30,6 +29,9 @@ func newMetrics(s *Service) *metrics {
 		_, watchers := s.results.size()
 		return float64(watchers)
 	})
+	f.NewCounterFunc(prometheus.CounterOpts{Name: "quadrat_followers_dropped_total", Help: "Readers dropped because they fell behind."}, func() float64 {
+		return float64(s.results.drops.Load())
+	})
 	return &metrics{
 		requests: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "quadrat_http_requests_total", Help: "HTTP requests by method and status.",
@@ -42,7 +44,6 @@ func newMetrics(s *Service) *metrics {
 		unreadable: f.NewCounter(prometheus.CounterOpts{
 			Name: "quadrat_results_unreadable_total", Help: "Messages of the stream of results that could not be read.",
 		}),
-		slow:    f.NewCounter(prometheus.CounterOpts{Name: "quadrat_followers_dropped_total", Help: "Readers dropped because they fell behind."}),
 		redraws: f.NewCounter(prometheus.CounterOpts{Name: "quadrat_plans_redrawn_total", Help: "Plans redrawn for a changed frame."}),
 	}
 }

@@ -107,13 +107,39 @@ func (s *Service) WatchKappa(r *quadratv1.WatchKappaRequest, stream grpc.ServerS
 	keep := func(e entry) bool {
 		return r.GetSince() != nil && !e.result.GetWindowStart().AsTime().Before(span.Since)
 	}
-	return s.follow(stream.Context(), span.Ref, keep, follower{
-		result: func(e entry) error { return stream.Send(e.result) },
-	})
+	// A reader that reads nothing blocks Send for as long as it stays connected, and only the end of the call ends Send. So the
+	// call ends a while after such a reader was dropped, and the goroutine that sends right behind it.
+	began, done := make(chan *watcher, 1), make(chan error, 1)
+	go func() {
+		done <- s.follow(stream.Context(), span.Ref, keep, follower{
+			began:  func(w *watcher) { began <- w },
+			result: func(e entry) error { return stream.Send(e.result) },
+		})
+	}()
+	var w *watcher
+	select {
+	case err := <-done:
+		return err
+	case w = <-began:
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-w.gone:
+	}
+	timer := time.NewTimer(s.cfg.Heartbeat)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-timer.C:
+		return s.whyClosed(w)
+	}
 }
 
 // follower takes what follow hears.
 type follower struct {
+	began  func(*watcher) // nil, or called before the first result
 	result func(entry) error
 	flush  func() error     // nil, or called when nothing more waits
 	idle   func() error     // nil, or called when beat fires
@@ -124,8 +150,14 @@ type follower struct {
 // returns nil when the kappa was deleted or the service stops, and an Error with the code Slow when the follower fell
 // behind.
 func (s *Service) follow(ctx context.Context, ref string, keep func(entry) bool, f follower) error {
-	held, w := s.results.watch(ref, keep)
+	held, w, err := s.results.watch(ref, keep)
+	if err != nil {
+		return err
+	}
 	defer s.results.unwatch(ref, w)
+	if f.began != nil {
+		f.began(w)
+	}
 	for _, e := range held {
 		if err := f.result(e); err != nil {
 			return err
@@ -148,6 +180,7 @@ func (s *Service) follow(ctx context.Context, ref string, keep func(entry) bool,
 			if !open {
 				return s.whyClosed(w)
 			}
+			s.results.took(e)
 			if err := f.result(e); err != nil {
 				return err
 			}
@@ -157,10 +190,9 @@ func (s *Service) follow(ctx context.Context, ref string, keep func(entry) bool,
 
 // whyClosed says why a watcher was closed.
 func (s *Service) whyClosed(w *watcher) error {
-	if !w.slow {
+	if !w.slow() {
 		return nil
 	}
-	s.metrics.slow.Inc()
 	return &Error{Code: Slow, Message: "the reader fell behind and was dropped; come back with the last id"}
 }
 

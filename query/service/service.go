@@ -67,7 +67,7 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		cfg: cfg, methods: methods, store: store{kv: cfg.Plans}, results: newIndex(cfg.ResultsMax, cfg.WatchMax), openAPI: document,
+		cfg: cfg, methods: methods, store: store{kv: cfg.Plans}, results: newIndex(&cfg), openAPI: document,
 		figures: shuffle.NewFigures(cfg.Shuffler), live: map[string]*deployed{}, gone: map[string]*quadratv1.KappaRecord{},
 	}
 	s.metrics = newMetrics(s)

@@ -25,6 +25,10 @@ func (s *Service) events(w http.ResponseWriter, r *http.Request, ref string) {
 		s.writeError(w, r, err)
 		return
 	}
+	if s.results.waiting.Full() {
+		s.writeError(w, r, errCrowded())
+		return
+	}
 	if sw, ok := w.(*statusWriter); ok {
 		sw.streams = true
 	}

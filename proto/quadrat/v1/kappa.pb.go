@@ -1287,7 +1287,15 @@ type Plan struct {
 	SmallestBatch float64 `protobuf:"fixed64,22,opt,name=smallest_batch,json=smallestBatch,proto3" json:"smallest_batch,omitempty"`
 	// With EVERY, panes in one window: devices answer for a pane as for a window of their own, and each result rests on so many. 0 or 1
 	// without EVERY. A window_start of a pane's rows is a multiple of window_seconds / panes.
-	Panes         uint32 `protobuf:"varint,23,opt,name=panes,proto3" json:"panes,omitempty"`
+	Panes uint32 `protobuf:"varint,23,opt,name=panes,proto3" json:"panes,omitempty"`
+	// Combinations of stratum, cell and cluster that devices of the frame have, before small strata are collapsed.
+	Combinations uint32 `protobuf:"varint,31,opt,name=combinations,proto3" json:"combinations,omitempty"`
+	// Cells that devices of the frame have; 0 without GROUP BY.
+	Cells uint32 `protobuf:"varint,32,opt,name=cells,proto3" json:"cells,omitempty"`
+	// Bytes of memory that one window takes in the engine.
+	WindowBytes uint64 `protobuf:"varint,33,opt,name=window_bytes,json=windowBytes,proto3" json:"window_bytes,omitempty"`
+	// Bytes of memory that all windows take which results can be revised for. The engine lets the oldest go when it has less.
+	KeptBytes     uint64 `protobuf:"varint,34,opt,name=kept_bytes,json=keptBytes,proto3" json:"kept_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1479,6 +1487,34 @@ func (x *Plan) GetSmallestBatch() float64 {
 func (x *Plan) GetPanes() uint32 {
 	if x != nil {
 		return x.Panes
+	}
+	return 0
+}
+
+func (x *Plan) GetCombinations() uint32 {
+	if x != nil {
+		return x.Combinations
+	}
+	return 0
+}
+
+func (x *Plan) GetCells() uint32 {
+	if x != nil {
+		return x.Cells
+	}
+	return 0
+}
+
+func (x *Plan) GetWindowBytes() uint64 {
+	if x != nil {
+		return x.WindowBytes
+	}
+	return 0
+}
+
+func (x *Plan) GetKeptBytes() uint64 {
+	if x != nil {
+		return x.KeptBytes
 	}
 	return 0
 }
@@ -3231,7 +3267,7 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\x05total\x18\x02 \x01(\rR\x05total\x12\x12\n" +
 	"\x04next\x18\x03 \x01(\tR\x04next\"\"\n" +
 	"\x10GetDeviceRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"\xe6\x06\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\xe2\a\n" +
 	"\x04Plan\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\rR\brevision\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12.\n" +
@@ -3265,7 +3301,12 @@ const file_quadrat_v1_kappa_proto_rawDesc = "" +
 	"\valternative\x18\x14 \x01(\v2\x17.quadrat.v1.AlternativeR\valternative\x12\x1a\n" +
 	"\bobserver\x18\x15 \x03(\tR\bobserver\x12%\n" +
 	"\x0esmallest_batch\x18\x16 \x01(\x01R\rsmallestBatch\x12\x14\n" +
-	"\x05panes\x18\x17 \x01(\rR\x05panes\"\xc7\x01\n" +
+	"\x05panes\x18\x17 \x01(\rR\x05panes\x12\"\n" +
+	"\fcombinations\x18\x1f \x01(\rR\fcombinations\x12\x14\n" +
+	"\x05cells\x18  \x01(\rR\x05cells\x12!\n" +
+	"\fwindow_bytes\x18! \x01(\x04R\vwindowBytes\x12\x1d\n" +
+	"\n" +
+	"kept_bytes\x18\" \x01(\x04R\tkeptBytes\"\xc7\x01\n" +
 	"\vAlternative\x12\x1a\n" +
 	"\brotation\x18\x01 \x01(\tR\brotation\x12,\n" +
 	"\x12epsilon_per_report\x18\x02 \x01(\x01R\x10epsilonPerReport\x12\x14\n" +
