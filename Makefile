@@ -33,6 +33,9 @@ cross: ## build quadrat-edge for every board and check its size
 soak: ## kill engine, broker and server for half an hour and look at what is left (SOAK=30m)
 	go test -count=1 -timeout 24h ./internal/crash -run 'TestRounds$$' -soak $(or $(SOAK),30m)
 
+flood: ## send twenty times what the engine can take for ten minutes and look at the server's memory (FLOOD=10m)
+	go test -count=1 -timeout 24h -v ./internal/server -run 'TestFlood' -flood $(or $(FLOOD),10m)
+
 mutants: ## plant known bugs and demand that the tests kill each
 	go run ./internal/mutants
 
@@ -60,4 +63,4 @@ bench-query: ## ask twenty million stored reports beside DuckDB
 bench-reports: ## time a report of each mechanism beside the Laplace noise of google/differential-privacy
 	cd bench && go run ./reports
 
-.PHONY: soak bench-estimate bench-query bench-reports help build test race fuzz lint generate generated cross mutants verify coverage external ci
+.PHONY: soak flood bench-estimate bench-query bench-reports help build test race fuzz lint generate generated cross mutants verify coverage external ci

@@ -171,7 +171,7 @@ func (s *Service) publish(ctx context.Context, record *quadratv1.KappaRecord, re
 		return nil, fmt.Errorf("kappa %s: %w", record.GetKappa().GetRef(), err)
 	}
 	if s.shared == nil {
-		s.insert(record, version) //nolint:contextcheck // the loop outlives the call
+		s.insert(record, version)
 	} else if err := s.catch(ctx); err != nil { // in the order of the bucket, in which another's change may be behind
 		return nil, err
 	}
@@ -207,7 +207,7 @@ func (s *Service) insert(record *quadratv1.KappaRecord, version uint64) {
 	}
 	s.live[ref] = &deployed{record: record}
 	if s.begun && !s.ended {
-		s.tend(context.Background(), ref, s.live[ref])
+		s.tend(ref, s.live[ref])
 	}
 }
 

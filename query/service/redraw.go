@@ -7,22 +7,29 @@ import (
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
-// tend starts the loop that keeps a kappa's plan fitting its frame. The caller holds mu.
-func (s *Service) tend(ctx context.Context, ref string, d *deployed) {
-	ctx, d.stop = context.WithCancel(ctx)
+// tend lets a kappa's plan be held against the fleet from time to time. The caller holds mu.
+func (s *Service) tend(ref string, d *deployed) {
+	d.stop = func() {}
 	if d.failed() {
 		return
 	}
-	plan := latest(d.record).GetDevice() // the length of windows is that of all revisions
-	look := nextLook(plan, s.cfg.Clock.Now())
-	s.tending.Go(func() {
-		for s.cfg.Clock.WaitUntil(ctx, look) == nil {
-			if err := s.redraw(ctx, ref); err != nil && ctx.Err() == nil {
-				s.cfg.Logger.Warn("plan not redrawn; the old one stays", "ref", ref, "error", err)
-			}
-			look = lookAfter(plan, look, s.cfg.Clock.Now())
+	plan := latest(d.record).GetDevice()
+	d.stop = s.looks.add(&look{ref: ref, plan: plan, at: nextLook(plan, s.cfg.Clock.Now())})
+}
+
+// keepFitting redraws plans that no longer fit the fleet until ctx ends.
+func (s *Service) keepFitting(ctx context.Context) {
+	for {
+		l := s.looks.next(ctx, s.cfg.Clock.WaitUntil)
+		if l == nil {
+			return
 		}
-	})
+		if err := s.redraw(ctx, l.ref); err != nil && ctx.Err() == nil {
+			s.cfg.Logger.Warn("plan not redrawn; the old one stays", "ref", l.ref, "error", err)
+		}
+		l.at = lookAfter(l.plan, l.at, s.cfg.Clock.Now())
+		s.looks.again(l)
+	}
 }
 
 // nextLook is the middle of this window or, when that is past, of the next one: late enough to see who joined in it,

@@ -24,6 +24,7 @@ type Service struct {
 	cfg     Config
 	store   store
 	results *index
+	looks   looks
 	metrics *metrics
 	figures *shuffle.Figures // of the declared shuffler
 	openAPI []byte
@@ -47,7 +48,7 @@ type Service struct {
 // deployed is a live kappa.
 type deployed struct {
 	record *quadratv1.KappaRecord
-	stop   context.CancelFunc // ends its redraw loop; nil before Run
+	stop   func() // ends looking whether its plan fits the fleet; nil before Run
 }
 
 // New restores every kappa from the bucket PLANS, hands them to the engine, and serves nothing yet. It fails when the
@@ -138,9 +139,12 @@ func (s *Service) Run(ctx context.Context) error {
 	s.mu.Lock()
 	s.begun = true
 	for ref, d := range s.live {
-		s.tend(ctx, ref, d)
+		s.tend(ref, d)
 	}
 	s.mu.Unlock()
+	looking, stop := context.WithCancel(ctx)
+	defer stop()
+	s.tending.Go(func() { s.keepFitting(looking) })
 	s.tending.Go(func() { s.bury(ctx) })
 	if s.shared != nil {
 		s.tending.Go(func() { s.keepUp(ctx) })
@@ -148,10 +152,8 @@ func (s *Service) Run(ctx context.Context) error {
 	err := s.consume(ctx)
 	s.mu.Lock()
 	s.ended = true
-	for _, d := range s.live {
-		d.stop()
-	}
 	s.mu.Unlock()
+	stop()
 	s.results.closeAll()
 	s.tending.Wait()
 	return err

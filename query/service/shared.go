@@ -120,7 +120,7 @@ func (s *Service) learn(e follow.Entry) error {
 	}
 	s.live[ref] = &deployed{record: record}
 	if s.begun && !s.ended {
-		s.tend(context.Background(), ref, s.live[ref])
+		s.tend(ref, s.live[ref])
 	}
 	return nil
 }
