@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -134,7 +135,7 @@ func TestALateOwnerCommitsNothing(t *testing.T) {
 	select {
 	case <-first.Lost():
 	default:
-		t.Error("the late owner isn't told")
+		t.Fatal("the late owner isn't told")
 	}
 	must(t, first.Run(t.Context())) // ends by itself
 	if _, err := tryOwner(t, c.line(), "03", 1, Config{}); !isCode(err, Fenced) {
@@ -211,6 +212,25 @@ func TestWhatWaitsForItsCommitStays(t *testing.T) {
 	settled(t, c, s, now, "at the end")
 }
 
+// TestNamesAreGivenOnce lets three owners commit the same rows at the same positions.
+func TestNamesAreGivenOnce(t *testing.T) {
+	c := newCluster()
+	for epoch := range uint64(3) {
+		before := c.under("03")
+		s := owner(t, c.line(), "03", epoch, Config{})
+		must(t, s.Restore(0))
+		fill(t, s, 0, 2)
+		if made := len(c.under("03")) - len(before); made < len(s.Segments())+2 { // and a catalog for each commit
+			t.Errorf("owner %d made %d objects", epoch, made)
+		}
+		for _, seg := range s.Segments() {
+			if slices.Contains(before, seg.object()) {
+				t.Errorf("owner %d called a file %s again", epoch, seg.Name)
+			}
+		}
+	}
+}
+
 // shareConfig is one of two lives of a share, the second of which removes the first of two dates.
 func shareConfig(n int) Config {
 	cfg := Config{RowsPending: 9, Clock: later(2), Late: time.Hour}
@@ -231,35 +251,34 @@ func livedShare(t *testing.T, n int) (map[string][]string, int) {
 	return lifeAnswers(t, &s.Rows), steps
 }
 
-// TestTakeoverAtEveryStep lets an owner die at each of its calls over the network, heard or not, and another go on from the engine's checkpoint; it
+// TestTakeoverAtEveryStep lets an owner die at each of its calls over the network, every other time of those that happen, and another go on from the engine's checkpoint; it
 // expects the answers of an undisturbed life, and that nothing is left over.
 func TestTakeoverAtEveryStep(t *testing.T) {
 	t.Parallel()
 	for n := range 2 {
 		want, steps := livedShare(t, n)
 		for at := n; at < steps; at += 2 * stride() {
-			for _, kind := range []miss{dying, parting} {
-				when := fmt.Sprintf("life %d, call %d of %d, kind %d", n, at, steps, kind)
-				c, l, cfg := newCluster(), &life{}, shareConfig(n)
-				dead := c.line()
-				dead.kind, dead.at = kind, at
-				if s, err := tryOwner(t, dead, "03", 1, cfg); err == nil && s.Restore(0) == nil {
-					_ = l.goOn(t, s)
-				}
-				if !dead.dead {
-					t.Fatalf("%s: it lives", when)
-				}
-				s := owner(t, c.line(), "03", 2, cfg)
-				must(t, s.Restore(l.checkpoint))
-				must(t, l.goOn(t, s))
-				must(t, s.Upkeep(context.Background()))
-				if got := lifeAnswers(t, &reader(t, c.line()).Rows); !reflect.DeepEqual(got, want) {
-					t.Fatalf("%s: the answers differ", when)
-				}
-				cfg.Retain = Retention{}
-				s.cfg.Retain = Retention{}
-				settled(t, c, s, cfg.Clock.(*clock.Manual), when)
+			kind := []miss{dying, parting}[(at/2+n)%2]
+			when := fmt.Sprintf("life %d, call %d of %d, kind %d", n, at, steps, kind)
+			c, l, cfg := newCluster(), &life{}, shareConfig(n)
+			dead := c.line()
+			dead.kind, dead.at = kind, at
+			if s, err := tryOwner(t, dead, "03", 1, cfg); err == nil && s.Restore(0) == nil {
+				_ = l.goOn(t, s)
 			}
+			if !dead.dead {
+				t.Fatalf("%s: it lives", when)
+			}
+			s := owner(t, c.line(), "03", 2, cfg)
+			must(t, s.Restore(l.checkpoint))
+			must(t, l.goOn(t, s))
+			must(t, s.Upkeep(context.Background()))
+			if got := lifeAnswers(t, &reader(t, c.line()).Rows); !reflect.DeepEqual(got, want) {
+				t.Fatalf("%s: the answers differ", when)
+			}
+			cfg.Retain = Retention{}
+			s.cfg.Retain = Retention{}
+			settled(t, c, s, cfg.Clock.(*clock.Manual), when)
 		}
 	}
 }

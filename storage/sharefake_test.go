@@ -162,10 +162,15 @@ func (c *cluster) under(share string) []string {
 
 func cacheOf(t testing.TB) *Cache {
 	t.Helper()
-	c, err := NewCache(t.TempDir(), cacheLeast)
+	c, err := newCache(hurried{}, t.TempDir(), cacheLeast)
 	must(t, err)
 	return c
 }
+
+// hurried is the disk for files that nobody needs after a crash.
+type hurried struct{ Disk }
+
+func (hurried) SyncDir(string) error { return nil }
 
 // owner opens a share over a line.
 func owner(t testing.TB, l *line, name string, epoch uint64, cfg Config) *Store {
@@ -178,6 +183,9 @@ func owner(t testing.TB, l *line, name string, epoch uint64, cfg Config) *Store 
 func tryOwner(t testing.TB, l *line, name string, epoch uint64, cfg Config) (*Store, error) {
 	t.Helper()
 	cfg.Pace = &hasty{}
+	if cfg.FS == nil {
+		cfg.FS = hurried{}
+	}
 	s, err := OpenShare(context.Background(), t.TempDir(), Share{Name: name, Epoch: epoch, Heads: l, Bucket: l, Cache: cacheOf(t), Delay: time.Hour}, cfg)
 	if err == nil {
 		t.Cleanup(func() { _ = s.Close() })
