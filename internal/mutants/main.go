@@ -56,7 +56,7 @@ const (
 // list returns all mutants.
 func list() []mutant {
 	return slices.Concat(mechanisms(), categories(), devices(), memories(), estimators(), engines(), gateways(), releases(), storages(), clusters(), questions(),
-		tables())
+		tables(), exports())
 }
 
 // attempts is how often a test may run before its mutant counts as a survivor.

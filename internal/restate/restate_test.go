@@ -113,6 +113,26 @@ func TestCountsOfGatewaysStandForTheirUnits(t *testing.T) {
 	}
 }
 
+// A gateway's sum stands in its row as the mean of its units, with the noise of that mean.
+func TestSumsOfGatewaysStandForTheirUnits(t *testing.T) {
+	sample := survey.ClusterSample{Stratum: "(all)", Population: 60, Clusters: 20}
+	var rows []restate.Row
+	for i := range 6 {
+		units, sum, noise := int64(1+i%3), float64(20+7*i), 4.5
+		n := float64(units)
+		rows = append(rows, restate.Row{
+			Device: fmt.Sprint("d", i), Stratum: "(all)", Cell: "{}", Population: 60, Clusters: 20, ClusterSize: 3, Cluster: fmt.Sprint("g", i),
+			Units: units, Score: sum / n, Noise: noise / (n * n),
+		})
+		sample.Due = append(sample.Due, survey.Cluster{Size: 3, Responses: units, Pooled: true, Domain: survey.Sum(units, sum, noise)})
+	}
+	w := window(t, restate.Asked{Kind: "total"}, rows...)
+	want, err := survey.ClusterTotal([]survey.ClusterSample{sample}, confidence)
+	if got := w.Answers(restate.AllCells, confidence); err != nil || got[0].Err != nil || !same(got[0].Estimate, want) {
+		t.Errorf("%+v, want %+v, %v", got, want, err)
+	}
+}
+
 // Only who answered in both windows, in the same stratum and cell, is matched.
 func TestChangeMatchesDevices(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
