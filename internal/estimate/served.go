@@ -227,9 +227,13 @@ func (r *server) run() ([]Result, error) {
 	slices.SortFunc(keys, func(a, b sampleKey) int { return cmp.Or(strings.Compare(a.kappa, b.kappa), a.start.Compare(b.start)) })
 	for _, q := range r.questions {
 		for _, key := range keys {
-			if key.statistic == q.stored {
-				r.answer(&q, key)
+			if key.statistic != q.stored {
+				continue
 			}
+			if kind := r.asked[key].Kind; q.change && !restate.Changes(kind) {
+				return nil, &UsageError{"stat", fmt.Sprintf("%q: a change is told of a mean, a total, a proportion and a count, not of a %s", q.text, kind)}
+			}
+			r.answer(&q, key)
 		}
 	}
 	if len(r.results) == 0 {

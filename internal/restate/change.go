@@ -11,6 +11,9 @@ var scales = map[string]coordinate.Scale{
 	"mean": coordinate.Mean, "proportion": coordinate.Mean, "total": coordinate.Total, "count": coordinate.Total,
 }
 
+// Changes tells whether a change is told of a kind of statistic.
+func Changes(kind string) bool { return scales[kind] != 0 }
+
 // Change tells how a statistic of a FIXED panel changed from one window to another, in a domain. Both windows must have been made
 // with changes. A device counts as answering in both where it stands in the same estimated stratum and the same cell.
 func Change(before, now *Window, domain string, confidence float64) (coordinate.Change, error) {
