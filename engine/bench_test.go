@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -121,4 +122,50 @@ func BenchmarkFrame(b *testing.B) {
 		newFrame(k.plans[0], k.newest.rows)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1e6, "ns/device")
+}
+
+// BenchmarkCountPhases tells what each step of counting takes. Of each message the least time of 25 runs counts, so that what else
+// the machine does falls out.
+func BenchmarkCountPhases(b *testing.B) {
+	const devices, runs, phases = 1_000_000, 25, 4
+	names := [phases]string{"decode", "find", "seat", "hear"}
+	for _, perMessage := range []int{4096, 64} {
+		b.Run(fmt.Sprintf("perMessage=%d", perMessage), func(b *testing.B) {
+			k, messages := benchState(b, devices, perMessage)
+			least := make([][phases]time.Duration, len(messages))
+			var columns reports
+			var v verdict
+			for run := range runs * b.N {
+				w := newWindow(firstWindow, k.plans[0], k.newest)
+				for i, m := range messages {
+					at := [phases + 1]time.Time{time.Now()}
+					err := decodeBatch(m, &columns, func(r *reports) {
+						v.reset()
+						at[1] = time.Now()
+						r.berths = w.frame.devices.findAll(r.berths[:0], r.device)
+						at[2] = time.Now()
+						w.seat(r, &v)
+						at[3] = time.Now()
+						w.hear(r, &v)
+						at[4] = time.Now()
+					}, nil, nil)
+					if err != nil {
+						b.Fatal(err)
+					}
+					for phase := range phases {
+						if took := at[phase+1].Sub(at[phase]); run == 0 || took < least[i][phase] {
+							least[i][phase] = took
+						}
+					}
+				}
+			}
+			for phase, name := range names {
+				sum := time.Duration(0)
+				for i := range least {
+					sum += least[i][phase]
+				}
+				b.ReportMetric(float64(sum.Nanoseconds())/devices, name+"-ns/report")
+			}
+		})
+	}
 }
