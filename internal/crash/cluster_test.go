@@ -405,17 +405,20 @@ func TestClusterOutlivesEach(t *testing.T) {
 		servers = append(servers, p)
 	}
 	config := broker.Config{URL: strings.Join(urls, ","), Log: slog.New(slog.DiscardHandler)}
-	for begun := time.Now(); ; time.Sleep(50 * time.Millisecond) { // until they have chosen a leader
+	limits := broker.Limits{Replicas: 3}
+	for begun := time.Now(); ; time.Sleep(50 * time.Millisecond) { // until they have chosen a leader, and know all of them
 		b, err := broker.Open(t.Context(), config)
 		if err == nil {
+			err = broker.Ensure(t.Context(), b.JetStream(), limits)
 			must(t, b.Close())
+		}
+		if err == nil {
 			break
 		}
 		if time.Since(begun) > patience {
 			t.Fatal(err)
 		}
 	}
-	limits := broker.Limits{Replicas: 3}
 	w := newRigOf(t, t.TempDir(), config, limits, rand.New(rand.NewPCG(seed%courses, 1)))
 	defer w.close()
 	o := newTroop(w, c.course, member.LeaseLife, limits, 3)
