@@ -108,7 +108,8 @@ func (c *crowd) launch(records ...*quadratv1.KappaRecord) {
 	}
 }
 
-// settle waits until all shares have read REPORTS and the merger has merged what they handed on, and stops all.
+// settle waits until all shares have read REPORTS and the merger has merged what they handed on, and all of it is durable, and
+// stops all.
 func (c *crowd) settle() {
 	c.t.Helper()
 	stream, err := c.broker.JetStream().Stream(c.t.Context(), broker.StreamReports)
@@ -122,6 +123,9 @@ func (c *crowd) settle() {
 	for _, e := range c.engines {
 		for e.Status().Sequence < m.Sequence {
 			time.Sleep(time.Millisecond)
+		}
+		if err := e.Checkpoint(c.t.Context()); err != nil { // some stop as a killed process does
+			c.t.Fatal(err)
 		}
 	}
 	for _, stop := range c.stops {
