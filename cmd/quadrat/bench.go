@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"text/tabwriter"
@@ -20,6 +22,7 @@ type benchCmd struct {
 	Full    bool          `help:"Go up to ten million devices, which takes about 6 GiB of memory."`
 	Devices int           `help:"Simulated devices of the run from a query to its first estimate." default:"100000" placeholder:"N"`
 	Turn    time.Duration `help:"How long one turn of a throughput takes." default:"2s" placeholder:"D"`
+	Curves  string        `help:"Draw each curve that was measured as DIR/NAME.svg." type:"path" placeholder:"DIR"`
 	Dir     string        `help:"Folder to work in; a temporary one by default. What is measured is the disk that it is on." type:"existingdir" placeholder:"DIR"`
 	Strict  bool          `help:"Exit with 1 when a goal is missed."`
 	Format  string        `help:"How to show figures: table or json." enum:"table,json" default:"table"`
@@ -31,10 +34,13 @@ func (*benchCmd) Help() string {
 
     quadrat bench
     quadrat bench --only 'intake|dispatch' --format json
+    quadrat bench --full --only 'growth|panel' --curves pictures
 
 Starts brokers, engines and servers of its own in a folder of its own, and measures them beside a reference of the same
 run. Each row has a goal, the figure that was reached, the reference's, the ratio of the two and whether the goal is met;
-with --format json each line is a row. What can be measured: ` + strings.Join(bench.Names(), ", ") + `.`
+with --format json each line is a row. What can be measured: ` + strings.Join(bench.Names(), ", ") + `.
+
+With --curves, what was measured at several sizes is drawn too, with its reference and its goal: ` + strings.Join(bench.CurveNames(), ", ") + `.`
 }
 
 // Run measures.
@@ -54,6 +60,11 @@ func (c *benchCmd) Run(ctx context.Context, t *terminal) (err error) {
 	if err := config.Validate(); err != nil {
 		return &usageError{err.Error()}
 	}
+	if c.Curves != "" { // now, not when all is measured
+		if err := os.MkdirAll(c.Curves, 0o755); err != nil { //nolint:gosec // pictures to be looked at
+			return fmt.Errorf("bench: --curves: %w", err)
+		}
+	}
 	var rows []bench.Row
 	stop := t.progress("measuring")
 	err = bench.Run(ctx, config, func(r bench.Row) error {
@@ -72,7 +83,31 @@ func (c *benchCmd) Run(ctx context.Context, t *terminal) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := c.draw(rows); err != nil {
+		return err
+	}
 	return c.verdict(rows)
+}
+
+// draw writes the pictures that were asked for.
+func (c *benchCmd) draw(rows []bench.Row) error {
+	if c.Curves == "" || len(rows) == 0 {
+		return nil
+	}
+	curves := bench.Curves(rows)
+	if len(curves) == 0 {
+		return &usageError{"--curves: nothing of a curve was measured; --only can choose from " + strings.Join(bench.CurveNames(), ", ")}
+	}
+	for _, at := range curves {
+		var b bytes.Buffer
+		if err := at.Picture.SVG(&b); err != nil {
+			return fmt.Errorf("bench: %s: %w", at.Name, err)
+		}
+		if err := os.WriteFile(filepath.Join(c.Curves, at.Name+".svg"), b.Bytes(), 0o644); err != nil { //nolint:gosec // a picture to be looked at
+			return fmt.Errorf("bench: --curves: %w", err)
+		}
+	}
+	return nil
 }
 
 // verdict is an error when nothing was measured, or, if asked for, when a goal was missed.

@@ -27,6 +27,12 @@ type Row struct {
 	Ratio float64 `json:"ratio,omitempty"`
 	// Met tells whether the goal is reached.
 	Met bool `json:"met"`
+	// GoalFigure is what Figure is held against, in Unit, as a number; a goal in words like "0.8 × the reference" worked out.
+	GoalFigure float64 `json:"goal_figure,omitempty"`
+	// Curve is what the row is a point of, and where there: the size it was measured at, in the unit that Curves tells. Empty
+	// and 0 for none.
+	Curve string  `json:"curve,omitempty"`
+	At    float64 `json:"at,omitempty"`
 	// Note says what the reader must know to read the figure.
 	Note string `json:"note,omitempty"`
 }
@@ -37,7 +43,8 @@ type Config struct {
 	Dir string
 	// Only measures what has a matching name; nil for everything.
 	Only *regexp.Regexp
-	// Full measures growth up to ten million devices, which takes about 6 GiB of memory, and not up to one million.
+	// Full measures growth up to ten million devices, which takes about 6 GiB of memory, and not up to one million, and
+	// recovery with up to ten million reports of history and not up to three.
 	Full bool
 	// Devices of the run from a query to its first estimate; 0 for 100,000.
 	Devices int
@@ -133,13 +140,19 @@ func Run(ctx context.Context, config Config, tell func(Row) error) error {
 	return ctx.Err()
 }
 
-// atLeast and atMost fill in Met.
+// atLeast and atMost fill in GoalFigure and Met.
 func (r Row) atLeast(goal float64) Row {
-	r.Met = r.Figure >= goal
+	r.GoalFigure, r.Met = goal, r.Figure >= goal
 	return r
 }
 
 func (r Row) atMost(goal float64) Row {
-	r.Met = r.Figure <= goal
+	r.GoalFigure, r.Met = goal, r.Figure <= goal
+	return r
+}
+
+// on puts the row on a curve.
+func (r Row) on(curve string, at int) Row {
+	r.Curve, r.At = curve, float64(at)
 	return r
 }

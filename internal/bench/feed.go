@@ -175,11 +175,14 @@ func writeSynced(path string, write func(*os.File) error) (err error) {
 	return f.Sync()
 }
 
-// tens writes a number of devices as a power of ten where it is one.
+// tens writes a number with one digit and a power of ten where it is one from ten on: 10^4, 3·10^6.
 func tens(n int) string {
 	text := strconv.Itoa(n)
-	if strings.Trim(text[1:], "0") == "" && text[0] == '1' {
+	switch {
+	case len(text) == 1 || strings.Trim(text[1:], "0") != "":
+		return text
+	case text[0] == '1':
 		return fmt.Sprintf("10^%d", len(text)-1)
 	}
-	return text
+	return fmt.Sprintf("%c·10^%d", text[0], len(text)-1)
 }

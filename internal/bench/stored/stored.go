@@ -153,6 +153,9 @@ func regionOf(name string) region {
 	return region{}
 }
 
+// End is the moment at which the first windows of a folder are over, for an UNTIL behind a question.
+func End(windows int) time.Time { return time.UnixMilli(firstMs + int64(windows)*windowMs).UTC() }
+
 // Paths are the files with reports.
 func (f *Folder) Paths() []string {
 	paths, done := f.store.Files(storage.KindReports, ref, time.Time{}, time.Time{})

@@ -3,6 +3,7 @@ package stored_test
 import (
 	"math"
 	"testing"
+	"time"
 
 	"github.com/quadrat-dev/quadrat/internal/bench/stored"
 )
@@ -17,6 +18,10 @@ func TestFolderAnswers(t *testing.T) {
 	again, err := stored.Make(dir, stored.Config{Windows: 2, Panel: 20_000, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
+	}
+	part, err := again.Ask(t.Context(), "SELECT mean(temperature) FROM kappa.indoor UNTIL '"+stored.End(1).Format(time.RFC3339)+"'")
+	if err != nil || int64(part.Results[0].GetReports()) != again.Rows()/2 {
+		t.Fatalf("the first of two windows: %+v, %v", part, err)
 	}
 	for question, most := range map[string]float64{"": 0.5, " SAMPLE 20 PERCENT": 1.13} {
 		answer, err := again.Ask(t.Context(), "SELECT mean(temperature) FROM kappa.indoor GROUP BY region"+question)
