@@ -231,7 +231,7 @@ func result(ref string, window int64, revision uint32, cell map[string]string) *
 
 // stack is a service with a real broker underneath and fakes beside it.
 type stack struct {
-	t       *testing.T
+	t       testing.TB
 	clock   *clock.Manual
 	planner *planner
 	engine  *engine
@@ -243,7 +243,7 @@ type stack struct {
 
 var start = time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
 
-func openBroker(t *testing.T, dir string) *broker.Broker {
+func openBroker(t testing.TB, dir string) *broker.Broker {
 	t.Helper()
 	b, err := broker.Open(t.Context(), broker.Config{StoreDir: dir})
 	if err != nil {
@@ -260,12 +260,12 @@ func openBroker(t *testing.T, dir string) *broker.Broker {
 	return b
 }
 
-func newStack(t *testing.T, change func(*service.Config)) *stack {
+func newStack(t testing.TB, change func(*service.Config)) *stack {
 	t.Helper()
 	return stackOn(t, openBroker(t, t.TempDir()), change)
 }
 
-func stackOn(t *testing.T, b *broker.Broker, change func(*service.Config)) *stack {
+func stackOn(t testing.TB, b *broker.Broker, change func(*service.Config)) *stack {
 	t.Helper()
 	s := &stack{
 		t: t, clock: clock.NewManual(start.Add(10 * time.Second)), planner: &planner{population: 12_000}, broker: b,

@@ -21,7 +21,7 @@ const (
 )
 
 // registryOf has n devices with a temperature and one without.
-func registryOf(t *testing.T, n int) *fleet.Registry {
+func registryOf(t testing.TB, n int) *fleet.Registry {
 	t.Helper()
 	r := fleet.New(fleet.NewKeyer([16]byte{1}))
 	for i := range n + 1 {
