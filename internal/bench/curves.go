@@ -113,10 +113,17 @@ func heights(lines ...[]picture.Point) []float64 {
 	return out
 }
 
-// axis has numbers at powers of ten alone when it spans three of them or more.
+// axis has numbers at powers of ten alone when it is long, and at more digits when it is short.
 func axis(label string, values []float64) picture.Axis {
-	const long = 1000
-	return picture.Axis{Label: label, Decades: slices.Max(values) >= long*slices.Min(values), Text: power}
+	const short, long = 10, 1000
+	out := picture.Axis{Label: label, Text: power}
+	switch span := slices.Max(values) / slices.Min(values); {
+	case span >= long:
+		out.Digits = []float64{1}
+	case span < short:
+		out.Digits = []float64{1, 1.5, 2, 3, 4, 5, 7}
+	}
+	return out
 }
 
 // power writes large and small numbers with a power of ten.

@@ -77,11 +77,11 @@ func spread(labels []label) {
 	}
 }
 
-// ticks are 1, 2 and 5 times the powers of ten in the axis, or the powers alone.
+// ticks are the digits times the powers of ten in the axis.
 func (a Axis) ticks() []float64 {
-	digits := []float64{1, 2, 5}
-	if a.Decades {
-		digits = digits[:1]
+	digits := a.Digits
+	if digits == nil {
+		digits = []float64{1, 2, 5}
 	}
 	var out []float64
 	for power := math.Floor(math.Log10(a.Low)); power <= math.Log10(a.High); power++ {

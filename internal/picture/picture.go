@@ -43,8 +43,8 @@ type Axis struct {
 	Label string
 	// Low and High are its ends; both 0 for those of the points and a quarter beyond.
 	Low, High float64
-	// Decades has numbers at powers of ten only, for axes that are long.
-	Decades bool
+	// Digits are where its numbers stand: at these times the powers of ten, from 1 to below 10; nil for 1, 2 and 5.
+	Digits []float64
 	// Text writes a number; nil for three digits.
 	Text func(float64) string
 }

@@ -41,7 +41,7 @@ func elements(t *testing.T, p Picture) (count map[string]int, texts []string) {
 func sample() Picture {
 	points := []Point{{1e3, 30}, {1e5, 60}, {1e7, 90}}
 	return Picture{
-		Title: "a < b & c", X: Axis{Label: "devices", Decades: true}, Y: Axis{Label: "ns"},
+		Title: "a < b & c", X: Axis{Label: "devices", Digits: []float64{1}}, Y: Axis{Label: "ns"},
 		Lines: []Line{{Name: "measured", Style: Marked, Points: points}, {Name: "goal", Style: Limit, Points: []Point{{1e3, 100}, {1e7, 100}}}},
 	}
 }
@@ -116,7 +116,7 @@ func TestTicks(t *testing.T) {
 	if got := (Axis{Low: 0.1, High: 8}).ticks(); !slices.Equal(got, []float64{0.1, 0.2, 0.5, 1, 2, 5}) {
 		t.Errorf("ticks %v", got)
 	}
-	if got := (Axis{Low: 0.1, High: 80, Decades: true}).ticks(); !slices.Equal(got, []float64{0.1, 1, 10}) {
+	if got := (Axis{Low: 0.1, High: 80, Digits: []float64{1}}).ticks(); !slices.Equal(got, []float64{0.1, 1, 10}) {
 		t.Errorf("ticks %v", got)
 	}
 }
