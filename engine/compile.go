@@ -63,7 +63,8 @@ func newFrame(p *plan, rows []*fleet.Row) *frame {
 	b.inChunks(b.place)
 	b.sortCells()
 	var hashing sync.WaitGroup
-	hashing.Go(b.fingerprint)
+	labels := b.labels()
+	hashing.Go(func() { b.fingerprint(labels) })
 	b.count()
 	b.index()
 	b.orderGroups()
@@ -229,9 +230,9 @@ func (b *frameBuilder) sortCells() {
 	}
 }
 
-// fingerprint hashes who is in the frame, in which stratum, cell and cluster.
-func (b *frameBuilder) fingerprint() {
-	f, h := b.frame, sha256.New()
+// labels hashes the stratum, cell and cluster of each group.
+func (b *frameBuilder) labels() []uint64 {
+	f := b.frame
 	labels := make([]uint64, len(f.groups))
 	for i, g := range f.groups {
 		text := f.strata[g.stratum] + "\x00"
@@ -244,6 +245,13 @@ func (b *frameBuilder) fingerprint() {
 		sum := sha256.Sum256([]byte(text))
 		labels[i] = binary.BigEndian.Uint64(sum[:])
 	}
+	return labels
+}
+
+// fingerprint hashes who is in the frame, in which stratum, cell and cluster. It reads keys and groups of devices alone, and others may
+// size and order the groups meanwhile.
+func (b *frameBuilder) fingerprint(labels []uint64) {
+	h := sha256.New()
 	pairs := make([]byte, 0, 16*hashedPairs)
 	for i, key := range b.keys {
 		if b.groups[i] == vacant {
@@ -257,5 +265,5 @@ func (b *frameBuilder) fingerprint() {
 		}
 	}
 	h.Write(pairs)
-	f.fingerprint = hex.EncodeToString(h.Sum(nil)[:8])
+	b.frame.fingerprint = hex.EncodeToString(h.Sum(nil)[:8])
 }
