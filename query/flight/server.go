@@ -108,8 +108,10 @@ func (s *Server) DoGet(ticket *arrowflight.Ticket, stream arrowflight.FlightServ
 	return out.Close()
 }
 
-// DoPut refuses: nothing is written over Flight, and statements take no parameters.
-func (s *Server) DoPut(arrowflight.FlightService_DoPutServer) error {
+// DoPut refuses: nothing is written over Flight, and statements take no parameters. It hears the command first: a client that sends to a
+// stream that has ended learns no more than that.
+func (s *Server) DoPut(stream arrowflight.FlightService_DoPutServer) error {
+	_, _ = stream.Recv() // whatever it says is refused
 	return status.Error(codes.Unimplemented, "this server is read only, and statements take no parameters")
 }
 
