@@ -216,21 +216,33 @@ func (m *Member) fault(what string, err error) {
 	m.faults[what] = fmt.Errorf("%s: %w", what, err)
 }
 
-// Checkpoint returns once every part that the process has has made a checkpoint.
-func (m *Member) Checkpoint(ctx context.Context) error {
+// Checkpoint asks every part that works here for a checkpoint, but for those that skip names, and tells of each that has made one; saved is
+// called by several goroutines. It returns when each has made it or has ended, or ctx has.
+func (m *Member) Checkpoint(ctx context.Context, skip []string, saved func(part string)) {
+	var asked sync.WaitGroup
+	defer asked.Wait()
 	m.mu.Lock()
-	var engines []*engine.Engine
-	for _, h := range m.parts {
-		if h.engine != nil {
-			engines = append(engines, h.engine)
+	defer m.mu.Unlock()
+	for name, h := range m.parts {
+		e := h.engine
+		if e == nil || slices.Contains(skip, name) {
+			continue
 		}
+		asking, cancel := context.WithCancel(ctx)
+		asked.Go(func() {
+			defer cancel()
+			if e.Checkpoint(asking) == nil {
+				saved(name)
+			}
+		})
+		asked.Go(func() {
+			select {
+			case <-h.done:
+				cancel()
+			case <-asking.Done():
+			}
+		})
 	}
-	m.mu.Unlock()
-	var faults []error
-	for _, e := range engines {
-		faults = append(faults, e.Checkpoint(ctx))
-	}
-	return errors.Join(faults...)
 }
 
 // giveBack lets go of a part in order, without waiting for it.

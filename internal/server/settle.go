@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -14,9 +17,12 @@ import (
 )
 
 const (
-	// subjectSettle is where engines are asked for a checkpoint of every part that they have; each answers with how many those are.
+	// subjectSettle is where engines are asked for a checkpoint of every part that they have but for those that the message names, apart by
+	// spaces. Each answers with the name of a part once it is made.
 	subjectSettle  = "quadrat.settle"
 	settlePatience = 30 * time.Second
+	// settleAgain is when the parts that are missing are asked for again: one that went from hand to hand when it was asked for was heard by nobody.
+	settleAgain = time.Second
 )
 
 // answerSettle lets a member answer.
@@ -25,10 +31,9 @@ func answerSettle(conn *nats.Conn, m *member.Member) (*nats.Subscription, error)
 		go func() {
 			ctx, cancel := context.WithTimeout(context.Background(), settlePatience)
 			defer cancel()
-			parts := len(m.Holds())
-			if m.Checkpoint(ctx) == nil {
-				_ = msg.Respond([]byte{byte(parts)}) // who asks has given up, otherwise
-			}
+			m.Checkpoint(ctx, strings.Fields(string(msg.Data)), func(part string) {
+				_ = msg.Respond([]byte(part)) // who asks has given up, otherwise
+			})
 		}()
 	})
 }
@@ -56,20 +61,34 @@ func (d distant) Checkpoint(ctx context.Context) error {
 		return fmt.Errorf("engines: %w", err)
 	}
 	defer sub.Unsubscribe() //nolint:errcheck // it fails only where the connection is gone
-	if err := d.conn.PublishRequest(subjectSettle, inbox, nil); err != nil {
-		return fmt.Errorf("engines: %w", err)
-	}
 	ctx, cancel := context.WithTimeout(ctx, settlePatience)
 	defer cancel()
-	for saved := 0; saved < d.parts; {
-		msg, err := sub.NextMsgWithContext(ctx)
-		if err != nil {
-			return fmt.Errorf("engines: checkpoints of %d of %d parts: %w", saved, d.parts, err)
+	saved := map[string]bool{}
+	for len(saved) < d.parts {
+		if err := d.conn.PublishRequest(subjectSettle, inbox, []byte(strings.Join(slices.Sorted(maps.Keys(saved)), " "))); err != nil {
+			return fmt.Errorf("engines: %w", err)
 		}
-		if len(msg.Data) != 1 {
-			return errors.New("engines: an answer that is none")
+		if err := d.hear(ctx, sub, saved); err != nil {
+			return fmt.Errorf("engines: checkpoints of %d of %d parts: %w", len(saved), d.parts, err)
 		}
-		saved += int(msg.Data[0])
+	}
+	return nil
+}
+
+// hear takes answers until all parts have answered or it is time to ask again.
+func (d distant) hear(ctx context.Context, sub *nats.Subscription, saved map[string]bool) error {
+	hearing, cancel := context.WithTimeout(ctx, settleAgain)
+	defer cancel()
+	for len(saved) < d.parts {
+		msg, err := sub.NextMsgWithContext(hearing)
+		switch {
+		case err == nil:
+			saved[string(msg.Data)] = true
+		case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+			return nil
+		default:
+			return err
+		}
 	}
 	return nil
 }
