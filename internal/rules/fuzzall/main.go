@@ -3,7 +3,7 @@
 //
 //	go run ./internal/rules/fuzzall -time 10s
 //
-// With -plain the targets are built as ordinary tests: without the counters that guide the search, but also without
+// With -plain the targets are built as ordinary tests, and run two at a time: without the counters that guide the search, but also without
 // compiling every dependency once more. That is the form for a machine with an empty build cache.
 package main
 
@@ -14,12 +14,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
 // leastTargets is how many fuzz targets there are at least: one for every decoder and parser.
-const leastTargets = 36
+const leastTargets = 46
+
+// atOnce is how many targets run at the same time, sharing the processors, where none is built with the counters.
+const atOnce = 2
 
 // minimise bounds the tries at shortening one interesting input, which otherwise take all the time of a target.
 const minimise = "20x"
@@ -28,81 +34,109 @@ func main() {
 	each := flag.Duration("time", 10*time.Second, "how long each target runs")
 	plain := flag.Bool("plain", false, "build without the counters that guide the search")
 	flag.Parse()
-	how := guided
-	if *plain {
-		how = unguided
-	}
-	if err := run(context.Background(), *each, how); err != nil {
+	if err := run(context.Background(), *each, *plain); err != nil {
 		fmt.Fprintln(os.Stderr, "fuzz:", err)
 		os.Exit(1)
 	}
 }
 
-// fuzzer runs some targets of one package for a while each.
-type fuzzer func(ctx context.Context, pkg string, targets []string, each time.Duration) error
-
-func run(ctx context.Context, each time.Duration, how fuzzer) error {
+func run(ctx context.Context, each time.Duration, plain bool) error {
 	out, err := exec.CommandContext(ctx, "go", "test", "-list", "^Fuzz", "./...").Output()
 	if err != nil {
 		return fmt.Errorf("list targets: %w", err)
-	}
-	count := 0
-	var waiting []string
-	for line := range strings.Lines(string(out)) {
-		words := strings.Fields(line)
-		switch {
-		case len(words) == 1 && strings.HasPrefix(words[0], "Fuzz"):
-			waiting = append(waiting, words[0])
-		case len(words) >= 2 && words[0] == "ok":
-			if err := how(ctx, words[1], waiting, each); err != nil {
-				return err
-			}
-			count += len(waiting)
-			waiting = nil
-		}
-	}
-	if count < leastTargets {
-		return fmt.Errorf("%d targets ran, want at least %d", count, leastTargets)
-	}
-	fmt.Printf("fuzz: %d targets passed\n", count)
-	return nil
-}
-
-func guided(ctx context.Context, pkg string, targets []string, each time.Duration) error {
-	for _, target := range targets {
-		err := fuzz(ctx, "", "go", "test", "-run", "^$", "-fuzz", "^"+target+"$", "-fuzztime", each.String(), "-fuzzminimizetime", minimise, pkg)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func unguided(ctx context.Context, pkg string, targets []string, each time.Duration) error {
-	if len(targets) == 0 {
-		return nil
 	}
 	dir, err := os.MkdirTemp("", "fuzz")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	program := filepath.Join(dir, "fuzz.test")
+	var waiting []string
+	var targets []target
+	for line := range strings.Lines(string(out)) {
+		words := strings.Fields(line)
+		switch {
+		case len(words) == 1 && strings.HasPrefix(words[0], "Fuzz"):
+			waiting = append(waiting, words[0])
+		case len(words) >= 2 && words[0] == "ok" && len(waiting) > 0:
+			add := guided
+			if plain {
+				add = unguided
+			}
+			of, err := add(ctx, dir, words[1], waiting, each)
+			if err != nil {
+				return err
+			}
+			targets, waiting = append(targets, of...), nil
+		}
+	}
+	workers := 1 // the testing package uses all processors by itself
+	if plain {
+		workers = atOnce
+	}
+	if err := all(ctx, targets, workers); err != nil {
+		return err
+	}
+	if len(targets) < leastTargets {
+		return fmt.Errorf("%d targets ran, want at least %d", len(targets), leastTargets)
+	}
+	fmt.Printf("fuzz: %d targets passed, %s each\n", len(targets), each)
+	return nil
+}
+
+// target is how one target is run.
+type target struct {
+	dir  string
+	args []string
+}
+
+// all runs the targets, so many at the same time, and stops at the first that fails.
+func all(ctx context.Context, targets []target, workers int) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	next := make(chan target)
+	var running sync.WaitGroup
+	for range workers {
+		running.Go(func() {
+			for t := range next {
+				if err := fuzz(ctx, t.dir, t.args...); err != nil {
+					stop(err)
+				}
+			}
+		})
+	}
+	for _, t := range targets {
+		next <- t
+	}
+	close(next)
+	running.Wait()
+	return context.Cause(ctx)
+}
+
+func guided(_ context.Context, _, pkg string, names []string, each time.Duration) (out []target, _ error) {
+	for _, name := range names {
+		out = append(out, target{args: []string{
+			"go", "test", "-run", "^$", "-fuzz", "^" + name + "$", "-fuzztime", each.String(), "-fuzzminimizetime", minimise, pkg,
+		}})
+	}
+	return out, nil
+}
+
+func unguided(ctx context.Context, dir, pkg string, names []string, each time.Duration) (out []target, _ error) {
+	program := filepath.Join(dir, strings.ReplaceAll(pkg, "/", "-")+".test")
 	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", program, pkg).CombinedOutput(); err != nil {
-		return fmt.Errorf("build %s: %w\n%s", pkg, err, out)
+		return nil, fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 	}
 	home, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}", pkg).Output()
 	if err != nil {
-		return fmt.Errorf("find %s: %w", pkg, err)
+		return nil, fmt.Errorf("find %s: %w", pkg, err)
 	}
-	for _, target := range targets {
-		err := fuzz(ctx, strings.TrimSpace(string(home)), program, "-test.run", "^$", "-test.fuzz", "^"+target+"$",
-			"-test.fuzztime", each.String(), "-test.fuzzminimizetime", minimise, "-test.fuzzcachedir", dir)
-		if err != nil {
-			return err
-		}
+	for _, name := range names {
+		out = append(out, target{dir: strings.TrimSpace(string(home)), args: []string{
+			program, "-test.run", "^$", "-test.fuzz", "^" + name + "$", "-test.fuzztime", each.String(), "-test.fuzzminimizetime", minimise,
+			"-test.fuzzcachedir", filepath.Join(dir, "found"), "-test.parallel", strconv.Itoa(max(1, runtime.GOMAXPROCS(0)/atOnce)),
+		}})
 	}
-	return nil
+	return out, nil
 }
 
 // attempts is how often a target is run whose time was up at an unlucky moment: the testing package then says so as a
@@ -110,6 +144,9 @@ func unguided(ctx context.Context, pkg string, targets []string, each time.Durat
 const attempts = 3
 
 func fuzz(ctx context.Context, dir string, args ...string) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	line := strings.Join(args, " ")
 	fmt.Println("fuzz:", line)
 	var err error
