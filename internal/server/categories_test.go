@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/quadrat-dev/quadrat/internal/clock"
-	"github.com/quadrat-dev/quadrat/internal/indoor"
 	"github.com/quadrat-dev/quadrat/internal/simulate"
 	"github.com/quadrat-dev/quadrat/privacy"
 	"github.com/quadrat-dev/quadrat/privacy/squarewave"
@@ -19,40 +18,14 @@ func play(t *testing.T, question string, devices, windows, perWindow int) ([]*qu
 	t.Helper()
 	now := clock.NewManual(time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC))
 	w := open(t, t.TempDir(), now)
-	places, err := indoor.Places()
-	if err != nil {
-		t.Fatal(err)
-	}
-	fleet, err := simulate.Join(t.Context(), simulate.Config{
-		NATS: w.server.Addresses().NATS, Places: simulate.Choose(places, devices, 1, 1), Clock: now, Seed: 1,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	fleet := w.join(devices, simulate.Config{})
 	t.Cleanup(fleet.Close)
 	put, err := w.api.Put(t.Context(), question, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	truth, ok := fleet.TruthOf(put.GetRef())
-	for range 3000 {
-		if ok {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-		truth, ok = fleet.TruthOf(put.GetRef())
-	}
-	for range windows {
-		end, ok := fleet.NextEnd()
-		if !ok {
-			t.Fatal("the fleet knows no kappa")
-		}
-		now.Set(end)
-		if _, err := fleet.Step(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		now.Set(end.Add(5 * time.Second))
-	}
+	truth := heard(t, fleet, put.GetRef())
+	w.pass(fleet, windows)
 	return w.results(windows * perWindow), truth, w
 }
 

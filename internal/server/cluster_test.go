@@ -7,7 +7,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quadrat-dev/quadrat/internal/clock"
-	"github.com/quadrat-dev/quadrat/internal/indoor"
 	"github.com/quadrat-dev/quadrat/internal/simulate"
 )
 
@@ -18,16 +17,7 @@ func TestClusteredWay(t *testing.T) {
 	dir := t.TempDir()
 	now := clock.NewManual(time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC))
 	w := open(t, dir, now)
-	places, err := indoor.Places()
-	if err != nil {
-		t.Fatal(err)
-	}
-	fleet, err := simulate.Join(t.Context(), simulate.Config{
-		NATS: w.server.Addresses().NATS, Places: simulate.Choose(places, devices, 1, 1), Clock: now, Seed: 1,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	fleet := w.join(devices, simulate.Config{})
 	put, err := w.api.Put(t.Context(), `KAPPA indoor AS SELECT mean(temperature) FROM sense.temperature
 		SAMPLE ALL CLUSTERED BY building WINDOW 1m GRACE 2s PRIVACY LOCAL EPSILON 4 PER 5m BETWEEN 10 AND 40`, nil)
 	if err != nil {
@@ -36,23 +26,8 @@ func TestClusteredWay(t *testing.T) {
 	if put.GetPlan().GetLapWindows() != windows {
 		t.Fatalf("a lap of %d windows", put.GetPlan().GetLapWindows())
 	}
-	for range 3000 {
-		if _, ok := fleet.TruthOf(put.GetRef()); ok {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	for range windows {
-		end, ok := fleet.NextEnd()
-		if !ok {
-			t.Fatal("the fleet knows no kappa")
-		}
-		now.Set(end)
-		if _, err := fleet.Step(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		now.Set(end.Add(5 * time.Second))
-	}
+	heard(t, fleet, put.GetRef())
+	w.pass(fleet, windows)
 	before := w.results(windows)
 	var reports int64
 	for _, r := range before {

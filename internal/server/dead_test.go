@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -67,7 +68,7 @@ func TestEveryMetricIsExplained(t *testing.T) {
 func (w *world) kept(n uint64) *quadratv1.ListDeadResponse {
 	w.t.Helper()
 	var page *quadratv1.ListDeadResponse
-	await(w.t, func() bool {
+	until(w.t, fmt.Sprintf("%d dead letters are kept", n), func() bool {
 		var err error
 		if page, err = w.api.Dead(w.t.Context(), &quadratv1.ListDeadRequest{}); err != nil {
 			w.t.Fatal(err)
@@ -82,7 +83,7 @@ func (w *world) kept(n uint64) *quadratv1.ListDeadResponse {
 func TestReplayCountsOnce(t *testing.T) {
 	now := clock.NewManual(time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC))
 	w := open(t, t.TempDir(), now)
-	conn, err := nats.Connect(w.server.Addresses().NATS)
+	conn, err := nats.Connect(w.server.Addresses().NATS, nats.Timeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +125,7 @@ func TestReplayCountsOnce(t *testing.T) {
 		t.Fatalf("replay: %v, %v", reply, err)
 	}
 	say()
-	await(t, func() bool { // the engine reads behind the answer
+	until(t, "the engine has read both", func() bool { // it reads behind the answer
 		return strings.Contains(w.metrics(), `quadrat_engine_reports_total{outcome="duplicate"} 2`+"\n")
 	})
 	if rows := w.exported("reports"); rows != 1 {

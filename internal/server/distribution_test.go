@@ -8,7 +8,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quadrat-dev/quadrat/internal/clock"
-	"github.com/quadrat-dev/quadrat/internal/indoor"
 	"github.com/quadrat-dev/quadrat/internal/simulate"
 )
 
@@ -19,40 +18,15 @@ func TestDistributionWay(t *testing.T) {
 	dir := t.TempDir()
 	now := clock.NewManual(time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC))
 	w := open(t, dir, now)
-	places, err := indoor.Places()
-	if err != nil {
-		t.Fatal(err)
-	}
-	fleet, err := simulate.Join(t.Context(), simulate.Config{
-		NATS: w.server.Addresses().NATS, Places: simulate.Choose(places, devices, 1, 1), Clock: now, Seed: 1,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	fleet := w.join(devices, simulate.Config{})
 	put, err := w.api.Put(t.Context(), `KAPPA indoor AS SELECT histogram(temperature, 10), median(temperature),
 		quantile(temperature, 0.9) AS warm, frequency(temperature) FROM sense.temperature
 		SAMPLE ALL STRATIFIED BY region ROTATING WINDOW 1m GRACE 2s PRIVACY LOCAL EPSILON 4 PER 4m BETWEEN 15 AND 35`, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 3000 {
-		if _, ok := fleet.TruthOf(put.GetRef()); ok {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	truth, _ := fleet.TruthOf(put.GetRef())
-	for range windows {
-		end, ok := fleet.NextEnd()
-		if !ok {
-			t.Fatal("the fleet knows no kappa")
-		}
-		now.Set(end)
-		if _, err := fleet.Step(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		now.Set(end.Add(5 * time.Second))
-	}
+	truth := heard(t, fleet, put.GetRef())
+	w.pass(fleet, windows)
 	const perWindow = 10 + 1 + 1 + 21
 	before := w.results(windows * perWindow)
 	covered := 0

@@ -19,7 +19,7 @@ import (
 func TestCopiedDiskIsSeen(t *testing.T) {
 	now := clock.NewManual(time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC))
 	w := open(t, t.TempDir(), now)
-	conn, err := nats.Connect(w.server.Addresses().NATS)
+	conn, err := nats.Connect(w.server.Addresses().NATS, nats.Timeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +29,7 @@ func TestCopiedDiskIsSeen(t *testing.T) {
 			Device: "pi-7", Capabilities: []wire.Capability{{Name: "sense.temperature"}}, Session: session,
 			Limits: wire.Limits{EpsilonMicro: 1, PeriodMs: 1, Models: []string{"local"}},
 		}
-		if _, err := conn.Request(wire.HelloSubject("pi-7"), h.Append(nil), 30*time.Second); err != nil {
+		if _, err := conn.Request(wire.HelloSubject("pi-7"), h.Append(nil), patience); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -37,7 +37,7 @@ func TestCopiedDiskIsSeen(t *testing.T) {
 	if err != nil || d.GetCounters()["duplicate_identity"] != 2 {
 		t.Errorf("presence %v, %v", d.GetCounters(), err)
 	}
-	js, err := jetstream.New(conn)
+	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestCopiedDiskIsSeen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	await(t, func() bool {
+	until(t, "the doubt is a dead letter", func() bool {
 		m, err := stream.GetLastMsgForSubject(t.Context(), broker.DeadSubject("duplicate-identity"))
 		if err != nil {
 			return false

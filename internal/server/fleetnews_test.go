@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/quadrat-dev/quadrat/internal/clock"
-	"github.com/quadrat-dev/quadrat/internal/indoor"
 	"github.com/quadrat-dev/quadrat/internal/simulate"
 )
 
@@ -15,16 +14,7 @@ import (
 func TestFleetHearsOfKappas(t *testing.T) {
 	now := clock.NewManual(time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC))
 	w := open(t, t.TempDir(), now)
-	places, err := indoor.Places()
-	if err != nil {
-		t.Fatal(err)
-	}
-	fleet, err := simulate.Join(t.Context(), simulate.Config{
-		NATS: w.server.Addresses().NATS, Places: simulate.Choose(places, 40, 1, 1), Clock: now, Seed: 1,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	fleet := w.join(40, simulate.Config{})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	deploy := func(script string) {
@@ -32,13 +22,7 @@ func TestFleetHearsOfKappas(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range 3000 {
-			if _, ok := fleet.TruthOf(put.GetRef()); ok {
-				return
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-		t.Fatal("the fleet has not heard of a kappa")
+		heard(t, fleet, put.GetRef())
 	}
 	deploy("KAPPA slow AS SELECT mean(temperature) FROM sense.temperature WINDOW 1h PRIVACY LOCAL EPSILON 1 PER 4h BETWEEN 10 AND 40")
 	go func() { ended <- fleet.Run(ctx) }()
@@ -49,15 +33,7 @@ func TestFleetHearsOfKappas(t *testing.T) {
 		t.Fatal("the fleet knows no kappa")
 	}
 	now.Set(end)
-	for range 6000 {
-		if fleet.Summary().Answered == 40 {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	if got := fleet.Summary().Answered; got != 40 {
-		t.Errorf("%d of 40 reports were answered", got)
-	}
+	until(t, "all 40 reports are answered", func() bool { return fleet.Summary().Answered == 40 })
 	cancel()
 	<-ended
 	fleet.Close()

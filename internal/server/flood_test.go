@@ -177,7 +177,7 @@ func startFlooded(t *testing.T) *flooded {
 
 func (f *flooded) connect() *nats.Conn {
 	f.t.Helper()
-	conn, err := nats.Connect(f.at.NATS, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond),
+	conn, err := nats.Connect(f.at.NATS, nats.Timeout(floodPatience), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // who sends junk is cut off now and then
 	if err != nil {
 		f.t.Fatal(err)

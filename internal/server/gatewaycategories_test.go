@@ -8,7 +8,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quadrat-dev/quadrat/internal/clock"
-	"github.com/quadrat-dev/quadrat/internal/indoor"
 	"github.com/quadrat-dev/quadrat/internal/simulate"
 )
 
@@ -22,40 +21,14 @@ func TestGatewaysCategories(t *testing.T) {
 	dir := t.TempDir()
 	now := clock.NewManual(time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC))
 	w := open(t, dir, now)
-	places, err := indoor.Places()
-	if err != nil {
-		t.Fatal(err)
-	}
-	fleet, err := simulate.Join(t.Context(), simulate.Config{
-		NATS: w.server.Addresses().NATS, Places: simulate.Choose(places, all, 1, 1), Gateways: gateways, Units: units, Clock: now, Seed: 1,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	fleet := w.join(all, simulate.Config{Gateways: gateways, Units: units})
 	put, err := w.api.Put(t.Context(), `KAPPA indoor AS SELECT histogram(temperature, 6), median(temperature) FROM sense.temperature
 		SAMPLE ALL WINDOW 1m GRACE 2s PRIVACY GATEWAY EPSILON 4 PER 4m BETWEEN 10 AND 40`, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var truth *simulate.Truth
-	for range 3000 {
-		var ok bool
-		if truth, ok = fleet.TruthOf(put.GetRef()); ok {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	for range windows {
-		end, ok := fleet.NextEnd()
-		if !ok {
-			t.Fatal("the fleet knows no kappa")
-		}
-		now.Set(end)
-		if _, err := fleet.Step(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		now.Set(end.Add(5 * time.Second))
-	}
+	truth := heard(t, fleet, put.GetRef())
+	w.pass(fleet, windows)
 	before := w.results((bins + 1) * windows)
 	reports, misses := int64(0), map[time.Time]int{}
 	for _, r := range before {

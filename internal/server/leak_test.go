@@ -132,22 +132,14 @@ func (o *outside) search(readings []privacy.Micro) {
 // window lets a fleet that knows a kappa answer for its next window, and the window close.
 func (w *world) window(fleet *simulate.Fleet, ref string) {
 	w.t.Helper()
-	eventually(w.t, "a fleet that knows the kappa", func() bool { _, ok := fleet.TruthOf(ref); return ok })
-	end, ok := fleet.NextEnd()
-	if !ok {
-		w.t.Fatal("the fleet knows no kappa")
-	}
-	w.clock.Set(end)
-	if _, err := fleet.Step(w.t.Context()); err != nil {
-		w.t.Fatal(err)
-	}
-	w.clock.Set(end.Add(5 * time.Second))
+	heard(w.t, fleet, ref)
+	w.pass(fleet, 1)
 }
 
 // reported waits until a kappa's final results hold so many reports over all cells.
 func (w *world) reported(ref string, n uint32) {
 	w.t.Helper()
-	eventually(w.t, fmt.Sprintf("%d reports of %s", n, ref), func() bool {
+	until(w.t, fmt.Sprintf("there are %d reports of %s", n, ref), func() bool {
 		results, err := w.api.Results(w.t.Context(), ref, client.Span{Limit: 1000})
 		if err != nil {
 			w.t.Fatal(err)
@@ -162,22 +154,10 @@ func (w *world) reported(ref string, n uint32) {
 	})
 }
 
-// eventually waits for a condition that has to come.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for range 6000 {
-		if holds() {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatal("waited in vain for " + what)
-}
-
 // listen keeps everything that passes the broker.
 func (o *outside) listen(url string) *nats.Conn {
 	o.t.Helper()
-	conn, err := nats.Connect(url)
+	conn, err := nats.Connect(url, nats.Timeout(patience))
 	if err != nil {
 		o.t.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func TestStricterPoliciesAreSilence(t *testing.T) {
 		t.Fatalf("a frame of %d", put.GetPlan().GetPopulation())
 	}
 	for _, fleet := range fleets {
-		await(t, func() bool { _, ok := fleet.TruthOf(put.GetRef()); return ok })
+		heard(t, fleet, put.GetRef())
 	}
 	for range laps*lap + 2 { // two more, in which every device says hello again
 		end, ok := fleets[0].NextEnd()
@@ -73,18 +73,6 @@ func TestStricterPoliciesAreSilence(t *testing.T) {
 	w.says(strict[0].ID, "refused_epsilon", laps)
 	w.says(mortal[0].ID, "refused_lifetime", 1)
 	w.says(chosen[devices-1].ID, "refused_epsilon", 0)
-}
-
-// await waits until a condition holds.
-func await(t *testing.T, holds func() bool) {
-	t.Helper()
-	for range 6000 {
-		if holds() {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatal("waited a minute in vain")
 }
 
 // says holds a counter of a device's presence record against what it must be.

@@ -14,7 +14,6 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/quadrat-dev/quadrat/internal/clock"
-	"github.com/quadrat-dev/quadrat/internal/indoor"
 	"github.com/quadrat-dev/quadrat/internal/simulate"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 	"github.com/quadrat-dev/quadrat/query/client"
@@ -37,33 +36,14 @@ func askedBy(t *testing.T, script string, windows int) *world {
 	t.Helper()
 	now := clock.NewManual(time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC))
 	w := open(t, t.TempDir(), now)
-	places, err := indoor.Places()
-	if err != nil {
-		t.Fatal(err)
-	}
-	fleet, err := simulate.Join(t.Context(), simulate.Config{
-		NATS: w.server.Addresses().NATS, Places: simulate.Choose(places, 4000, 1, 1), Clock: now, Seed: 1, Offline: 0.2,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	fleet := w.join(4000, simulate.Config{Offline: 0.2})
 	t.Cleanup(fleet.Close)
 	put, err := w.api.Put(t.Context(), script, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	await(t, func() bool { _, ok := fleet.TruthOf(put.GetRef()); return ok })
-	for range windows {
-		end, ok := fleet.NextEnd()
-		if !ok {
-			t.Fatal("the fleet knows no kappa")
-		}
-		now.Set(end)
-		if _, err := fleet.Step(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		now.Set(end.Add(5 * time.Second))
-	}
+	heard(t, fleet, put.GetRef())
+	w.pass(fleet, windows)
 	return w
 }
 
@@ -128,22 +108,19 @@ func TestQueryOverOwnWindowsIsLive(t *testing.T) {
 // told waits until that many windows have results, and gives them.
 func (w *world) told(windows int) []*quadratv1.Result {
 	w.t.Helper()
-	for range 3000 {
-		got, err := w.api.Results(w.t.Context(), "indoor", client.Span{Limit: 10_000})
-		if err != nil {
+	var got []*quadratv1.Result
+	until(w.t, fmt.Sprintf("%d windows have results", windows), func() bool {
+		var err error
+		if got, err = w.api.Results(w.t.Context(), "indoor", client.Span{Limit: 10_000}); err != nil {
 			w.t.Fatal(err)
 		}
 		starts := map[int64]bool{}
 		for _, r := range got {
 			starts[r.GetWindowStart().AsTime().Unix()] = true
 		}
-		if len(starts) >= windows {
-			return got
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	w.t.Fatalf("not %d windows within 30 s", windows)
-	return nil
+		return len(starts) >= windows
+	})
+	return got
 }
 
 func deref(x *float64) any {

@@ -19,7 +19,6 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/quadrat-dev/quadrat/internal/clock"
-	"github.com/quadrat-dev/quadrat/internal/indoor"
 	"github.com/quadrat-dev/quadrat/internal/simulate"
 )
 
@@ -152,16 +151,7 @@ func TestLifeOfAKappaThroughReflection(t *testing.T) {
 	const devices, windows = 200, 2
 	now := clock.NewManual(time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC))
 	w := open(t, t.TempDir(), now)
-	places, err := indoor.Places()
-	if err != nil {
-		t.Fatal(err)
-	}
-	fleet, err := simulate.Join(t.Context(), simulate.Config{
-		NATS: w.server.Addresses().NATS, Places: simulate.Choose(places, devices, 1, 1), Clock: now, Seed: 1,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	fleet := w.join(devices, simulate.Config{})
 	defer fleet.Close()
 	s := meet(t, w.server.Addresses().GRPC)
 	const script = `KAPPA indoor AS SELECT mean(temperature) FROM sense.temperature SAMPLE ALL ROTATING WINDOW 1m GRACE 5s ` +

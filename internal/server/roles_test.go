@@ -64,16 +64,6 @@ func (s *site) start(role server.Role) *world {
 	return &world{t: s.t, clock: s.clock, server: p, api: api}
 }
 
-// until waits until something holds.
-func until(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for begun := time.Now(); !holds(); time.Sleep(20 * time.Millisecond) {
-		if time.Since(begun) > time.Minute {
-			t.Fatalf("waited in vain until %s", what)
-		}
-	}
-}
-
 // TestRoles: a fleet answers over processes that answer callers and processes that count. A kappa deployed at one process shows at the other and
 // runs once; results are the same everywhere, also when one process of each role leaves and another comes.
 func TestRoles(t *testing.T) {
@@ -116,7 +106,7 @@ func TestRoles(t *testing.T) {
 	if _, err := a.api.Put(t.Context(), strings.Replace(question, "mean(temperature)", "total(temperature)", 1), nil); err == nil {
 		t.Error("another script of the same name was taken")
 	}
-	until(t, "the fleet knows the kappa", func() bool { _, ok := fleet.TruthOf(put.GetRef()); return ok })
+	heard(t, fleet, put.GetRef())
 	for window := range windows {
 		end, ok := fleet.NextEnd()
 		if !ok {

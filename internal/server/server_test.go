@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -12,7 +13,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quadrat-dev/quadrat/internal/clock"
-	"github.com/quadrat-dev/quadrat/internal/indoor"
 	"github.com/quadrat-dev/quadrat/internal/server"
 	"github.com/quadrat-dev/quadrat/internal/simulate"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
@@ -62,18 +62,15 @@ func openLogged(t *testing.T, dir string, now *clock.Manual, log *slog.Logger) *
 // results waits until n results are there.
 func (w *world) results(n int) []*quadratv1.Result {
 	w.t.Helper()
-	for range 3000 {
-		got, err := w.api.Results(w.t.Context(), "indoor", client.Span{Limit: max(100, uint32(n))})
-		if err != nil {
+	var got []*quadratv1.Result
+	until(w.t, fmt.Sprintf("there are %d results", n), func() bool {
+		var err error
+		if got, err = w.api.Results(w.t.Context(), "indoor", client.Span{Limit: max(100, uint32(n))}); err != nil {
 			w.t.Fatal(err)
 		}
-		if len(got) >= n {
-			return got
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	w.t.Fatalf("not %d results within 30 s", n)
-	return nil
+		return len(got) >= n
+	})
+	return got
 }
 
 // exported is the number of rows that an export has.
@@ -105,16 +102,7 @@ func TestWholeWay(t *testing.T) {
 	dir := t.TempDir()
 	now := clock.NewManual(time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC))
 	w := open(t, dir, now)
-	places, err := indoor.Places()
-	if err != nil {
-		t.Fatal(err)
-	}
-	fleet, err := simulate.Join(t.Context(), simulate.Config{
-		NATS: w.server.Addresses().NATS, Places: simulate.Choose(places, devices, 1, 1), Clock: now, Seed: 1,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	fleet := w.join(devices, simulate.Config{})
 	put, err := w.api.Put(t.Context(), question, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -122,23 +110,8 @@ func TestWholeWay(t *testing.T) {
 	if put.GetPlan().GetPopulation() != devices || put.GetPlan().GetLapWindows() != 10 || put.GetPlan().GetPanel() != devices/10 {
 		t.Fatalf("plan %v", put.GetPlan())
 	}
-	for range 3000 {
-		if _, ok := fleet.TruthOf(put.GetRef()); ok {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	for range windows {
-		end, ok := fleet.NextEnd()
-		if !ok {
-			t.Fatal("the fleet knows no kappa")
-		}
-		now.Set(end)
-		if _, err := fleet.Step(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		now.Set(end.Add(5 * time.Second))
-	}
+	heard(t, fleet, put.GetRef())
+	w.pass(fleet, windows)
 	before := w.results(windows)
 	var reports int64
 	for _, r := range before {

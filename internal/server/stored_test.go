@@ -46,7 +46,7 @@ func (o *outside) arrow(api *client.Client, ref, what string) {
 // streams keeps the messages of every stream, whatever their files look like.
 func (o *outside) streams(conn *nats.Conn) {
 	o.t.Helper()
-	js, err := jetstream.New(conn)
+	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		o.t.Fatal(err)
 	}
