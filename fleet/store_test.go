@@ -215,6 +215,9 @@ func answer(t *testing.T, b []byte) *quadratv1.HelloReply {
 	return m
 }
 
+// patience bounds every wait; nothing depends on how long things take below it.
+const patience = time.Minute
+
 func TestServerOverNATS(t *testing.T) {
 	ns, err := server.NewServer(&server.Options{Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true})
 	if err != nil {
@@ -222,15 +225,15 @@ func TestServerOverNATS(t *testing.T) {
 	}
 	ns.Start()
 	defer func() { ns.Shutdown(); ns.WaitForShutdown() }()
-	if !ns.ReadyForConnections(30 * time.Second) {
+	if !ns.ReadyForConnections(patience) {
 		t.Fatal("no NATS")
 	}
-	conn, err := nats.Connect(ns.ClientURL())
+	conn, err := nats.Connect(ns.ClientURL(), nats.Timeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	js, err := jetstream.New(conn)
+	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +254,7 @@ func TestServerOverNATS(t *testing.T) {
 	}
 	request := func(subject string, body []byte) *quadratv1.HelloReply {
 		t.Helper()
-		m, err := conn.Request(subject, body, 30*time.Second)
+		m, err := conn.Request(subject, body, patience)
 		if err != nil {
 			t.Fatal(err)
 		}

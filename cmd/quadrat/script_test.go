@@ -102,7 +102,7 @@ func say(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: say SUBJECT TEXT")
 	}
-	conn, err := nats.Connect(ts.Getenv("NATS"))
+	conn, err := nats.Connect(ts.Getenv("NATS"), nats.Timeout(patience))
 	ts.Check(err)
 	defer conn.Close()
 	_, err = conn.Request(args[0], []byte(args[1]), patience)

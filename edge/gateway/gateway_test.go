@@ -65,7 +65,7 @@ func newFake(t *testing.T, plan *wire.DevicePlan) *fake {
 	if !s.ReadyForConnections(patience) {
 		t.Fatal("the server isn't ready")
 	}
-	conn, err := nats.Connect(s.ClientURL())
+	conn, err := nats.Connect(s.ClientURL(), nats.Timeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -90,7 +90,7 @@ func start(t *testing.T) *nats.Conn {
 	if !s.ReadyForConnections(patience) {
 		t.Fatal("server isn't ready")
 	}
-	conn, err := nats.Connect(s.ClientURL())
+	conn, err := nats.Connect(s.ClientURL(), nats.Timeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}

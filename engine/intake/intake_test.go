@@ -79,7 +79,7 @@ func setUp(t testing.TB, devices Devices, change func(*Config)) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = i.Close() })
-	conn, err := nats.Connect(b.URL())
+	conn, err := nats.Connect(b.URL(), nats.Timeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -370,7 +370,7 @@ func BenchmarkIntake(b *testing.B) {
 	var group sync.WaitGroup
 	b.ReportAllocs()
 	for c := range connections {
-		conn, err := nats.Connect(bench.broker.URL())
+		conn, err := nats.Connect(bench.broker.URL(), nats.Timeout(patience))
 		if err != nil {
 			b.Fatal(err)
 		}

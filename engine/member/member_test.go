@@ -18,13 +18,16 @@ import (
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
-// life is that of the leases of these tests.
-const life = time.Second
+const (
+	life     = time.Second // of leases that a test lets end
+	unending = time.Hour   // of leases that must not end by themselves while a test looks at them, however slow the machine is
+)
 
 // patience bounds every wait.
 const patience = time.Minute
 
-func open(t *testing.T) jetstream.JetStream {
+// open starts a broker whose leases live so long.
+func open(t *testing.T, life time.Duration) jetstream.JetStream {
 	t.Helper()
 	b, err := broker.Open(t.Context(), broker.Config{StoreDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -97,7 +100,7 @@ func until(t *testing.T, what string, holds func() bool) {
 func (o *one) counts() int { return len(o.shares()) }
 
 func TestMembersShareAlike(t *testing.T) {
-	js := open(t)
+	js := open(t, life)
 	a := start(t, js, "a", 8)
 	until(t, "one has all", func() bool { return a.counts() == 8 })
 	b, c := start(t, js, "b", 8), start(t, js, "c", 8)
@@ -119,7 +122,7 @@ func TestMembersShareAlike(t *testing.T) {
 
 // TestCheckpointsFence: from a claim on, a former owner can't save; its bytes don't replace those of the later one.
 func TestCheckpointsFence(t *testing.T) {
-	js := open(t)
+	js := open(t, unending)
 	first, err := claim(t.Context(), js, "03", 5)
 	if err != nil {
 		t.Fatal(err)
@@ -157,7 +160,7 @@ func TestCheckpointsFence(t *testing.T) {
 
 // TestLeaseOfOne: a lease is one owner's; renewing an expired one takes it anew only when it is free.
 func TestLeaseOfOne(t *testing.T) {
-	js := open(t)
+	js := open(t, unending)
 	a, err := OpenLeases(t.Context(), js, "a")
 	if err != nil {
 		t.Fatal(err)
@@ -197,14 +200,28 @@ func TestLeaseOfOne(t *testing.T) {
 	if err := second.Renew(t.Context()); err != nil {
 		t.Errorf("a former owner took the lease from the later one: %v", err)
 	}
-	until(t, "the lease has expired", func() bool {
-		held, err := a.held(t.Context())
-		return err == nil && !held["share.00"]
-	})
+	if err := a.remove(t.Context(), "share.00", second.revision); err != nil { // its end, for which nobody has to wait
+		t.Fatal(err)
+	}
 	if err := second.Renew(t.Context()); err != nil {
 		t.Errorf("an expired lease that is free is not taken anew: %v", err)
 	}
 	if take(a) != nil {
 		t.Error("two owners")
 	}
+}
+
+// TestLeasesEnd: what nobody renews is free after its life.
+func TestLeasesEnd(t *testing.T) {
+	l, err := OpenLeases(t.Context(), open(t, life), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lease, err := l.Take(t.Context(), "share.00"); err != nil || lease == nil {
+		t.Fatalf("a lease that nobody has: %v, %v", lease, err)
+	}
+	until(t, "the lease has expired", func() bool {
+		held, err := l.held(t.Context())
+		return err == nil && !held["share.00"]
+	})
 }

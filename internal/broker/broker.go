@@ -27,7 +27,8 @@ import (
 const (
 	payloadBytesMost = 8 << 20
 	storeBytesMost   = 256 << 30
-	readyPatience    = 20 * time.Second
+	readyPatience    = time.Minute     // for the embedded server, which reads its streams first
+	connectPatience  = 5 * time.Second // for a server that is there; a busy machine may let a connection wait for seconds
 	drainPatience    = 10 * time.Second
 	reconnectWait    = 250 * time.Millisecond // a server that comes back is found soon
 	askPatience      = 20 * time.Second       // for an answer of JetStream; a busy disk may stall it for seconds
@@ -122,6 +123,7 @@ func (b *Broker) Connect(name string, options ...nats.Option) (*nats.Conn, error
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(reconnectWait),
 		nats.RetryOnFailedConnect(false),
+		nats.Timeout(connectPatience),
 		nats.DrainTimeout(drainPatience),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("nats", "error", err) }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
@@ -136,7 +138,7 @@ func (b *Broker) Connect(name string, options ...nats.Option) (*nats.Conn, error
 	}
 	at := b.config.URL
 	if b.server != nil {
-		at, all = b.server.ClientURL(), append(all, nats.InProcessServer(b.server))
+		at, all = b.server.ClientURL(), append(all, nats.InProcessServer(b.server), nats.Timeout(readyPatience))
 	}
 	conn, err := nats.Connect(at, append(all, options...)...)
 	if err != nil {

@@ -115,12 +115,12 @@ func syncs(t *testing.T, options *server.Options) bool {
 	if !srv.ReadyForConnections(readyPatience) {
 		t.Fatal("server not ready")
 	}
-	conn, err := nats.Connect(srv.ClientURL())
+	conn, err := nats.Connect(srv.ClientURL(), nats.Timeout(readyPatience))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	js, err := jetstream.New(conn)
+	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(readyPatience))
 	if err != nil {
 		t.Fatal(err)
 	}

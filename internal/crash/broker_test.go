@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -44,6 +46,26 @@ func beBroker(store, listen string) int {
 		return 1
 	}
 	return 0
+}
+
+// ports is the last port that a process was told to listen on.
+var ports atomic.Int64
+
+// ownAddress is an address of this machine for a process that is killed and comes back to it. Its port is below those that systems give to
+// who asks for any, so that nobody gets it while the process is down.
+func ownAddress(t *testing.T) string {
+	t.Helper()
+	const low, many = 15_000, 15_000
+	ports.CompareAndSwap(0, int64(os.Getpid())*97)
+	for range many {
+		address := fmt.Sprint("127.0.0.1:", low+ports.Add(1)%many)
+		if l, err := net.Listen("tcp", address); err == nil {
+			must(t, l.Close())
+			return address
+		}
+	}
+	t.Fatalf("no port from %d to %d is free", low, low+many-1)
+	return ""
 }
 
 // process is a program that can be killed and started again.
@@ -91,14 +113,13 @@ func (p *process) end() {
 func killBroker(t *testing.T, seed uint64) {
 	c := calmOf(t, seed)
 	random := rand.New(rand.NewPCG(seed, 4))
-	store, listen := t.TempDir(), "127.0.0.1:0"
+	store, listen := t.TempDir(), ownAddress(t)
 	p := &process{t: t, make: func() *exec.Cmd {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), envStore+"="+store, envListen+"="+listen)
 		return cmd
 	}}
 	url := p.start()
-	listen = strings.TrimPrefix(url, "nats://")
 	w := newRig(t, t.TempDir(), broker.Config{URL: url}, rand.New(rand.NewPCG(seed%courses, 1)))
 	w.up(c.course, newDisk(well, 0, 0))
 	d := &disturbance{random: random, at: map[int]bool{}, strike: func() {

@@ -72,13 +72,13 @@ func openSite(t *testing.T, keep string) *site {
 	path, err := program()
 	must(t, err)
 	s := &site{t: t, data: t.TempDir(), answered: map[string]bool{}, rig: &rig{t: t}}
-	s.at.NATS = "nats://127.0.0.1:0"
+	s.at.NATS = "nats://" + ownAddress(t)
 	s.process = &process{t: t, make: func() *exec.Cmd {
 		return exec.Command(path, "serve", "--data", s.data, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0",
 			"--nats-listen", strings.TrimPrefix(s.at.NATS, "nats://"), "--checkpoint-every", "5ms", "--reports-keep", keep, "--log-level", "error")
 	}}
 	s.start()
-	s.conn, err = nats.Connect(s.at.NATS, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond),
+	s.conn, err = nats.Connect(s.at.NATS, nats.Timeout(answerPatience), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // who is killed breaks connections
 	must(t, err)
 	t.Cleanup(s.conn.Close)
@@ -217,7 +217,7 @@ func killServe(t *testing.T, seed uint64) {
 // settled waits until a checkpoint covers what REPORTS holds now.
 func (s *site) settled() {
 	s.t.Helper()
-	js, err := jetstream.New(s.conn)
+	js, err := jetstream.New(s.conn, jetstream.WithDefaultTimeout(patience))
 	must(s.t, err)
 	stream, err := js.Stream(s.t.Context(), broker.StreamReports)
 	must(s.t, err)

@@ -80,7 +80,7 @@ func Join(ctx context.Context, c Config) (*Fleet, error) {
 		return nil, err
 	}
 	c = c.withDefaults()
-	conn, err := nats.Connect(c.NATS, nats.Name(software), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(false))
+	conn, err := nats.Connect(c.NATS, nats.Name(software), nats.Timeout(c.AnswerTimeout), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(false))
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}

@@ -123,12 +123,12 @@ func startRun(ctx context.Context, c Config, coins []indoor.Place, asked []quest
 
 // keyerOf reads the cluster's secret, as a server can.
 func keyerOf(ctx context.Context, url string) (fleet.Keyer, error) {
-	conn, err := nats.Connect(url)
+	conn, err := nats.Connect(url, nats.Timeout(patience))
 	if err != nil {
 		return fleet.Keyer{}, err
 	}
 	defer conn.Close()
-	js, err := jetstream.New(conn)
+	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		return fleet.Keyer{}, err
 	}
