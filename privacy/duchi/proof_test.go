@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/quadrat-dev/quadrat/privacy"
+	"github.com/quadrat-dev/quadrat/privacy/internal/proof"
 )
 
 var epsilons = []privacy.Epsilon{
@@ -14,24 +15,20 @@ var epsilons = []privacy.Epsilon{
 }
 
 func TestStructureIsTheMatrix(t *testing.T) {
+	for _, levels := range []uint32{1, 2, 8, 64} {
+		onGrid(t, levels, func(m *Mechanism) { proof.Matrix(t, m) })
+	}
+}
+
+// onGrid is a mechanism at every ε.
+func onGrid(t *testing.T, levels uint32, run func(*Mechanism)) {
+	t.Helper()
 	for _, e := range epsilons {
-		for _, levels := range []uint32{1, 2, 8, 64} {
-			m, err := NewOnGrid(e, levels)
-			if err != nil {
-				t.Fatal(err)
-			}
-			structural, err := m.Certificate()
-			if err != nil {
-				t.Fatal(err)
-			}
-			whole, err := privacy.Enumerate(m)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !structural.Holds() || !whole.Holds() || structural.WorstRatio.Cmp(whole.WorstRatio) != 0 {
-				t.Errorf("ε=%v, %d levels: %v and %v", e, levels, structural, whole)
-			}
+		m, err := NewOnGrid(e, levels)
+		if err != nil {
+			t.Fatal(err)
 		}
+		run(m)
 	}
 }
 
@@ -140,41 +137,15 @@ func TestScoreIsTheExactOneRounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		for code := range m.Codes() {
-			exact, err := m.ExactScore(code)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want, _ := exact.Float64()
-			if got, err := m.Score(code); err != nil || math.Abs(got-want) > 1e-12*(1+math.Abs(want)) {
-				t.Errorf("ε=%v code %d: score %v, exactly %v", e, code, got, want)
-			}
+			proof.Score(t, m, code)
 		}
 	}
 }
 
 // TestVarianceFormula compares VarianceAt with the enumerated variance.
 func TestVarianceFormula(t *testing.T) {
-	for _, e := range epsilons {
-		for _, levels := range []uint32{1, 2, 16} {
-			m, err := NewOnGrid(e, levels)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for input := uint32(0); input <= levels; input++ {
-				truth, want := float64(input)/float64(levels), 0.0
-				for code := range m.Codes() {
-					score, err := m.Score(code)
-					if err != nil {
-						t.Fatal(err)
-					}
-					p, _ := m.Probability(code, input).Float64()
-					want += p * (score - truth) * (score - truth)
-				}
-				if got := m.VarianceAt(input); math.Abs(got-want) > 1e-9*want {
-					t.Errorf("ε=%v, %d levels, input %d: variance %v, want %v", e, levels, input, got, want)
-				}
-			}
-		}
+	for _, levels := range []uint32{1, 2, 16} {
+		onGrid(t, levels, func(m *Mechanism) { proof.Variance(t, m, 0) })
 	}
 }
 

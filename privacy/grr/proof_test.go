@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/quadrat-dev/quadrat/privacy"
+	"github.com/quadrat-dev/quadrat/privacy/internal/proof"
 )
 
 var epsilons = []privacy.Epsilon{1, 100_000, 500_000, 1_000_000, 2_000_000, 4_000_000, 8_000_000, 20_000_000}
@@ -23,19 +24,7 @@ func mechanism(t *testing.T, e privacy.Epsilon, k uint32) *Mechanism {
 func TestStructureIsTheMatrix(t *testing.T) {
 	for _, e := range epsilons {
 		for _, k := range []uint32{2, 3, 7, 32} {
-			m := mechanism(t, e, k)
-			structural, err := m.Certificate()
-			if err != nil {
-				t.Fatal(err)
-			}
-			whole, err := privacy.EnumerateReports(m)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !structural.Holds() || !whole.Holds() || structural.Codes != whole.Codes ||
-				structural.WorstRatio.Cmp(whole.WorstRatio) != 0 {
-				t.Errorf("ε=%v, k=%d: %+v and %+v", e, k, structural, whole)
-			}
+			proof.Matrix(t, mechanism(t, e, k))
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/quadrat-dev/quadrat/privacy"
+	"github.com/quadrat-dev/quadrat/privacy/internal/proof"
 )
 
 var epsilons = []privacy.Epsilon{
@@ -30,19 +31,7 @@ func small(t *testing.T, run func(m *Mechanism)) {
 // TestStructureIsTheMatrix compares the structural certificate with the one that
 // visits every entry.
 func TestStructureIsTheMatrix(t *testing.T) {
-	small(t, func(m *Mechanism) {
-		structural, err := m.Certificate()
-		if err != nil {
-			t.Fatal(err)
-		}
-		whole, err := privacy.Enumerate(m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !structural.Holds() || !whole.Holds() || structural.WorstRatio.Cmp(whole.WorstRatio) != 0 {
-			t.Errorf("ε=%v, %d levels: %v and %v", m.epsilon, m.levels, structural, whole)
-		}
-	})
+	small(t, func(m *Mechanism) { proof.Matrix(t, m) })
 }
 
 // draw is the mechanism as a function of its words; mutants are other draws.
@@ -222,22 +211,7 @@ func TestMutantsDie(t *testing.T) {
 
 // TestVarianceFormula compares VarianceAt with the enumerated variance.
 func TestVarianceFormula(t *testing.T) {
-	small(t, func(m *Mechanism) {
-		for input := uint32(0); input <= m.levels; input++ {
-			truth, want := float64(input)/float64(m.levels), 0.0
-			for code := range m.Codes() {
-				score, err := m.Score(code)
-				if err != nil {
-					t.Fatal(err)
-				}
-				p, _ := m.Probability(code, input).Float64()
-				want += p * (score - truth) * (score - truth)
-			}
-			if got := m.VarianceAt(input); math.Abs(got-want) > 1e-9*want {
-				t.Errorf("ε=%v, %d levels, input %d: variance %v, want %v", m.epsilon, m.levels, input, got, want)
-			}
-		}
-	})
+	small(t, func(m *Mechanism) { proof.Variance(t, m, 0) })
 }
 
 func TestScoreIsTheExactOneRounded(t *testing.T) {
@@ -247,15 +221,7 @@ func TestScoreIsTheExactOneRounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, code := range []uint32{0, 1, m.window, m.levels / 2, m.Codes() - 1} {
-			exact, err := m.ExactScore(code)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want, _ := exact.Float64()
-			got, err := m.Score(code)
-			if err != nil || math.Abs(got-want) > 1e-12*(1+math.Abs(want)) {
-				t.Errorf("ε=%v code %d: score %v, exactly %v", e, code, got, want)
-			}
+			proof.Score(t, m, code)
 		}
 		slope := new(big.Rat).Quo(m.exactStretch(), big.NewRat(Levels, 1))
 		if low, high := privacy.Words(m.Slope()), privacy.Words(m.Slope()+1); low.Cmp(slope) > 0 || high.Cmp(slope) <= 0 {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/quadrat-dev/quadrat/privacy"
+	"github.com/quadrat-dev/quadrat/privacy/internal/proof"
 	"github.com/quadrat-dev/quadrat/privacy/internal/sets"
 )
 
@@ -37,20 +38,7 @@ func small(t *testing.T, run func(m *Mechanism)) {
 
 // TestStructureIsTheMatrix compares the certificate with every entry.
 func TestStructureIsTheMatrix(t *testing.T) {
-	small(t, func(m *Mechanism) {
-		structural, err := m.Certificate()
-		if err != nil {
-			t.Fatal(err)
-		}
-		listed, err := privacy.EnumerateReports(m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !structural.Holds() || !listed.Holds() || structural.Codes != listed.Codes ||
-			structural.WorstRatio.Cmp(listed.WorstRatio) != 0 {
-			t.Errorf("ε=%v, k=%d, w=%d: %+v and %+v", m.epsilon, m.categories, m.size, structural, listed)
-		}
-	})
+	small(t, func(m *Mechanism) { proof.Matrix(t, m) })
 }
 
 // TestOthersAreUniform counts the sets that a small case gives: each of its

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/quadrat-dev/quadrat/privacy"
+	"github.com/quadrat-dev/quadrat/privacy/internal/proof"
 )
 
 var epsilons = []privacy.Epsilon{
@@ -36,19 +37,7 @@ func full(t *testing.T, e privacy.Epsilon) *Mechanism {
 }
 
 func TestStructureIsTheMatrix(t *testing.T) {
-	small(t, func(m *Mechanism) {
-		structural, err := m.Certificate()
-		if err != nil {
-			t.Fatal(err)
-		}
-		whole, err := privacy.Enumerate(m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !structural.Holds() || !whole.Holds() || structural.WorstRatio.Cmp(whole.WorstRatio) != 0 {
-			t.Errorf("ε=%v, %d levels: %v and %v", m.epsilon, m.levels, structural, whole)
-		}
-	})
+	small(t, func(m *Mechanism) { proof.Matrix(t, m) })
 }
 
 // TestEveryEntryOfTheFullGrid adds up all 196,611 probabilities as fractions.
@@ -155,14 +144,7 @@ func TestScoreIsTheExactOneRounded(t *testing.T) {
 	for _, e := range epsilons[1:] {
 		m := full(t, e)
 		for code := range m.Codes() {
-			exact, err := m.ExactScore(code)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want, _ := exact.Float64()
-			if got, err := m.Score(code); err != nil || math.Abs(got-want) > 1e-12*(1+math.Abs(want)) {
-				t.Errorf("ε=%v code %d: score %v, exactly %v", e, code, got, want)
-			}
+			proof.Score(t, m, code)
 		}
 	}
 }

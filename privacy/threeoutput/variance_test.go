@@ -7,28 +7,13 @@ import (
 
 	"github.com/quadrat-dev/quadrat/privacy"
 	"github.com/quadrat-dev/quadrat/privacy/hybrid"
+	"github.com/quadrat-dev/quadrat/privacy/internal/proof"
 )
 
 // TestVarianceFormula compares VarianceAt with the enumerated variance.
 func TestVarianceFormula(t *testing.T) {
 	small(t, func(m *Mechanism) {
-		largest := 0.0
-		for input := uint32(0); input <= m.levels; input++ {
-			truth, want := float64(input)/float64(m.levels), 0.0
-			for code := range m.Codes() {
-				score, err := m.Score(code)
-				if err != nil {
-					t.Fatal(err)
-				}
-				p, _ := m.Probability(code, input).Float64()
-				want += p * (score - truth) * (score - truth)
-			}
-			// At ε = 20 what is left of 1 has nine digits.
-			if got := m.VarianceAt(input); math.Abs(got-want) > 1e-9*want+1e-15 {
-				t.Errorf("ε=%v, %d levels, input %d: variance %v, want %v", m.epsilon, m.levels, input, got, want)
-			}
-			largest = max(largest, want)
-		}
+		largest := proof.Variance(t, m, 1e-15) // at ε = 20 what is left of 1 has nine digits
 		if got := m.NoiseVariance(); math.Abs(got-largest) > 1e-9*largest+1e-15 {
 			t.Errorf("ε=%v, %d levels: largest variance %v, want %v", m.epsilon, m.levels, got, largest)
 		}
