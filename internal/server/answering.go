@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"github.com/quadrat-dev/quadrat/engine/deadletter"
 	"github.com/quadrat-dev/quadrat/internal/broker"
 	"github.com/quadrat-dev/quadrat/query/service"
 	"github.com/quadrat-dev/quadrat/storage"
@@ -14,23 +13,12 @@ import (
 
 // answer starts what a process of a cluster needs to answer callers and devices. It keeps no state of its own.
 func (s *Server) answer(ctx context.Context) error {
-	plans, err := s.broker.JetStream().KeyValue(ctx, broker.BucketPlans)
-	if err != nil {
-		return fmt.Errorf("plans: %w", err)
-	}
-	letters, err := deadletter.New(deadletter.Config{
-		Conn: s.broker.Conn(), JetStream: s.broker.JetStream(), Devices: s.devices, Clock: s.config.Clock, Registerer: s.registry,
-	})
+	config, err := s.answering(ctx)
 	if err != nil {
 		return err
 	}
-	config := service.Config{
-		Planner: service.NewFleetPlanner(s.devices, s.settled), Engine: s.distant(), Fleet: s.devices,
-		Plans: plans, Shared: true, Keeps: s.keeps, Broadcast: s.broker.Conn(), Results: s.broker.JetStream(), Clock: s.config.Clock,
-		Entropy: s.config.Entropy, Logger: s.log, Registry: s.registry, Token: s.config.Token, Retention: s.config.Retention,
-		RecordBytesMax: int(min(s.broker.Conn().MaxPayload()-recordRoom, recordMost)), Dead: dead{letters}, Shuffler: s.config.Shuffler,
-		Memory: s.memory,
-	}
+	config.Planner, config.Engine = service.NewFleetPlanner(s.devices, s.settled), s.distant()
+	config.Shared, config.Keeps = true, s.keeps
 	if s.config.Bucket != nil {
 		if err := s.read(ctx); err != nil {
 			return err

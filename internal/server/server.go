@@ -252,28 +252,35 @@ func (s *Server) archive() archive {
 	}}
 }
 
-// plan restores the kappas and starts everything that runs in the background.
-func (s *Server) plan(ctx context.Context) error {
+// answering is the configuration of a service that answers callers, without what stands behind it: planner, engine and rows.
+func (s *Server) answering(ctx context.Context) (c service.Config, err error) {
 	plans, err := s.broker.JetStream().KeyValue(ctx, broker.BucketPlans)
 	if err != nil {
-		return fmt.Errorf("plans: %w", err)
+		return c, fmt.Errorf("plans: %w", err)
 	}
 	letters, err := deadletter.New(deadletter.Config{
 		Conn: s.broker.Conn(), JetStream: s.broker.JetStream(), Devices: s.devices, Clock: s.config.Clock, Registerer: s.registry,
 	})
 	if err != nil {
+		return c, err
+	}
+	return service.Config{
+		Fleet: s.devices, Plans: plans, Dead: dead{letters}, Broadcast: s.broker.Conn(), Results: s.broker.JetStream(), Clock: s.config.Clock,
+		Entropy: s.config.Entropy, Logger: s.log, Registry: s.registry, Token: s.config.Token, Retention: s.config.Retention,
+		RecordBytesMax: int(min(s.broker.Conn().MaxPayload()-recordRoom, recordMost)), Shuffler: s.config.Shuffler, Memory: s.memory,
+	}, nil
+}
+
+// plan restores the kappas and starts everything that runs in the background.
+func (s *Server) plan(ctx context.Context) error {
+	config, err := s.answering(ctx)
+	if err != nil {
 		return err
 	}
-	s.service, err = service.New(ctx, service.Config{
-		Planner: service.NewFleetPlanner(s.devices, s.frames.Flush), Engine: roomy{s.engine}, Fleet: s.devices, Plans: plans,
-		Stored: stored{rows: s.rows()}, Broadcast: s.broker.Conn(), Results: s.broker.JetStream(), Archive: s.archive(), Clock: s.config.Clock,
-		Entropy: s.config.Entropy, Logger: s.log, Registry: s.registry, Token: s.config.Token, Retention: s.config.Retention,
-		RecordBytesMax: int(min(s.broker.Conn().MaxPayload()-recordRoom, recordMost)),
-		Memory:         s.memory,
-		Dead:           dead{letters}, Shuffler: s.config.Shuffler,
-		Fault: func() error { return s.engine.Status().Fault },
-	})
-	if err != nil {
+	config.Planner, config.Engine = service.NewFleetPlanner(s.devices, s.frames.Flush), roomy{s.engine}
+	config.Archive, config.Stored = s.archive(), stored{rows: s.rows()}
+	config.Fault = func() error { return s.engine.Status().Fault }
+	if s.service, err = service.New(ctx, config); err != nil {
 		return err
 	}
 	s.background.run("engine", s.engine.Run)
