@@ -62,7 +62,7 @@ type link struct {
 // readChain puts the parts of a share behind a position into links, in order, until ctx ends.
 func (e *Engine) readChain(ctx context.Context, stream jetstream.Stream, share int, from uint64, links chan<- link) {
 	subjects := []string{broker.PartialSubject(share)}
-	e.keepFollowing(ctx, stream, subjects, &from, func(msg jetstream.Msg) (uint64, bool, error) {
+	e.keepFollowing(ctx, stream, subjects, from, func(msg jetstream.Msg) (uint64, bool, error) {
 		meta, err := msg.Metadata()
 		if err != nil {
 			return 0, false, err

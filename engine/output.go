@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -16,6 +18,9 @@ import (
 	"github.com/quadrat-dev/quadrat/internal/broker"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
+
+// errNoAnswer says that a stream was silent.
+var errNoAnswer = errors.New("no answer from the stream")
 
 // publishMost is how many messages are under way to their stream at once.
 const publishMost = 512
@@ -242,9 +247,8 @@ func (e *Engine) publish(ctx context.Context, messages []*nats.Msg) error {
 	return nil
 }
 
+// publishSome waits for as long as answers come: one that was lost with its server does not come.
 func (e *Engine) publishSome(ctx context.Context, messages []*nats.Msg) error {
-	ctx, cancel := context.WithTimeout(ctx, lastPatience)
-	defer cancel()
 	futures := make([]jetstream.PubAckFuture, 0, len(messages))
 	for _, m := range messages {
 		f, err := e.config.JetStream.PublishMsgAsync(m)
@@ -253,11 +257,16 @@ func (e *Engine) publishSome(ctx context.Context, messages []*nats.Msg) error {
 		}
 		futures = append(futures, f)
 	}
+	timer := time.NewTimer(askPatience)
+	defer timer.Stop()
 	for _, f := range futures {
+		timer.Reset(askPatience)
 		select {
 		case <-f.Ok():
 		case err := <-f.Err():
 			return err
+		case <-timer.C:
+			return errNoAnswer
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/quadrat-dev/quadrat/internal/broker"
+	"github.com/quadrat-dev/quadrat/internal/follow"
 )
 
 const (
@@ -21,6 +22,7 @@ const (
 	lastPatience = 15 * time.Second
 	retryFirst   = 50 * time.Millisecond
 	retryMost    = 5 * time.Second
+	retryPart    = time.Second // in a cluster: who waits for a part's output has been promised that it doesn't take long
 	pullMessages = 512
 )
 
@@ -47,7 +49,7 @@ func (e *Engine) read(ctx context.Context, from uint64, queue chan<- message) er
 	if err != nil {
 		return fmt.Errorf("engine: %s: %w", broker.StreamReports, err)
 	}
-	e.keepFollowing(ctx, stream, e.subjects(), &from, func(msg jetstream.Msg) (uint64, bool, error) {
+	e.keepFollowing(ctx, stream, e.subjects(), from, func(msg jetstream.Msg) (uint64, bool, error) {
 		m, err := newMessage(msg)
 		if err != nil {
 			return 0, false, err
@@ -67,52 +69,18 @@ func (e *Engine) read(ctx context.Context, from uint64, queue chan<- message) er
 }
 
 // taker takes a message of a stream and gives its position; ok is false once ctx has ended.
-type taker func(msg jetstream.Msg) (position uint64, ok bool, err error)
+type taker = func(msg jetstream.Msg) (position uint64, ok bool, err error)
 
 // keepFollowing gives the messages of some subjects, or with nil of all, behind a position to take, in order, until ctx ends. A consumer that
-// fails is made again; from moves along.
-func (e *Engine) keepFollowing(ctx context.Context, stream jetstream.Stream, subjects []string, from *uint64, take taker) {
+// fails is made again.
+func (e *Engine) keepFollowing(ctx context.Context, stream jetstream.Stream, subjects []string, from uint64, take taker) {
+	reader := follow.Reader{Stream: stream, Subjects: subjects, Position: from, Pull: e.pull()}
 	for ctx.Err() == nil {
-		if err := follow(ctx, stream, subjects, from, e.pull(), take); err != nil && ctx.Err() == nil {
+		if err := reader.Read(ctx, take); err != nil && ctx.Err() == nil {
 			e.metrics.retries.WithLabelValues("consumer").Inc()
 			e.config.Log.Warn("engine: consumer", "error", err)
 			_ = e.config.Pace.WaitUntil(ctx, e.config.Pace.Now().Add(retryFirst))
 		}
-	}
-}
-
-// follow reads with one consumer until it fails or ctx ends.
-func follow(
-	ctx context.Context, stream jetstream.Stream, subjects []string, from *uint64, pull jetstream.PullMessagesOpt, take taker,
-) error {
-	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
-		FilterSubjects: subjects, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: *from + 1,
-	})
-	if err != nil {
-		return err
-	}
-	messages, err := consumer.Messages(pull)
-	if err != nil {
-		return err
-	}
-	defer messages.Stop()
-	defer context.AfterFunc(ctx, messages.Stop)()
-	for {
-		msg, err := messages.Next()
-		if errors.Is(err, jetstream.ErrMsgIteratorClosed) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		position, ok, err := take(msg)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return nil
-		}
-		*from = position
 	}
 }
 
@@ -229,7 +197,11 @@ func (e *Engine) tick(ctx context.Context, ticks chan<- struct{}) {
 // persist calls do until it succeeds or ctx ends. Until then the engine counts nothing more and its status tells why.
 func (e *Engine) persist(ctx context.Context, what string, do func() error) error {
 	defer e.health.set(what, nil)
-	for wait := retryFirst; ; wait = min(2*wait, retryMost) {
+	most := retryMost
+	if e.config.Part != nil {
+		most = retryPart
+	}
+	for wait := retryFirst; ; wait = min(2*wait, most) {
 		err := do()
 		if err == nil {
 			return nil

@@ -31,7 +31,7 @@ const (
 	connectPatience  = 5 * time.Second // for a server that is there; a busy machine may let a connection wait for seconds
 	drainPatience    = 10 * time.Second
 	reconnectWait    = 250 * time.Millisecond // a server that comes back is found soon
-	askPatience      = 20 * time.Second       // for an answer of JetStream; a busy disk may stall it for seconds
+	askPatience      = 20 * time.Second
 )
 
 // Config says which NATS to use. Either URL or StoreDir is needed.
@@ -47,6 +47,9 @@ type Config struct {
 	// MemoryBytes is about what the embedded server may hold beside its streams on disk: what waits for its clients and for its
 	// streams, and the clients themselves. 0 for the server's own bounds, which are gigabytes.
 	MemoryBytes int64
+	// AskPatience is for an answer of JetStream; 0 for 20 s, since a busy disk may stall it for seconds. Servers of a cluster may go with what
+	// they were asked: who must be back soon asks again soon.
+	AskPatience time.Duration
 	// Cluster makes the embedded server one of several; nil for one alone.
 	Cluster *Cluster
 	// Log takes the server's own log; nil for slog.Default.
@@ -79,6 +82,9 @@ func Open(ctx context.Context, config Config) (*Broker, error) {
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
+	if config.AskPatience == 0 {
+		config.AskPatience = askPatience
+	}
 	b := &Broker{config: config}
 	if config.URL == "" {
 		if err := b.start(); err != nil {
@@ -91,7 +97,7 @@ func Open(ctx context.Context, config Config) (*Broker, error) {
 		return nil, err
 	}
 	b.conn = conn
-	b.js, err = jetstream.New(conn, jetstream.WithDefaultTimeout(askPatience))
+	b.js, err = jetstream.New(conn, jetstream.WithDefaultTimeout(config.AskPatience))
 	if err == nil && config.Cluster == nil { // who is the first of a cluster can't answer yet
 		err = check(ctx, conn, b.js)
 	}

@@ -83,6 +83,8 @@ func (p *process) start() string {
 	out, err := p.cmd.StdoutPipe()
 	must(p.t, err)
 	must(p.t, p.cmd.Start())
+	running := p.cmd.Process
+	p.t.Cleanup(func() { _ = running.Kill() }) // a test that failed leaves nobody behind
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		_ = p.cmd.Wait()

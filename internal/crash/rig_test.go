@@ -40,6 +40,7 @@ type rig struct {
 	sender *nats.Conn // of the devices
 	marks  jetstream.JetStream
 
+	keyer    fleet.Keyer
 	registry *fleet.Registry
 	frames   *fleet.Store
 
@@ -58,19 +59,13 @@ type rig struct {
 // newRig makes a rig whose fleet has announced itself. Config says which broker to use.
 func newRig(t *testing.T, dir string, config broker.Config, random *rand.Rand) *rig {
 	t.Helper()
-	return newRigOf(t, dir, config, broker.Limits{}, random)
-}
-
-// newRigOf is newRig with limits of the streams.
-func newRigOf(t *testing.T, dir string, config broker.Config, limits broker.Limits, random *rand.Rand) *rig {
-	t.Helper()
-	w := &rig{t: t, dir: dir, clock: clock.NewManual(epoch.Add(-time.Hour))}
+	w := &rig{t: t, dir: dir, clock: clock.NewManual(epoch.Add(-time.Hour)), keyer: fleet.NewKeyer([16]byte{7})}
 	config.Log = slog.New(slog.DiscardHandler)
 	var err error
 	if w.broker, err = broker.Open(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	must(t, broker.Ensure(t.Context(), w.broker.JetStream(), limits))
+	must(t, broker.Ensure(t.Context(), w.broker.JetStream(), broker.Limits{}))
 	if w.sender, err = w.broker.Connect("devices"); err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +99,7 @@ func (w *rig) load() {
 	w.t.Helper()
 	kv, err := w.broker.JetStream().KeyValue(w.t.Context(), broker.BucketDevices)
 	must(w.t, err)
-	w.registry = fleet.New(fleet.NewKeyer([16]byte{7}))
+	w.registry = fleet.New(w.keyer)
 	w.frames, err = fleet.Load(w.t.Context(), w.registry, kv, fleet.StoreConfig{Clock: w.clock})
 	must(w.t, err)
 }

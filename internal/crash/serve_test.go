@@ -96,25 +96,52 @@ func (s *site) deploy(random *rand.Rand) []*quadratv1.DevicePlan {
 	api, err := client.New("http://"+s.at.HTTP, client.Options{})
 	must(s.t, err)
 	fleetOf := hellos(random)
-	hello := func(h *quadratv1.Hello) *quadratv1.HelloReply {
-		m, err := s.conn.Request(wire.HelloSubject(h.GetDevice()), s.rig.encode(h), patience)
-		must(s.t, err)
-		reply := &quadratv1.HelloReply{}
-		must(s.t, proto.Unmarshal(m.Data, reply))
-		if reply.GetError() != "" {
-			s.t.Fatal(reply.GetError())
-		}
-		return reply
-	}
 	for _, h := range fleetOf {
 		h.Gateway = "" // each speaks for itself
-		hello(h)
+		s.hello(h)
 	}
+	s.until("the fleet is known", func() bool { // in a cluster another process may have heard it
+		known, err := api.Devices(s.t.Context(), &quadratv1.ListDevicesRequest{Limit: 1})
+		return err == nil && int(known.GetTotal()) == len(fleetOf)
+	})
 	for _, script := range serveScripts {
 		_, err := api.Put(s.t.Context(), script, nil)
 		must(s.t, err)
 	}
-	return hello(fleetOf[1]).GetPlans()
+	var plans []*quadratv1.DevicePlan
+	s.until("all plans are told", func() bool {
+		plans = s.hello(fleetOf[1]).GetPlans()
+		return len(plans) == len(serveScripts)
+	})
+	return plans
+}
+
+// hello lets a device announce itself until it is answered.
+func (s *site) hello(h *quadratv1.Hello) *quadratv1.HelloReply {
+	s.t.Helper()
+	reply := &quadratv1.HelloReply{}
+	s.until(h.GetDevice()+" is answered", func() bool {
+		m, err := s.conn.Request(wire.HelloSubject(h.GetDevice()), s.rig.encode(h), answerPatience)
+		if err != nil {
+			return false // nobody there
+		}
+		must(s.t, proto.Unmarshal(m.Data, reply))
+		return true
+	})
+	if reply.GetError() != "" {
+		s.t.Fatal(reply.GetError())
+	}
+	return reply
+}
+
+// until waits until something holds.
+func (s *site) until(what string, holds func() bool) {
+	s.t.Helper()
+	for begun := time.Now(); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Since(begun) > patience {
+			s.t.Fatalf("waited in vain until %s", what)
+		}
+	}
 }
 
 // report sends one report until it is answered.
@@ -144,12 +171,8 @@ func (s *site) report(r step) {
 // in a while, and returns when all are answered.
 func (s *site) load(plans []*quadratv1.DevicePlan, random *rand.Rand, strikes []time.Duration, strike func()) {
 	s.t.Helper()
-	rows := s.frame()
 	begun := time.Now()
-	window := begun.UnixMilli()/serveWindow.Milliseconds() + 1
-	for _, p := range plans {
-		window = max(window, p.GetFromWindow())
-	}
+	window := firstWindow(plans)
 	var group sync.WaitGroup
 	group.Go(func() {
 		for _, at := range strikes {
@@ -158,29 +181,43 @@ func (s *site) load(plans []*quadratv1.DevicePlan, random *rand.Rand, strikes []
 		}
 	})
 	for w := window; w < window+serveSends; w++ {
-		end := time.UnixMilli((w + 1) * serveWindow.Milliseconds())
-		for _, p := range plans {
-			for _, row := range rows {
-				statistic, due := dueIn(s.rig, p, row, w)
-				if !due {
-					continue
-				}
-				r := reportOf(s.rig, p, row, w, statistic, random)
-				at := end.Add(time.Duration(random.IntN(40)) * time.Millisecond)
-				times := 1 + random.IntN(8)/7
-				if random.IntN(8) == 0 {
-					at = at.Add(serveWindow)
-				}
-				for range times {
-					group.Go(func() {
-						time.Sleep(time.Until(at))
-						s.report(r)
-					})
-				}
+		s.answer(&group, plans, w, random)
+	}
+	group.Wait()
+}
+
+// firstWindow is the next window that all plans are in force in.
+func firstWindow(plans []*quadratv1.DevicePlan) int64 {
+	window := time.Now().UnixMilli()/serveWindow.Milliseconds() + 1
+	for _, p := range plans {
+		window = max(window, p.GetFromWindow())
+	}
+	return window
+}
+
+// answer lets the devices that are due in a window report as it ends, some of them twice and some of them late.
+func (s *site) answer(group *sync.WaitGroup, plans []*quadratv1.DevicePlan, window int64, random *rand.Rand) {
+	end := time.UnixMilli((window + 1) * serveWindow.Milliseconds())
+	for _, p := range plans {
+		for _, row := range s.frame() {
+			statistic, due := dueIn(s.rig, p, row, window)
+			if !due {
+				continue
+			}
+			r := reportOf(s.rig, p, row, window, statistic, random)
+			at := end.Add(time.Duration(random.IntN(40)) * time.Millisecond)
+			times := 1 + random.IntN(8)/7
+			if random.IntN(8) == 0 {
+				at = at.Add(serveWindow)
+			}
+			for range times {
+				group.Go(func() {
+					time.Sleep(time.Until(at))
+					s.report(r)
+				})
 			}
 		}
 	}
-	group.Wait()
 }
 
 // frame is the fleet as the panel rule needs it. Reports are known by identities until check finds the keys.
@@ -259,16 +296,7 @@ func (s *site) check(whole bool) {
 	c := &course{records: records}
 	last := s.cut(w)
 	got := w.outcome(c)
-	for id := range s.answered {
-		part := strings.Split(id, "/")
-		known := fmt.Sprintf("%s/%s/%016x", part[0], part[1], uint64(keyer.Key(part[2])))
-		if got.ids[known] != 1 {
-			s.t.Errorf("report %s was answered and stands in the store %d times", id, got.ids[known])
-		}
-	}
-	if len(got.ids) != len(s.answered) || len(got.ids) == 0 {
-		s.t.Errorf("%d reports in the store, %d were answered", len(got.ids), len(s.answered))
-	}
+	s.once(got, keyer)
 	if !whole {
 		return
 	}
@@ -281,6 +309,21 @@ func (s *site) check(whole bool) {
 			s.t.Errorf("%s differ from those of an undisturbed run: %d, %d\n%s", part.name, len(part.got), len(part.want),
 				firstDifference(part.got, part.want))
 		}
+	}
+}
+
+// once holds the reports in a store against those that were answered.
+func (s *site) once(got *outcome, keyer fleet.Keyer) {
+	s.t.Helper()
+	for id := range s.answered {
+		part := strings.Split(id, "/")
+		known := fmt.Sprintf("%s/%s/%016x", part[0], part[1], uint64(keyer.Key(part[2])))
+		if got.ids[known] != 1 {
+			s.t.Errorf("report %s was answered and stands in the store %d times", id, got.ids[known])
+		}
+	}
+	if len(got.ids) != len(s.answered) || len(got.ids) == 0 {
+		s.t.Errorf("%d reports in the store, %d were answered", len(got.ids), len(s.answered))
 	}
 }
 

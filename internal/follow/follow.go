@@ -1,6 +1,7 @@
-// Package follow reads a bucket of JetStream's key-value store in the order of its positions, on demand: whoever asks has seen, when the call
-// returns, every value that was stored before it. It asks the leader of the bucket's stream, never a replica that may be behind, and it
-// waits for nothing: no consumer has to notice that a server is gone. It must never write.
+// Package follow reads what JetStream holds in the order of its positions. A Bucket of the key-value store is read on demand: whoever asks has
+// seen, when the call returns, every value that was stored before it. It asks the leader of the bucket's stream, never a replica that may be
+// behind, and it waits for nothing: no consumer has to notice that a server is gone. A Reader of a stream has a consumer, and notices within
+// seconds that its server is gone. The package must never write.
 //
 //	b := follow.New(js, broker.BucketPlans, func(e follow.Entry) error { … })
 //	err := b.Catch(ctx)

@@ -38,6 +38,8 @@ const (
 	headerPatience = 10 * time.Second
 	// closePatience is how long Close waits for callers before it hangs up.
 	closePatience = 5 * time.Second
+	// clusterPatience is how long a process of a cluster waits for an answer of JetStream: a server may have gone with the question.
+	clusterPatience = 3 * time.Second
 	// recordRoom is what a message needs beside the record that it carries.
 	recordRoom = 64 << 10
 	// cacheBytes is how much of what the archive alone has is kept here, of what was read last.
@@ -159,6 +161,9 @@ func (s *Server) connect(ctx context.Context) error {
 	config := broker.Config{URL: s.config.NATS, Log: s.log, MemoryBytes: s.memory.Broker.Limit()}
 	if s.config.NATS == "" {
 		config.StoreDir, config.Listen = filepath.Join(s.config.Data, "nats"), s.config.NATSListen
+	}
+	if s.config.Role != RoleAll {
+		config.AskPatience = clusterPatience
 	}
 	var err error
 	if s.broker, err = broker.Open(ctx, config); err != nil {

@@ -4,15 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quadrat-dev/quadrat/internal/follow"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
-// streamResults is the stream that estimates come over.
-const streamResults = "RESULTS"
+const (
+	// streamResults is the stream that estimates come over.
+	streamResults = "RESULTS"
+	// readAgain is the pause before a stream that failed is read again.
+	readAgain = 50 * time.Millisecond
+)
 
 // consume reads the stream RESULTS from its beginning into the index until ctx ends, which is no error.
 func (s *Service) consume(ctx context.Context) error {
@@ -31,41 +37,34 @@ func (s *Service) readResults(ctx context.Context) error {
 	if stream.CachedInfo().State.Msgs == 0 {
 		s.caught.Store(true)
 	}
-	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
-	if err != nil {
-		return fmt.Errorf("results: %w", err)
-	}
-	messages, err := consumer.Messages()
-	if err != nil {
-		return fmt.Errorf("results: %w", err)
-	}
-	stop := context.AfterFunc(ctx, messages.Stop)
-	defer stop()
-	for {
-		m, err := messages.Next()
-		if ctx.Err() != nil {
-			return nil
+	reader := follow.Reader{Stream: stream}
+	for ctx.Err() == nil {
+		err := reader.Read(ctx, func(m jetstream.Msg) (uint64, bool, error) {
+			meta, err := m.Metadata()
+			if err != nil {
+				return 0, false, err
+			}
+			s.take(meta, m.Data())
+			return meta.Sequence.Stream, true, nil
+		})
+		if errors.Is(err, jetstream.ErrMsgIteratorClosed) { // the connection is closed for ever
+			return fmt.Errorf("results: %w", err)
 		}
 		if err != nil {
-			if errors.Is(err, jetstream.ErrMsgIteratorClosed) {
-				return fmt.Errorf("results: %w", err)
-			}
 			s.cfg.Logger.Warn("results: reading again", "error", err)
-			continue
+			select {
+			case <-ctx.Done():
+			case <-time.After(readAgain):
+			}
 		}
-		s.take(m)
 	}
+	return nil
 }
 
 // take adds one message to the index. One that can't be read is counted and passed over.
-func (s *Service) take(m jetstream.Msg) {
-	meta, err := m.Metadata()
-	if err != nil {
-		s.metrics.unreadable.Inc()
-		return
-	}
+func (s *Service) take(meta *jetstream.MsgMetadata, data []byte) {
 	result := &quadratv1.Result{}
-	if err := proto.Unmarshal(m.Data(), result); err != nil || result.GetRef() == "" || result.GetWindowStart() == nil {
+	if err := proto.Unmarshal(data, result); err != nil || result.GetRef() == "" || result.GetWindowStart() == nil {
 		s.metrics.unreadable.Inc()
 	} else if s.results.add(meta.Sequence.Stream, result) {
 		s.metrics.results.Inc()
