@@ -64,7 +64,6 @@ func FuzzBodies(f *testing.F) {
 		c.Planner = service.NewFleetPlanner(registryOf(f, 100), func(context.Context) error { return nil })
 		c.Engine, c.Stored = quiet{&engine{}}, bare{}
 	})
-	s.ready()
 	handler, err := s.service.Handler()
 	if err != nil {
 		f.Fatal(err)

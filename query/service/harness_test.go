@@ -265,6 +265,7 @@ func newStack(t testing.TB, change func(*service.Config)) *stack {
 	return stackOn(t, openBroker(t, t.TempDir()), change)
 }
 
+// stackOn is a service that has read what the broker keeps.
 func stackOn(t testing.TB, b *broker.Broker, change func(*service.Config)) *stack {
 	t.Helper()
 	s := &stack{
@@ -301,6 +302,7 @@ func stackOn(t testing.TB, b *broker.Broker, change func(*service.Config)) *stac
 		s.http.Close()
 	})
 	t.Cleanup(s.stop)
+	s.ready()
 	return s
 }
 
@@ -343,14 +345,10 @@ func (s *stack) object(status int, method, path, body string, header ...string) 
 // ready waits until the service says that it is.
 func (s *stack) ready() {
 	s.t.Helper()
-	for {
-		if status, _, _ := s.call(http.MethodGet, "/readyz", ""); status == http.StatusOK {
-			return
-		}
-		if s.t.Context().Err() != nil {
-			s.t.Fatal("never ready")
-		}
-	}
+	eventually(s.t, "the service is ready", func() bool {
+		status, _, _ := s.call(http.MethodGet, "/readyz", "")
+		return status == http.StatusOK
+	})
 }
 
 // put deploys a script and gives its reference.
@@ -378,7 +376,7 @@ func (s *stack) publish(results ...*quadratv1.Result) {
 }
 
 // eventually polls for something that another goroutine brings about.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for range 12_000 {
 		if ok() {

@@ -168,7 +168,6 @@ func TestNotReadyWhileTheEngineWaits(t *testing.T) {
 			return nil
 		}
 	})
-	s.ready()
 	full := errors.New("commit: /secret/path: no space left on device")
 	fault.Store(&full)
 	if status, _, body := s.call(http.MethodGet, "/readyz", ""); status != http.StatusServiceUnavailable || strings.Contains(body, "secret") {
