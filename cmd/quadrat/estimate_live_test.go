@@ -16,24 +16,6 @@ import (
 	"github.com/quadrat-dev/quadrat/internal/server"
 )
 
-const liveScript = `KAPPA indoor AS
-SELECT   mean(temperature), proportion(temperature > 26), variance(temperature), count(temperature > 26)
-FROM     sense.temperature
-WHERE    building_type <> 'others'
-GROUP BY cooling_type
-SAMPLE   ALL STRATIFIED BY region ROTATING
-WINDOW   3s GRACE 2s
-PRIVACY  LOCAL EPSILON 4 PER 15s BETWEEN 10 AND 40`
-
-// clusteredScript draws buildings within regions.
-const clusteredScript = `KAPPA indoor AS
-SELECT   mean(temperature), proportion(temperature > 26), count(temperature > 26)
-FROM     sense.temperature
-GROUP BY cooling_type
-SAMPLE   ALL STRATIFIED BY region CLUSTERED BY building
-WINDOW   3s GRACE 2s
-PRIVACY  LOCAL EPSILON 4 PER 15s BETWEEN 10 AND 40`
-
 // served is a result as the server tells it.
 type served struct {
 	WindowStart string `json:"window_start"`
@@ -71,69 +53,6 @@ type servedChange struct {
 	Privacy  float64 `json:"variance_privacy"`
 	Since    string
 	Matched  int
-}
-
-// What the server answered live, quadrat estimate answers from the export, in every window and cell, to the last digits.
-func TestEstimateAnswersWhatTheServerAnswered(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	url, results := answers(t, ctx, liveScript, "--windows", "2")
-	for _, format := range []string{"parquet", "csv"} {
-		dir := filepath.Join(t.TempDir(), format)
-		must(t, ctx, "export", "indoor", "--server", url, "--what", "reports", "--format", format, "--out", dir)
-		compared := compareServed(t, ctx, results, []statisticKind{
-			{"mean", "mean(score)", "t"}, {"proportion", "mean(score)", "wilson"}, {"variance", "variance(score)", "log"}, {"count", "total(score)", "wilson"},
-		}, "--data", dir, "--stratum", "stratum", "--fpc", "stratum_population")
-		if compared < 16 { // two windows, four statistics, all cells together and at least one apart
-			t.Errorf("compared %d results only", compared)
-		}
-	}
-}
-
-// The same of a cluster sample of which a fifth of the devices, and so some whole buildings, are silent.
-func TestEstimateAnswersForClusters(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	url, results := answers(t, ctx, clusteredScript, "--windows", "2", "--offline", "0.2")
-	silent := 0
-	for _, r := range results {
-		silent += r.Panel - r.Reports
-	}
-	if silent == 0 {
-		t.Error("nobody was silent")
-	}
-	dir := filepath.Join(t.TempDir(), "parquet")
-	must(t, ctx, "export", "indoor", "--server", url, "--what", "reports", "--format", "parquet", "--out", dir)
-	compared := compareServed(t, ctx, results, []statisticKind{
-		{"mean", "mean(score)", "t"}, {"proportion", "mean(score)", "wilson"}, {"count", "total(score)", "wilson"},
-	}, "--data", dir, "--stratum", "stratum", "--cluster", "cluster,device", "--fpc", "stratum_clusters,cluster_population")
-	if compared < 12 { // two windows, three statistics, all cells together and at least one apart
-		t.Errorf("compared %d results only", compared)
-	}
-}
-
-// gatewayScript asks gateways and devices of their own.
-const gatewayScript = `KAPPA indoor AS
-SELECT   mean(temperature), proportion(temperature > 26), count(temperature > 26)
-FROM     sense.temperature
-GROUP BY cooling_type
-SAMPLE   ALL
-WINDOW   3s GRACE 2s
-PRIVACY  GATEWAY EPSILON 4 PER 15s BETWEEN 10 AND 40`
-
-// The same where 150 gateways tell sums over up to four units, of which a fifth are silent, beside 900 devices of their own.
-func TestEstimateAnswersForGateways(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	url, results := answers(t, ctx, gatewayScript, "--windows", "2", "--offline", "0.2", "--devices", "900", "--gateways", "150", "--units", "4")
-	dir := filepath.Join(t.TempDir(), "parquet")
-	must(t, ctx, "export", "indoor", "--server", url, "--what", "reports", "--format", "parquet", "--out", dir)
-	compared := compareServed(t, ctx, results, []statisticKind{
-		{"mean", "mean(score)", "t"}, {"proportion", "mean(score)", "wilson"}, {"count", "total(score)", "wilson"},
-	}, "--data", dir, "--stratum", "stratum", "--cluster", "cluster,device", "--fpc", "stratum_clusters,cluster_population")
-	if compared < 12 { // two windows, three statistics, all cells together and at least one apart
-		t.Errorf("compared %d results only", compared)
-	}
 }
 
 // answers starts a server, lets devices answer a kappa, and returns the results when all reports are in them.
@@ -182,8 +101,9 @@ func answers(t *testing.T, ctx context.Context, question string, simulate ...str
 // statisticKind is the kind of a statistic and what makes it of its scores.
 type statisticKind struct{ prefix, stat, interval string }
 
-// compareServed holds every served result against an estimate from an exported folder, and says how many there were.
-func compareServed(t *testing.T, ctx context.Context, results []served, kinds []statisticKind, design ...string) (compared int) {
+// compareColumns holds every served result of some statistics against an estimate that is told which columns of an exported folder are the
+// design, and says how many there were.
+func compareColumns(t *testing.T, ctx context.Context, results []served, kinds []statisticKind, design ...string) (compared int) {
 	t.Helper()
 	common := append([]string{"--weight", "weight", "--noise-variance", "noise_variance", "--format", "json"}, design...)
 	for _, kind := range kinds {

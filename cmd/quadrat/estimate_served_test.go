@@ -20,7 +20,15 @@ type servedCase struct {
 	statistics, sample, privacy string
 	simulate                    []string
 	least                       int
-	changes                     int // results that tell a change
+	changes                     int      // results that tell a change
+	columns                     []string // of the design, for an estimator that is told nothing else; nil where none can be
+}
+
+// columnar is what the statistics that columns suffice for are of scores.
+func columnar() []statisticKind {
+	return []statisticKind{
+		{"mean", "mean(score)", "t"}, {"proportion", "mean(score)", "wilson"}, {"count", "total(score)", "wilson"}, {"variance", "variance(score)", "log"},
+	}
 }
 
 // scored is the statistics whose answers are scores, but for those that only devices can be asked.
@@ -31,6 +39,7 @@ func servedCases() map[string]servedCase {
 		"scores": {
 			statistics: scored + ", variance(temperature), ratio(temperature, max(temperature))", sample: "SAMPLE ALL STRATIFIED BY region",
 			privacy: "LOCAL EPSILON 4 PER 15s BETWEEN 10 AND 40", simulate: []string{"--offline", "0.1"}, least: 30,
+			columns: []string{"--stratum", "stratum", "--fpc", "stratum_population"},
 		},
 		"categories": {
 			statistics: "histogram(temperature, 8), histogram(temperature, 100), frequency(last(temperature)), quantile(temperature, 0.9), " +
@@ -46,11 +55,13 @@ func servedCases() map[string]servedCase {
 			statistics: scored + ", histogram(temperature, 8), frequency(last(temperature)), quantile(temperature, 0.9), median(temperature)",
 			sample:     "SAMPLE ALL STRATIFIED BY region CLUSTERED BY building",
 			privacy:    "LOCAL EPSILON 4 PER 15s BETWEEN 10 AND 40", simulate: []string{"--offline", "0.2"}, least: 100,
+			columns: []string{"--stratum", "stratum", "--cluster", "cluster,device", "--fpc", "stratum_clusters,cluster_population"},
 		},
 		"gateways": {
 			statistics: scored + ", histogram(temperature, 8), frequency(last(temperature)), quantile(temperature, 0.9), median(temperature)",
 			sample:     "SAMPLE ALL", privacy: "GATEWAY EPSILON 4 PER 15s BETWEEN 10 AND 40",
 			simulate: []string{"--offline", "0.2", "--devices", "900", "--gateways", "150", "--units", "4"}, least: 100,
+			columns: []string{"--stratum", "stratum", "--cluster", "cluster,device", "--fpc", "stratum_clusters,cluster_population"},
 		},
 		"fixed": {
 			statistics: "mean(temperature), count(temperature > 26), quantile(temperature, 0.8)", sample: "SAMPLE ALL STRATIFIED BY region FIXED",
@@ -74,12 +85,23 @@ func TestEstimateAnswersEveryStatisticOfAnExport(t *testing.T) {
 			question := fmt.Sprintf("KAPPA indoor AS SELECT %s FROM sense.temperature GROUP BY cooling_type %s WINDOW 3s GRACE 2s PRIVACY %s",
 				c.statistics, c.sample, c.privacy)
 			url, results := answers(t, ctx, question, append([]string{"--windows", "2"}, c.simulate...)...)
+			if !slices.ContainsFunc(results, func(r served) bool { return r.Reports < r.Panel }) && slices.Contains(c.simulate, "--offline") {
+				t.Error("nobody was silent")
+			}
 			for _, format := range []string{"parquet", "csv"} {
 				dir := filepath.Join(t.TempDir(), format)
 				must(t, ctx, "export", "indoor", "--server", url, "--what", "reports", "--format", format, "--out", dir)
 				compared, changes := compareAll(t, ctx, results, dir)
 				if compared < c.least || changes < c.changes {
 					t.Errorf("%s: compared %d results and %d changes only, want %d and %d", format, compared, changes, c.least, c.changes)
+				}
+				if c.columns == nil {
+					continue
+				}
+				kinds := slices.DeleteFunc(columnar(), func(k statisticKind) bool { return !strings.Contains(c.statistics, k.prefix+"(") })
+				least := 2 * 2 * len(kinds) // in each of two windows all cells together and at least one apart
+				if compared := compareColumns(t, ctx, results, kinds, append([]string{"--data", dir}, c.columns...)...); compared < least {
+					t.Errorf("%s: compared %d results of columns only, want %d", format, compared, least)
 				}
 			}
 		})
