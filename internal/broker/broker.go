@@ -74,6 +74,11 @@ type Broker struct {
 	conn   *nats.Conn
 	js     jetstream.JetStream
 	close  sync.Once
+
+	health  health
+	streams *server.JetStreamConfig // of the embedded server, once it had to be started anew; of mend alone
+	mending sync.WaitGroup
+	rest    context.CancelFunc // ends mend
 }
 
 // Open starts the embedded server or joins the outside one. It fails when the server is older than 2.12, lacks
@@ -199,17 +204,24 @@ func (b *Broker) start() error {
 	if err != nil {
 		return fmt.Errorf("embedded nats: %w", err)
 	}
-	srv.SetLoggerV2(logger{b.config.Log}, false, false, false)
+	srv.SetLoggerV2(logger{b.config.Log, &b.health}, false, false, false)
 	srv.Start()
 	b.server = srv
 	if !srv.ReadyForConnections(readyPatience) || !srv.JetStreamEnabled() {
 		b.stop()
 		return fmt.Errorf("embedded nats: not ready on %q with store %q", b.config.Listen, b.config.StoreDir)
 	}
+	var ctx context.Context
+	ctx, b.rest = context.WithCancel(context.Background())
+	b.mending.Go(func() { b.mend(ctx) })
 	return nil
 }
 
 func (b *Broker) stop() {
+	if b.rest != nil {
+		b.rest()
+		b.mending.Wait()
+	}
 	if b.server != nil {
 		b.server.Shutdown()
 		b.server.WaitForShutdown()

@@ -11,16 +11,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/quadrat-dev/quadrat/internal/broker"
-	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 	"github.com/quadrat-dev/quadrat/storage"
 	"github.com/quadrat-dev/quadrat/storage/bucket"
 	"github.com/quadrat-dev/quadrat/storage/heads"
@@ -31,7 +28,6 @@ type town struct {
 	*site
 	urls    string
 	rows    string // the folder that is their bucket
-	js      jetstream.JetStream
 	servers []*process
 	engines []*process
 	apis    []*process
@@ -52,8 +48,7 @@ func newTown(t *testing.T) *town {
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // who is killed breaks connections
 	must(t, err)
 	t.Cleanup(o.conn.Close)
-	o.js, err = jetstream.New(o.conn, jetstream.WithDefaultTimeout(answerPatience))
-	must(t, err)
+	must(t, o.stream())
 	role := func(name string) *process {
 		data := t.TempDir()
 		return &process{t: t, make: func() *exec.Cmd {
@@ -148,29 +143,6 @@ func TestClusterOutlivesEach(t *testing.T) {
 	}
 }
 
-// loadWhile lets devices report, window by window, while something happens, and returns when all reports are answered.
-func (o *town) loadWhile(plans []*quadratv1.DevicePlan, random *rand.Rand, happens func()) {
-	o.t.Helper()
-	over := make(chan struct{})
-	var load, reports sync.WaitGroup
-	load.Go(func() {
-		for window := firstWindow(plans); ; window++ {
-			o.answer(&reports, plans, window, random)
-			select {
-			case <-over:
-				return
-			case <-time.After(time.Until(time.UnixMilli((window + 1) * serveWindow.Milliseconds()))):
-			}
-		}
-	})
-	defer func() {
-		close(over)
-		load.Wait()
-		reports.Wait()
-	}()
-	happens()
-}
-
 // strike kills a process, waits until the cluster makes results again, starts the process anew and waits until all copies are whole.
 func (o *town) strike(what string, p *process, refs []string) {
 	o.t.Helper()
@@ -183,30 +155,6 @@ func (o *town) strike(what string, p *process, refs []string) {
 	o.t.Logf("%s killed: results again after %v", what, took)
 	p.start()
 	o.current()
-}
-
-// told waits until each kappa has results of a window that ended after a moment.
-func (o *town) told(refs []string, after time.Time) {
-	o.t.Helper()
-	left := slices.Clone(refs)
-	o.until("there are results of windows after "+after.Format(time.TimeOnly), func() bool {
-		ctx, cancel := context.WithTimeout(o.t.Context(), answerPatience)
-		defer cancel()
-		stream, err := o.js.Stream(ctx, broker.StreamResults)
-		if err != nil {
-			return false
-		}
-		left = slices.DeleteFunc(left, func(ref string) bool {
-			m, err := stream.GetLastMsgForSubject(ctx, broker.PrefixResult+ref)
-			if err != nil {
-				return false
-			}
-			result := &quadratv1.Result{}
-			must(o.t, proto.Unmarshal(m.Data, result))
-			return result.GetWindowEnd().AsTime().After(after)
-		})
-		return len(left) == 0
-	})
 }
 
 // current waits until all copies of all streams are up to date.

@@ -29,6 +29,9 @@ func TestMain(m *testing.M) {
 	if store := os.Getenv(envStore); store != "" {
 		os.Exit(beBroker(store, os.Getenv(envListen)))
 	}
+	if folder := os.Getenv(envFull); folder != "" {
+		os.Exit(beFull(folder, os.Getenv(envFullMounts) != ""))
+	}
 	var err error
 	if scratch, err = os.MkdirTemp("", "crash"); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -2,6 +2,7 @@ package crash_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,8 +64,17 @@ type site struct {
 	conn    *nats.Conn
 	rig     *rig // for its helpers; it runs nothing
 
+	js      jetstream.JetStream // of stream
+	retries atomic.Int64        // reports that were told to come again
+
 	mu       sync.Mutex // guards what follows
 	answered map[string]bool
+}
+
+// stream makes js, which waits for an answer as devices do.
+func (s *site) stream() (err error) {
+	s.js, err = jetstream.New(s.conn, jetstream.WithDefaultTimeout(answerPatience))
+	return err
 }
 
 // open starts the program on a folder.
@@ -157,6 +168,10 @@ func (s *site) report(r step) {
 			s.t.Errorf("report %s: %v, %v", r.report, reply, err)
 			return
 		}
+		if reply.Status == wire.Retry {
+			s.retries.Add(1)
+			time.Sleep(5 * time.Millisecond)
+		}
 		if reply.Status == wire.Stored {
 			s.mu.Lock()
 			s.answered[r.report] = true
@@ -218,6 +233,53 @@ func (s *site) answer(group *sync.WaitGroup, plans []*quadratv1.DevicePlan, wind
 			}
 		}
 	}
+}
+
+// loadWhile lets devices report, window by window, while something happens, and returns when all reports are answered.
+func (s *site) loadWhile(plans []*quadratv1.DevicePlan, random *rand.Rand, happens func()) {
+	s.t.Helper()
+	over := make(chan struct{})
+	var load, reports sync.WaitGroup
+	load.Go(func() {
+		for window := firstWindow(plans); ; window++ {
+			s.answer(&reports, plans, window, random)
+			select {
+			case <-over:
+				return
+			case <-time.After(time.Until(time.UnixMilli((window + 1) * serveWindow.Milliseconds()))):
+			}
+		}
+	})
+	defer func() {
+		close(over)
+		load.Wait()
+		reports.Wait()
+	}()
+	happens()
+}
+
+// told waits until each kappa has results of a window that ended after a moment.
+func (s *site) told(refs []string, after time.Time) {
+	s.t.Helper()
+	left := slices.Clone(refs)
+	s.until("there are results of windows after "+after.Format(time.TimeOnly), func() bool {
+		ctx, cancel := context.WithTimeout(s.t.Context(), answerPatience)
+		defer cancel()
+		stream, err := s.js.Stream(ctx, broker.StreamResults)
+		if err != nil {
+			return false
+		}
+		left = slices.DeleteFunc(left, func(ref string) bool {
+			m, err := stream.GetLastMsgForSubject(ctx, broker.PrefixResult+ref)
+			if err != nil {
+				return false
+			}
+			result := &quadratv1.Result{}
+			must(s.t, proto.Unmarshal(m.Data, result))
+			return result.GetWindowEnd().AsTime().After(after)
+		})
+		return len(left) == 0
+	})
 }
 
 // frame is the fleet as the panel rule needs it. Reports are known by identities until check finds the keys.

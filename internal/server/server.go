@@ -284,7 +284,7 @@ func (s *Server) plan(ctx context.Context) error {
 	}
 	config.Planner, config.Engine = service.NewFleetPlanner(s.devices, s.frames.Flush), roomy{s.engine}
 	config.Archive, config.Stored = s.archive(), stored{rows: s.rows()}
-	config.Fault = func() error { return s.engine.Status().Fault }
+	config.Fault = s.fault
 	if s.service, err = service.New(ctx, config); err != nil {
 		return err
 	}
@@ -296,6 +296,14 @@ func (s *Server) plan(ctx context.Context) error {
 		return err
 	}
 	return s.caughtUp(ctx)
+}
+
+// fault is why no results are made now.
+func (s *Server) fault() error {
+	if err := s.broker.Fault(); err != nil {
+		return &service.Error{Code: service.Unavailable, Message: err.Error()}
+	}
+	return s.engine.Status().Fault
 }
 
 // hear lets devices in: first their hellos, which make the frame, then their reports.

@@ -98,7 +98,7 @@ type Config struct {
 	Archive   Archive             // nil when nothing older than the index can be read
 	Stored    reanalysis.Archive  // nil when stored reports can't be read
 	Dead      DeadLetters         // nil when dead letters can't be reached
-	Fault     func() error        // why no results are made now, nil while all is well; nil for never
+	Fault     func() error        // why no results are made now, nil while all is well; callers see an *Error as it is, of others that there is one; nil for never
 
 	Clock    clock.Clock          // nil for the machine's
 	Entropy  io.Reader            // references and salts; nil for the machine's secure source

@@ -148,8 +148,11 @@ func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (s *Service) readyz(w http.ResponseWriter, r *http.Request) {
 	err := s.Ready()
-	if err == nil && s.cfg.Fault != nil && s.cfg.Fault() != nil {
-		err = &Error{Code: Unavailable, Message: "no results are made now; the server's log says why"}
+	if err == nil && s.cfg.Fault != nil {
+		err = s.cfg.Fault()
+		if _, known := errors.AsType[*Error](err); err != nil && !known {
+			err = &Error{Code: Unavailable, Message: "no results are made now; the server's log says why"}
+		}
 	}
 	if err != nil {
 		s.writeError(w, r, err)
