@@ -1,15 +1,11 @@
 package engine
 
 import (
-	"bytes"
 	"encoding/binary"
-	"encoding/hex"
 	"hash/crc32"
 	"math"
 	"math/bits"
-	"os"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/quadrat-dev/quadrat/engine/column"
@@ -216,27 +212,7 @@ func goldenCategories(t testing.TB) *Engine {
 
 // TestGoldenCategories freezes version 6 of the checkpoint: version 5 with more than 64 categories, which it refuses.
 func TestGoldenCategories(t *testing.T) {
-	text, err := os.ReadFile("testdata/checkpoint-v6.hex")
-	if err != nil {
-		t.Fatal(err, hex.EncodeToString(goldenCategories(t).encode()))
-	}
-	golden, err := hex.DecodeString(strings.Join(strings.Fields(string(text)), ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := goldenCategories(t).encode(); !bytes.Equal(got, golden) {
-		t.Errorf("the format has changed without a new version:\n%s", hex.EncodeToString(got))
-	}
-	s, err := decodeCheckpoint(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again := goldenCategories(t)
-	again.kappas["k1"].windows = map[int64]*window{}
-	again.adopt(&s.kappas[0])
-	if !bytes.Equal(again.encode(), golden) {
-		t.Error("read and written again it differs")
-	}
+	golden, _, _ := frozen(t, 6, goldenCategories)
 	older := slices.Clone(golden[:len(golden)-crc32.Size])
 	older[len(checkpointMagic)] = checkpointSupports
 	older = binary.LittleEndian.AppendUint32(older, crc32.Checksum(older, castagnoli))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
 	"os"
@@ -152,20 +153,43 @@ func goldenState(t testing.TB) *Engine {
 	return e
 }
 
-// TestGoldenCheckpoint freezes version 1 of the format, in both directions.
-func TestGoldenCheckpoint(t *testing.T) {
-	text, err := os.ReadFile("testdata/checkpoint-v1.hex")
+// frozen compares the checkpoint of a state with the golden bytes of its version, and gives these, what they say, and the state that it is again.
+func frozen(t *testing.T, version int, state func(testing.TB) *Engine) (golden []byte, s *snapshot, again *Engine) {
+	t.Helper()
+	golden = goldenBytes(t, fmt.Sprintf("testdata/checkpoint-v%d.hex", version), state(t).encode())
+	s, err := decodeCheckpoint(golden)
 	if err != nil {
 		t.Fatal(err)
+	}
+	again = state(t)
+	again.kappas["k1"].windows = map[int64]*window{}
+	again.adopt(&s.kappas[0])
+	if !bytes.Equal(again.encode(), golden) {
+		t.Error("read and written again it differs")
+	}
+	return golden, s, again
+}
+
+// goldenBytes reads the bytes that a file holds in hexadecimal, and compares what is written now with them.
+func goldenBytes(t *testing.T, path string, got []byte) []byte {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err, hex.EncodeToString(got))
 	}
 	golden, err := hex.DecodeString(strings.Join(strings.Fields(string(text)), ""))
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := goldenState(t).encode()
 	if !bytes.Equal(got, golden) {
 		t.Errorf("the format has changed without a new version:\n%s", hex.EncodeToString(got))
 	}
+	return golden
+}
+
+// TestGoldenCheckpoint freezes version 1 of the format, in both directions.
+func TestGoldenCheckpoint(t *testing.T) {
+	golden := goldenBytes(t, "testdata/checkpoint-v1.hex", goldenState(t).encode())
 	again := readBack(t, golden)
 	if !bytes.Equal(again.encode(), golden) {
 		t.Error("read and written again it differs")

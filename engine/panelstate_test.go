@@ -1,12 +1,8 @@
 package engine
 
 import (
-	"bytes"
-	"encoding/hex"
 	"fmt"
-	"os"
 	"slices"
-	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -60,28 +56,7 @@ func goldenPanel(t testing.TB) *Engine {
 // TestGoldenPanel freezes version 3 of the checkpoint, and finds the same change behind it.
 func TestGoldenPanel(t *testing.T) {
 	e := goldenPanel(t)
-	got := e.encode()
-	text, err := os.ReadFile("testdata/checkpoint-v3.hex")
-	if err != nil {
-		t.Fatal(err)
-	}
-	golden, err := hex.DecodeString(strings.Join(strings.Fields(string(text)), ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, golden) {
-		t.Errorf("the format has changed without a new version:\n%s", hex.EncodeToString(got))
-	}
-	s, err := decodeCheckpoint(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again := goldenPanel(t)
-	again.kappas["k1"].windows = map[int64]*window{}
-	again.adopt(&s.kappas[0])
-	if !bytes.Equal(again.encode(), golden) {
-		t.Error("read and written again it differs")
-	}
+	golden, _, again := frozen(t, 3, goldenPanel)
 	if kept := again.kappas["k1"].kept; kept != 9 {
 		t.Errorf("%d single answers of closed windows, want 9", kept)
 	}

@@ -1,11 +1,8 @@
 package engine
 
 import (
-	"bytes"
-	"encoding/hex"
 	"math"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -232,29 +229,7 @@ func goldenVariance(t testing.TB) *Engine {
 
 // TestGoldenVariance freezes version 4 of the checkpoint, and finds the same estimates behind it.
 func TestGoldenVariance(t *testing.T) {
-	e := goldenVariance(t)
-	got := e.encode()
-	text, err := os.ReadFile("testdata/checkpoint-v4.hex")
-	if err != nil {
-		t.Fatal(err)
-	}
-	golden, err := hex.DecodeString(strings.Join(strings.Fields(string(text)), ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, golden) {
-		t.Errorf("the format has changed without a new version:\n%s", hex.EncodeToString(got))
-	}
-	s, err := decodeCheckpoint(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again := goldenVariance(t)
-	again.kappas["k1"].windows = map[int64]*window{}
-	again.adopt(&s.kappas[0])
-	if !bytes.Equal(again.encode(), golden) {
-		t.Error("read and written again it differs")
-	}
+	golden, _, again := frozen(t, 4, goldenVariance)
 	for i := range golden {
 		if _, err := decodeCheckpoint(golden[:i]); err == nil {
 			t.Fatalf("cut at %d, and the checkpoint was read", i)
