@@ -32,7 +32,7 @@ func (w *window) supported(statistic, domain int, into map[string]int, strata in
 // histogram or a frequency.
 func (w *window) estimateBins(statistic, domain int, floor float64) []*quadratv1.Result {
 	b := w.plan.statistics[statistic].bins
-	if b.shape {
+	if b.Shape {
 		return w.estimateShape(statistic, domain, floor)
 	}
 	return w.tellBins(w.frameOf(statistic, domain), statistic, w.binSolver(statistic, domain), floor)
@@ -43,21 +43,19 @@ func (w *window) tellBins(
 	base *quadratv1.Result, statistic int, solve func(category int) (survey.Estimate, []string, error), floor float64,
 ) []*quadratv1.Result {
 	b := w.plan.statistics[statistic].bins
-	if b.cumulative() {
+	if b.Cumulative() {
 		estimate, notes, err := solve(0)
 		w.fill(base, statistic, estimate, notes, err, floor)
 		return []*quadratv1.Result{base}
 	}
-	out := make([]*quadratv1.Result, b.categories)
-	shares := make([]float64, b.categories)
+	out := make([]*quadratv1.Result, b.Categories)
+	shares := make([]float64, b.Categories)
 	whole := true
 	for v := range out {
 		r := proto.Clone(base).(*quadratv1.Result)
 		estimate, notes, err := solve(v)
-		r.Bin = &quadratv1.Bin{Index: uint32(v), Low: b.edges[v], High: b.edges[v+1]}
-		if b.wholes {
-			r.Bin.High = b.edges[v]
-		}
+		r.Bin = &quadratv1.Bin{Index: uint32(v)}
+		r.Bin.Low, r.Bin.High = b.Bin(v)
 		w.fill(r, statistic, estimate, append([]string(nil), notes...), err, floor)
 		shares[v], whole, out[v] = estimate.Value, whole && err == nil, r
 	}
@@ -74,7 +72,7 @@ func (w *window) binSolver(statistic, domain int) func(category int) (survey.Est
 	b := w.plan.statistics[statistic].bins
 	if w.plan.clusteredBy != "" {
 		return func(category int) (survey.Estimate, []string, error) {
-			if b.cumulative() {
+			if b.Cumulative() {
 				return w.solveClusterQuantile(statistic, domain)
 			}
 			return w.solveClusterShare(statistic, domain, category)
@@ -93,15 +91,15 @@ func (w *window) binSolver(statistic, domain int) func(category int) (survey.Est
 		if err != nil {
 			return survey.Estimate{}, notes, err
 		}
-		if !b.cumulative() {
-			e, err := survey.Share(strata(func(x *survey.Support) survey.Moments { return x.Bin(b.pure, category) }), b.pure, w.plan.confidence)
+		if !b.Cumulative() {
+			e, err := survey.Share(strata(func(x *survey.Support) survey.Moments { return x.Bin(b.Pure, category) }), b.Pure, w.plan.confidence)
 			return e, notes, err
 		}
-		below := make([][]survey.Sample, b.categories-1)
+		below := make([][]survey.Sample, b.Categories-1)
 		for j := range below {
-			below[j] = strata(func(x *survey.Support) survey.Moments { return x.Below(b.how, j) })
+			below[j] = strata(func(x *survey.Support) survey.Moments { return x.Below(b.How, j) })
 		}
-		e, err := survey.Quantile(b.edges, b.how, below, b.share, w.plan.confidence)
+		e, err := survey.Quantile(b.Edges, b.How, below, b.Share, w.plan.confidence)
 		return e, notes, err
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/quadrat-dev/quadrat/engine/column"
+	"github.com/quadrat-dev/quadrat/internal/categories"
 	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
@@ -116,19 +117,19 @@ func (w *world) checkCategories(record *quadratv1.KappaRecord, all []answer) (ch
 			func(s *quadratv1.StatisticPlan) bool { return s.GetName() == r.GetStatistic() }))
 		category := r.GetBin().GetIndex()
 		sums[r.GetStatistic()+cell+r.GetWindowStart().AsTime().String()] += r.GetBin().GetConsistent()
-		if plans[number].GetCategories() > wordCategories && category%61 != 0 {
+		if plans[number].GetCategories() > categories.Word && category%61 != 0 {
 			continue // the single scores take long, and one category of many is as the others
 		}
 		w.scoring = func(s statistic, value int64) float64 {
-			set, ok := s.bins.read(value)
-			if !ok || s.bins.worded() && bits.OnesCount64(set) != s.bins.how.Size {
+			set, ok := s.bins.Read(value)
+			if !ok || s.bins.Worded() && bits.OnesCount64(set) != s.bins.How.Size {
 				w.t.Fatalf("the set %b", set)
 			}
 			hit := 0.0
-			if slices.Contains(s.bins.scratch, category) {
+			if slices.Contains(s.bins.Supported(), category) {
 				hit = 1
 			}
-			return (hit - s.bins.pure.Other) / (s.bins.pure.Truth - s.bins.pure.Other)
+			return (hit - s.bins.Pure.Other) / (s.bins.Pure.Truth - s.bins.Pure.Other)
 		}
 		units, population := w.unitsOf(record, all, window, number)
 		w.scoring = nil
@@ -185,7 +186,7 @@ func TestGoldenSupports(t *testing.T) {
 		}
 	}
 	other := goldenSupports(t)
-	other.kappas["k1"].plans[0].statistics[0].bins.categories = 7
+	other.kappas["k1"].plans[0].statistics[0].bins.Categories = 7
 	kept := &s.kappas[0].windows[0].window
 	if kept.plan = other.kappas["k1"].plans[0]; kept.fits() {
 		t.Error("state of another number of categories was adopted")

@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/quadrat-dev/quadrat/survey"
+import (
+	"github.com/quadrat-dev/quadrat/internal/categories"
+	"github.com/quadrat-dev/quadrat/survey"
+)
 
 // supports appends the sets' state of a window, in the order of its moments, which hold the counts.
 func (w *encoder) supports(each *window) {
@@ -32,7 +35,7 @@ func (r *decoder) supports(w *window) {
 		for range r.count() {
 			s.Hits = append(s.Hits, r.int())
 		}
-		if len(s.Hits) > wordCategories && r.version < checkpointCategories {
+		if len(s.Hits) > categories.Word && r.version < checkpointCategories {
 			r.fail()
 			return
 		}
@@ -68,14 +71,14 @@ func (w *window) fitsSupports() bool {
 		hits, squares := 0, 0
 		b := w.plan.statistics[w.statisticAt(i)].bins
 		if w.released != nil && w.released[i] != nil {
-			if b == nil || len(w.released[i]) != b.categories || len(w.supports[i].Hits) > 0 {
+			if b == nil || len(w.released[i]) != b.Categories || len(w.supports[i].Hits) > 0 {
 				return false
 			}
 			continue
 		}
 		if b != nil {
-			hits = b.categories
-			if b.cumulative() {
+			hits = b.Categories
+			if b.Cumulative() {
 				squares = hits - 1
 			}
 		}
@@ -121,7 +124,7 @@ func (r *decoder) released(w *window) {
 		for range r.count() {
 			w.released[i] = append(w.released[i], r.int())
 		}
-		if len(w.released[i]) > wordCategories || i < len(w.supports) && len(w.released[i]) > 0 && w.supports[i].Count > 0 {
+		if len(w.released[i]) > categories.Word || i < len(w.supports) && len(w.released[i]) > 0 && w.supports[i].Count > 0 {
 			r.fail()
 			return
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/quadrat-dev/quadrat/engine/column"
+	"github.com/quadrat-dev/quadrat/internal/categories"
 	"github.com/quadrat-dev/quadrat/privacy"
 	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
@@ -78,30 +79,30 @@ func TestStoredReportsTellTheirCategories(t *testing.T) {
 		if c.mechanism == "square-wave" {
 			p.Kind = kindDistribution
 		}
-		b, err := newBinning(p, mechanisms.Price{Report: c.epsilon})
+		b, err := categories.New(p, mechanisms.Price{Report: c.epsilon})
 		if err != nil {
 			t.Fatal(c, err)
 		}
 		for i := range uint32(200) {
 			value := int64(i * 5 % c.k)
-			if b.set != nil {
-				report, err := b.set.Randomise(i*5%c.k, source, make([]byte, 0, 8))
+			if b.Set != nil {
+				report, err := b.Set.Randomise(i*5%c.k, source, make([]byte, 0, 8))
 				if err != nil {
 					t.Fatal(err)
 				}
 				value = int64(binary.LittleEndian.Uint64(report[:8]))
 			}
-			said, ok := b.read(value)
+			said, ok := b.Read(value)
 			row := column.Report{Mechanism: c.mechanism}
-			b.store(&row, said)
-			if !ok || row.Coded != c.coded || !slices.Equal(readRow(&row), b.scratch) {
-				t.Fatalf("%v: the row %+v supports %v, the report %v", c, row, readRow(&row), b.scratch)
+			storeAnswer(b, &row, said)
+			if !ok || row.Coded != c.coded || !slices.Equal(readRow(&row), b.Supported()) {
+				t.Fatalf("%v: the row %+v supports %v, the report %v", c, row, readRow(&row), b.Supported())
 			}
 			other := row.Other
 			if !row.Coded {
 				other = (float64(row.Size) - row.Include) / float64(row.Categories-1)
 			}
-			if row.Include != b.pure.Truth || math.Abs(other-b.pure.Other) > 1e-15 {
+			if row.Include != b.Pure.Truth || math.Abs(other-b.Pure.Other) > 1e-15 {
 				t.Fatalf("%v: the row's probabilities are %g and %g", c, row.Include, other)
 			}
 		}
@@ -110,7 +111,7 @@ func TestStoredReportsTellTheirCategories(t *testing.T) {
 
 // TestCountingAllocatesNothing: a state that has its counters takes any number of reports without memory.
 func TestCountingAllocatesNothing(t *testing.T) {
-	b, err := newBinning(histogramPlan("olh", 1024), mechanisms.Price{Report: 1e6})
+	b, err := categories.New(histogramPlan("olh", 1024), mechanisms.Price{Report: 1e6})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,8 +119,8 @@ func TestCountingAllocatesNothing(t *testing.T) {
 	state.AddEach(nil, 1024)
 	value := int64(0)
 	allocations := testing.AllocsPerRun(500, func() {
-		if said, ok := b.read(value); ok {
-			b.count(&state, said)
+		if said, ok := b.Read(value); ok {
+			b.Count(&state, said)
 		}
 		value++
 	})
@@ -148,7 +149,7 @@ func TestBinningRefuses(t *testing.T) {
 		if c.change != nil {
 			c.change(p)
 		}
-		if b, err := newBinning(p, mechanisms.Price{Report: c.epsilon}); err == nil {
+		if b, err := categories.New(p, mechanisms.Price{Report: c.epsilon}); err == nil {
 			t.Errorf("%s: %+v", name, b)
 		}
 	}
@@ -166,25 +167,25 @@ func FuzzCategories(f *testing.F) {
 		if int(which)/len(names)%2 == 1 || p.GetMechanism() == "square-wave" {
 			p.Kind = kindDistribution
 		}
-		b, err := newBinning(p, mechanisms.Price{Report: privacy.Epsilon(micro)})
+		b, err := categories.New(p, mechanisms.Price{Report: privacy.Epsilon(micro)})
 		if err != nil {
 			return
 		}
-		said, ok := b.read(value)
+		said, ok := b.Read(value)
 		if !ok {
 			return
 		}
 		var state survey.Support
-		b.count(&state, said)
+		b.Count(&state, said)
 		hits := int64(0)
 		for _, n := range state.Hits {
 			hits += n
 		}
-		if !state.Valid() || state.Count != 1 || hits != int64(len(b.scratch)) || len(state.Hits) != int(k) {
-			t.Errorf("%s of %d: the value %d supports %v, counted as %v", p.GetMechanism(), k, value, b.scratch, state)
+		if !state.Valid() || state.Count != 1 || hits != int64(len(b.Supported())) || len(state.Hits) != int(k) {
+			t.Errorf("%s of %d: the value %d supports %v, counted as %v", p.GetMechanism(), k, value, b.Supported(), state)
 		}
-		if b.set != nil && len(b.scratch) > 0 && b.set.Bytes() > mechanisms.ReportBytes {
-			t.Errorf("%s of %d: a report of %d bytes", p.GetMechanism(), k, b.set.Bytes())
+		if b.Set != nil && len(b.Supported()) > 0 && b.Set.Bytes() > mechanisms.ReportBytes {
+			t.Errorf("%s of %d: a report of %d bytes", p.GetMechanism(), k, b.Set.Bytes())
 		}
 	})
 }
@@ -201,9 +202,9 @@ func goldenCategories(t testing.TB) *Engine {
 	k.plans[0].statistics = []statistic{compiled}
 	open := newWindow(firstWindow+1, k.plans[0], k.windows[firstWindow].frame)
 	for _, value := range []int64{0, 64, 64} {
-		said, _ := compiled.bins.read(value)
+		said, _ := compiled.bins.Read(value)
 		open.moments[0].Add(0, 0)
-		compiled.bins.count(&open.supports[0], said)
+		compiled.bins.Count(&open.supports[0], said)
 	}
 	open.heard[0] = 0b1011
 	k.windows = map[int64]*window{firstWindow + 1: open}

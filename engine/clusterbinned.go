@@ -10,7 +10,7 @@ const changedCounts = 2
 // longer than one may be, and its noise larger than what it tells.
 func (s *statistic) inClusters() bool {
 	if s.bins != nil {
-		return s.bins.worded()
+		return s.bins.Worded()
 	}
 	return s.kind != kindRatio && s.kind != kindVariance
 }
@@ -33,10 +33,10 @@ func (w *window) solveClusterShare(statistic, domain, category int) (survey.Esti
 	s := &w.plan.statistics[statistic]
 	samples := w.clustersBy(statistic, domain, func(i int) survey.Moments {
 		t := w.tallyAt(i, s)
-		return t.Bin(s.bins.pure, category)
+		return t.Bin(s.bins.Pure, category)
 	})
 	merged, _, notes := survey.CollapseClusters(samples, leastClusters)
-	estimate, err := survey.ClusterShare(merged, s.bins.pure, w.plan.confidence)
+	estimate, err := survey.ClusterShare(merged, s.bins.Pure, w.plan.confidence)
 	return estimate, notes, err
 }
 
@@ -47,11 +47,11 @@ func (w *window) solveClusterQuantile(statistic, domain int) (survey.Estimate, [
 	at := func(bin int, part float64) []survey.ClusterSample {
 		samples := w.clustersBy(statistic, domain, func(i int) survey.Moments {
 			t := w.tallyAt(i, s)
-			return t.Place(s.bins.how, bin, part)
+			return t.Place(s.bins.How, bin, part)
 		})
 		merged, _, _ := survey.CollapseClusters(samples, leastClusters)
 		return merged
 	}
-	estimate, err := survey.ClusterQuantile(s.bins.edges, s.bins.how, at, s.bins.share, w.plan.confidence)
+	estimate, err := survey.ClusterQuantile(s.bins.Edges, s.bins.How, at, s.bins.Share, w.plan.confidence)
 	return estimate, notes, err
 }

@@ -128,12 +128,12 @@ func TestReleasesOfCategories(t *testing.T) {
 			heard := h.fillWindow(t, w, floor)
 			b := k.plans[0].statistics[0].bins
 			weighing := func(weigh func(v int) float64, own func(m survey.Moments) float64) []survey.ClusterSample {
-				weights := make([]float64, b.categories)
+				weights := make([]float64, b.Categories)
 				for v := range weights {
 					weights[v] = weigh(v)
 				}
 				return h.sampleOf(heard, func(c *heardCluster) survey.Moments {
-					m := c.scores(b.how, law.Variance(), weights)
+					m := c.scores(b.How, law.Variance(), weights)
 					if len(c.sets) > 0 {
 						m.Noise = own(m)
 					}
@@ -141,8 +141,8 @@ func TestReleasesOfCategories(t *testing.T) {
 				})
 			}
 			var want []survey.Estimate
-			if b.cumulative() {
-				e, err := survey.ClusterQuantile(b.edges, b.how, func(bin int, part float64) []survey.ClusterSample {
+			if b.Cumulative() {
+				e, err := survey.ClusterQuantile(b.Edges, b.How, func(bin int, part float64) []survey.ClusterSample {
 					place := func(v int) float64 { return map[bool]float64{v < bin: 1, v == bin: part}[true] }
 					alone := weighing(func(v int) float64 { return map[bool]float64{v == bin: 1}[true] }, func(survey.Moments) float64 { return 0 })
 					i := -1
@@ -150,17 +150,17 @@ func TestReleasesOfCategories(t *testing.T) {
 						for i++; heard[i].sets == nil; i++ {
 						}
 						next := alone[0].Due[i].Domain.Mean
-						return max(0, b.how.PartNoise(bin, part, m.Mean-part*next, next))
+						return max(0, b.How.PartNoise(bin, part, m.Mean-part*next, next))
 					})
-				}, b.share, 0.95)
+				}, b.Share, 0.95)
 				if err != nil {
 					t.Fatal(err)
 				}
 				want = append(want, e)
 			}
-			for v := 0; v < b.categories && !b.cumulative(); v++ {
+			for v := 0; v < b.Categories && !b.Cumulative(); v++ {
 				e, err := survey.ClusterShare(weighing(func(u int) float64 { return map[bool]float64{u == v: 1}[true] },
-					func(m survey.Moments) float64 { return b.pure.Noise(m.Mean) }), b.pure, 0.95)
+					func(m survey.Moments) float64 { return b.Pure.Noise(m.Mean) }), b.Pure, 0.95)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -234,7 +234,7 @@ func TestGoldenReleased(t *testing.T) {
 	if !kept.fits() {
 		t.Fatal("the state doesn't fit its own plan")
 	}
-	kept.plan.statistics[0].bins.categories = 7
+	kept.plan.statistics[0].bins.Categories = 7
 	if kept.fits() {
 		t.Error("counts of another number of categories were adopted")
 	}

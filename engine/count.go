@@ -110,7 +110,7 @@ func (w *window) hear(r *reports, v *verdict) {
 		m.Add(score, noise)
 		r.said[i] = math.Float64bits(score)
 		if s.bins != nil {
-			s.bins.count(&w.supports[d.seat], set)
+			s.bins.Count(&w.supports[d.seat], set)
 			r.said[i] = set
 		}
 		if w.values != nil {

@@ -6,9 +6,9 @@ import "github.com/quadrat-dev/quadrat/engine/column"
 func (s *statistic) describe(row *column.Report) {
 	row.Kind = s.kind
 	if b := s.bins; b != nil {
-		row.Share, row.Low, row.High = b.share, b.edges[0], b.edges[b.categories]
-		if b.wholes {
-			row.High = b.edges[b.categories-1]
+		row.Share, row.Low, row.High = b.Share, b.Edges[0], b.Edges[b.Categories]
+		if b.Wholes {
+			row.High = b.Edges[b.Categories-1]
 		}
 		return
 	}

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"math"
 	"slices"
+
+	"github.com/quadrat-dev/quadrat/internal/categories"
 )
 
 // checkpointMagic opens a checkpoint; behind it stands the version, one byte. See docs/format/checkpoint.md.
@@ -79,7 +81,7 @@ func (e *Engine) checkpointVersion() byte {
 				version = max(version, checkpointReleased)
 			}
 			for i := range w.supports {
-				if len(w.supports[i].Hits) > wordCategories {
+				if len(w.supports[i].Hits) > categories.Word {
 					version = max(version, checkpointCategories)
 				}
 			}

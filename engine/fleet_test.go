@@ -192,10 +192,10 @@ func (w *world) code(s *quadratv1.StatisticPlan) int64 {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if b := compiled.bins; b != nil && b.wave != nil {
-		return w.rand.Int64N(int64(b.wave.Codes()))
+	if b := compiled.bins; b != nil && b.Wave != nil {
+		return w.rand.Int64N(int64(b.Wave.Codes()))
 	} else if b != nil {
-		report, err := b.set.Randomise(uint32(w.rand.IntN(b.categories)), privacy.NewSeeded(w.rand.Uint64()), make([]byte, 0, 8))
+		report, err := b.Set.Randomise(uint32(w.rand.IntN(b.Categories)), privacy.NewSeeded(w.rand.Uint64()), make([]byte, 0, 8))
 		if err != nil {
 			w.t.Fatal(err)
 		}

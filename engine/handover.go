@@ -131,11 +131,11 @@ func (s *gatheredSlot) fits(w *window) bool {
 	case b == nil:
 		return hits == 0 && len(s.released) == 0
 	case len(s.released) > 0:
-		return hits == 0 && w.released != nil && len(s.released) == b.categories
-	case b.cumulative():
-		return hits == b.categories && squares == hits-1
+		return hits == 0 && w.released != nil && len(s.released) == b.Categories
+	case b.Cumulative():
+		return hits == b.Categories && squares == hits-1
 	}
-	return hits == b.categories && squares == 0
+	return hits == b.Categories && squares == 0
 }
 
 // add puts what a share has gathered to a window. It must fit.

@@ -117,7 +117,7 @@ func (s *statistic) same(o *statistic) bool {
 		return s.kind != kindVariance || s.powers == o.powers
 	}
 	a, b := s.bins, o.bins
-	return s.mechanism == o.mechanism && a.categories == b.categories && a.pure == b.pure && a.how == b.how && slices.Equal(a.edges, b.edges)
+	return s.mechanism == o.mechanism && a.Categories == b.Categories && a.Pure == b.Pure && a.How == b.How && slices.Equal(a.Edges, b.Edges)
 }
 
 // spans lists all cells together and each cell of any pane, in the order of their texts.
@@ -179,7 +179,7 @@ func (v *seen) tell(cell span, floor float64) []*quadratv1.Result {
 		}
 		v.hop.fill(base, v.statistic, estimate, notes, err, floor)
 		out = []*quadratv1.Result{base}
-	case asked.bins.shape:
+	case asked.bins.Shape:
 		shares, notes, err := []float64(nil), []string(nil), fault
 		if err == nil {
 			shares, notes, err = v.shape(cell)

@@ -294,14 +294,14 @@ func TestHoppingCategories(t *testing.T) {
 				continue
 			}
 			w.scoring = func(s statistic, value int64) float64 {
-				if _, ok := s.bins.read(value); !ok {
+				if _, ok := s.bins.Read(value); !ok {
 					t.Fatal("a report can't be read")
 				}
 				hit := 0.0
-				if slices.Contains(s.bins.scratch, r.GetBin().GetIndex()) {
+				if slices.Contains(s.bins.Supported(), r.GetBin().GetIndex()) {
 					hit = 1
 				}
-				return (hit - s.bins.pure.Other) / (s.bins.pure.Truth - s.bins.pure.Other)
+				return (hit - s.bins.Pure.Other) / (s.bins.Pure.Truth - s.bins.Pure.Other)
 			}
 			units, population := w.unitsOver(record, all, last, uint32(i))
 			w.scoring = nil

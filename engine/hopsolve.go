@@ -151,16 +151,16 @@ func (v *seen) binSolver(cell span) func(category int) (survey.Estimate, []strin
 		if err != nil {
 			return survey.Estimate{}, nil, err
 		}
-		if !b.cumulative() {
-			strata := j.strata(cell, func(p pane, i int) survey.Moments { return p.supports[i].Bin(b.pure, category) })
-			e, err := survey.Share(strata, b.pure, confidence)
+		if !b.Cumulative() {
+			strata := j.strata(cell, func(p pane, i int) survey.Moments { return p.supports[i].Bin(b.Pure, category) })
+			e, err := survey.Share(strata, b.Pure, confidence)
 			return e, j.notes, err
 		}
-		below := make([][]survey.Sample, b.categories-1)
+		below := make([][]survey.Sample, b.Categories-1)
 		for edge := range below {
-			below[edge] = j.strata(cell, func(p pane, i int) survey.Moments { return p.supports[i].Below(b.how, edge) })
+			below[edge] = j.strata(cell, func(p pane, i int) survey.Moments { return p.supports[i].Below(b.How, edge) })
 		}
-		e, err := survey.Quantile(b.edges, b.how, below, b.share, confidence)
+		e, err := survey.Quantile(b.Edges, b.How, below, b.Share, confidence)
 		return e, j.notes, err
 	}
 }
@@ -170,23 +170,23 @@ func (v *seen) clusterSolver(cell span) func(category int) (survey.Estimate, []s
 	b, confidence := v.hop.plan.statistics[v.statistic].bins, v.hop.plan.confidence
 	tally := func(p pane, i int) survey.Tally { return p.tallyAt(i, &p.plan.statistics[p.statistic]) }
 	return func(category int) (survey.Estimate, []string, error) {
-		if !b.cumulative() {
+		if !b.Cumulative() {
 			merged, notes := v.clusters(cell, func(p pane, i int) survey.Moments {
 				t := tally(p, i)
-				return t.Bin(b.pure, category)
+				return t.Bin(b.Pure, category)
 			})
-			e, err := survey.ClusterShare(merged, b.pure, confidence)
+			e, err := survey.ClusterShare(merged, b.Pure, confidence)
 			return e, notes, err
 		}
 		_, notes := v.clusters(cell, pane.said)
 		at := func(bin int, part float64) []survey.ClusterSample {
 			merged, _ := v.clusters(cell, func(p pane, i int) survey.Moments {
 				t := tally(p, i)
-				return t.Place(b.how, bin, part)
+				return t.Place(b.How, bin, part)
 			})
 			return merged
 		}
-		e, err := survey.ClusterQuantile(b.edges, b.how, at, b.share, confidence)
+		e, err := survey.ClusterQuantile(b.Edges, b.How, at, b.Share, confidence)
 		return e, notes, err
 	}
 }
@@ -205,7 +205,7 @@ func (v *seen) shape(cell span) (shares []float64, notes []string, err error) {
 			}
 		}
 	}
-	shares, err = v.hop.plan.statistics[v.statistic].bins.shares(j.merged, states)
+	shares, err = v.hop.plan.statistics[v.statistic].bins.Shares(j.merged, states)
 	return shares, j.notes, err
 }
 

@@ -119,12 +119,12 @@ func (w *window) bytes() int64 {
 		if b == nil {
 			continue
 		}
-		n += 8 * int64(b.categories)
-		if b.cumulative() {
-			n += 8 * int64(b.categories)
+		n += 8 * int64(b.Categories)
+		if b.Cumulative() {
+			n += 8 * int64(b.Categories)
 		}
 		if w.released != nil {
-			n += 24 + 8*int64(b.categories)
+			n += 24 + 8*int64(b.Categories)
 		}
 	}
 	return n
@@ -312,12 +312,12 @@ func (e *Engine) weigh(p *plan) Weight {
 	}
 	for i := range p.statistics {
 		if b := p.statistics[i].bins; b != nil {
-			each := 8 * int64(b.categories)
-			if b.cumulative() {
+			each := 8 * int64(b.Categories)
+			if b.Cumulative() {
 				each *= 2
 			}
 			if p.gateways {
-				each += 24 + 8*int64(b.categories)
+				each += 24 + 8*int64(b.Categories)
 			}
 			n += groups * each
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quadrat-dev/quadrat/internal/categories"
 	"github.com/quadrat-dev/quadrat/privacy"
 	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
 	"github.com/quadrat-dev/quadrat/privacy/memo"
@@ -99,8 +100,8 @@ func (s study) run(t *testing.T) {
 }
 
 // repeat estimates the shares once, of devices with new secrets.
-func (s study) repeat(t *testing.T, b *binning, rooms []uint32, r *rand.Rand) []survey.Estimate {
-	m := b.set.(*memo.Mechanism)
+func (s study) repeat(t *testing.T, b *categories.Binning, rooms []uint32, r *rand.Rand) []survey.Estimate {
+	m := b.Set.(*memo.Mechanism)
 	support := survey.Support{}
 	for _, i := range r.Perm(len(rooms))[:s.answers] {
 		var secret [privacy.SecretBytes]byte
@@ -111,18 +112,18 @@ func (s study) repeat(t *testing.T, b *binning, rooms []uint32, r *rand.Rand) []
 		if err != nil {
 			t.Fatal(err)
 		}
-		set, ok := b.read(int64(report[0]))
+		set, ok := b.Read(int64(report[0]))
 		if !ok {
 			t.Fatalf("the report %x isn't one", report)
 		}
-		support.Add(set, b.how.Categories, false)
+		support.Add(set, b.How.Categories, false)
 	}
-	out := make([]survey.Estimate, b.how.Categories)
+	out := make([]survey.Estimate, b.How.Categories)
 	for v := range out {
 		var err error
 		out[v], err = survey.Share([]survey.Sample{{
-			Stratum: "(all)", Population: int64(len(rooms)), Panel: int64(s.answers), Responses: int64(s.answers), Domain: support.Bin(b.pure, v),
-		}}, b.pure, 0.95)
+			Stratum: "(all)", Population: int64(len(rooms)), Panel: int64(s.answers), Responses: int64(s.answers), Domain: support.Bin(b.Pure, v),
+		}}, b.Pure, 0.95)
 		if err != nil {
 			t.Fatal(err)
 		}

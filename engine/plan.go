@@ -11,6 +11,7 @@ import (
 
 	"github.com/quadrat-dev/quadrat/fleet"
 	"github.com/quadrat-dev/quadrat/internal/attr"
+	"github.com/quadrat-dev/quadrat/internal/categories"
 	"github.com/quadrat-dev/quadrat/internal/wire"
 	"github.com/quadrat-dev/quadrat/privacy"
 	"github.com/quadrat-dev/quadrat/privacy/account"
@@ -72,7 +73,7 @@ type statistic struct {
 	least     int64         // mechanism none: the values that are possible
 	most      int64
 	bit       bool
-	bins      *binning // of a histogram, a frequency or a quantile; nil for others
+	bins      *categories.Binning // of a histogram, a frequency or a quantile; nil for others
 	// Of a plan whose gateways speak for units: how many values a part of a release has, and the variance of the noise in each,
 	// in the unit of the scores.
 	width    int
@@ -83,7 +84,7 @@ type statistic struct {
 // no device sends.
 func (s *statistic) read(value int64) (score float64, set uint64, ok bool) {
 	if s.bins != nil {
-		set, ok = s.bins.read(value)
+		set, ok = s.bins.Read(value)
 		return 0, set, ok
 	}
 	score, ok = s.score(value)
@@ -302,7 +303,7 @@ func newStatisticOf(s *quadratv1.StatisticPlan, price mechanisms.Price, shared *
 	out := statistic{
 		name: s.GetName(), result: s.GetName(), kind: s.GetKind(), part: s.GetPart(), mechanism: s.GetMechanism(),
 	}
-	bins, err := newBinning(s, price)
+	bins, err := categories.New(s, price)
 	if err != nil {
 		return out, err
 	}

@@ -156,7 +156,7 @@ func (w *window) storeRelease(rows *column.Rows, r *release, sequence uint64) {
 		row := w.row(w.frame.group(w.frame.devices.find(key)), int(r.statistic))
 		row.Device, row.Sequence, row.Mechanism, row.Units = key, sequence, central.Name, uint32(r.units[i])
 		if s.bins != nil {
-			row.Categories, row.Size, row.Include = uint32(s.bins.categories), 1, 1
+			row.Categories, row.Size, row.Include = uint32(s.bins.Categories), 1, 1
 			row.NoiseVariance, row.UnitCounts = s.sumNoise, column.Counts(r.part(i))
 			rows.Append(&row)
 			continue
@@ -213,7 +213,7 @@ func (s *statistic) takeSums(e privacy.Epsilon) error {
 	s.width = 1
 	switch {
 	case s.bins != nil:
-		sensitivity, s.width = changedCounts, s.bins.categories
+		sensitivity, s.width = changedCounts, s.bins.Categories
 	case !s.bit:
 		sensitivity, step = int64(s.bounds.Hi-s.bounds.Lo), 1e-6
 	}

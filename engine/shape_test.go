@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/quadrat-dev/quadrat/engine/column"
+	"github.com/quadrat-dev/quadrat/internal/categories"
 	"github.com/quadrat-dev/quadrat/privacy"
 	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
 	"github.com/quadrat-dev/quadrat/privacy/squarewave"
@@ -138,13 +139,13 @@ func TestShapeIsNoWorseThanTheReference(t *testing.T) {
 		reports, bins  int
 		distance, kept float64
 	}{{1_000, 32, 0.0365, 0.0306}, {10_000, 128, 0.0102, 0.0149}} {
-		b, err := newBinning(shapePlan("square-wave", uint32(c.bins)), mechanisms.Price{Report: 1e6})
+		b, err := categories.New(shapePlan("square-wave", uint32(c.bins)), mechanisms.Price{Report: 1e6})
 		if err != nil {
 			t.Fatal(err)
 		}
 		var sum, squares float64
 		for seed := range uint64(samples) {
-			d := b.distance(t, c.reports, seed)
+			d := distance(t, b, c.reports, seed)
 			sum += d
 			squares += d * d
 		}
@@ -161,7 +162,7 @@ func TestShapeIsNoWorseThanTheReference(t *testing.T) {
 }
 
 // distance draws a sample and reconstructs the shape of the population. The strata are its lower and its upper half.
-func (b *binning) distance(t *testing.T, reports int, seed uint64) float64 {
+func distance(t *testing.T, b *categories.Binning, reports int, seed uint64) float64 {
 	t.Helper()
 	rng, src := rand.New(rand.NewPCG(seed, 3)), privacy.NewSeeded(seed)
 	sizes := [2]int64{int64(reports) * 4 / 5, int64(reports) / 5} // of the halves, which weigh 1 and 4
@@ -171,17 +172,17 @@ func (b *binning) distance(t *testing.T, reports int, seed uint64) float64 {
 			six := []float64{rng.Float64(), rng.Float64(), rng.Float64(), rng.Float64(), rng.Float64(), rng.Float64()}
 			slices.Sort(six) // the second largest of six is Beta(5, 2)
 			if x := six[4]; (x > betaMedian) == (h == 1) {
-				code, err := b.wave.Randomise(uint32(math.Round(x*squarewave.Levels)), src)
+				code, err := b.Wave.Randomise(uint32(math.Round(x*squarewave.Levels)), src)
 				if err != nil {
 					t.Fatal(err)
 				}
-				said, _ := b.read(int64(code))
-				b.count(&states[h], said)
+				said, _ := b.Read(int64(code))
+				b.Count(&states[h], said)
 			}
 		}
 	}
 	strata := []survey.Sample{{Population: 1e6, Responses: sizes[0]}, {Population: 1e6, Responses: sizes[1]}}
-	shares, err := b.shares(strata, states[:])
+	shares, err := b.Shares(strata, states[:])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,16 +216,16 @@ func TestShapeRefuses(t *testing.T) {
 	if _, err := newStatistic(shapePlan("square-wave", 32), mechanisms.Price{Report: 1e6, Value: 2e6}); err == nil {
 		t.Error("permanent answers")
 	}
-	b, err := newBinning(shapePlan("square-wave", 32), mechanisms.Price{Report: 1e6})
+	b, err := categories.New(shapePlan("square-wave", 32), mechanisms.Price{Report: 1e6})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, value := range []int64{-1, int64(b.wave.Codes()), math.MaxInt64} {
-		if _, ok := b.read(value); ok {
+	for _, value := range []int64{-1, int64(b.Wave.Codes()), math.MaxInt64} {
+		if _, ok := b.Read(value); ok {
 			t.Errorf("the value %d is taken", value)
 		}
 	}
-	if _, err := b.shares([]survey.Sample{{Population: 10, Responses: 1}}, []survey.Support{{Count: 1, Hits: make([]int64, 32)}}); err == nil {
+	if _, err := b.Shares([]survey.Sample{{Population: 10, Responses: 1}}, []survey.Support{{Count: 1, Hits: make([]int64, 32)}}); err == nil {
 		t.Error("one report has a shape")
 	}
 }

@@ -98,7 +98,7 @@ func (w *window) design(group uint32, statistic int, noise float64) *column.Repo
 	row := w.row(group, statistic)
 	row.NoiseVariance, row.Mechanism = noise, s.mechanism
 	if s.bins != nil {
-		s.bins.store(&row, 0)
+		storeAnswer(s.bins, &row, 0)
 	}
 	return &row
 }

@@ -3,6 +3,7 @@ package restate
 import (
 	"fmt"
 
+	"github.com/quadrat-dev/quadrat/internal/categories"
 	"github.com/quadrat-dev/quadrat/survey"
 )
 
@@ -65,18 +66,18 @@ func Ratio(numerator, denominator *Window, domain string, confidence float64) An
 func (w *Window) bin(domain string, confidence float64) []Answer {
 	b := w.bins
 	switch {
-	case b.shape:
+	case b.Shape:
 		return w.shape(domain)
-	case b.cumulative():
+	case b.Cumulative():
 		e, err := w.quantile(domain, confidence)
 		return []Answer{{Estimate: e, Err: err}}
 	}
-	out, shares, whole := make([]Answer, b.categories), make([]float64, b.categories), true
+	out, shares, whole := make([]Answer, b.Categories), make([]float64, b.Categories), true
 	states, merged := w.supported(domain), w.samples(domain)
 	for v := range out {
 		a := &out[v]
 		a.Estimate, a.Err = w.category(domain, v, states, merged, confidence)
-		a.Bin = b.bin(v)
+		a.Bin = binOf(b, v)
 		shares[v], whole = a.Estimate.Value, whole && a.Err == nil
 	}
 	if whole {
@@ -87,18 +88,16 @@ func (w *Window) bin(domain string, confidence float64) []Answer {
 	return out
 }
 
-// bin is a category without its share.
-func (b *binning) bin(v int) *Bin {
-	out := &Bin{Index: v, Low: b.edges[v], High: b.edges[v+1]}
-	if b.wholes {
-		out.High = out.Low
-	}
+// binOf is a category without its share.
+func binOf(b *categories.Binning, v int) *Bin {
+	out := &Bin{Index: v}
+	out.Low, out.High = b.Bin(v)
 	return out
 }
 
 // category estimates the share of one category.
 func (w *Window) category(domain string, v int, states []survey.Support, merged []survey.Sample, confidence float64) (survey.Estimate, error) {
-	pure := w.bins.pure
+	pure := w.bins.Pure
 	if w.Clustered() {
 		samples, _ := w.clustersBy(domain, func(g *group) survey.Moments {
 			t := survey.Tally{Support: g.support, Released: g.released}
@@ -125,27 +124,27 @@ func (w *Window) quantile(domain string, confidence float64) (survey.Estimate, e
 		at := func(bin int, part float64) []survey.ClusterSample {
 			samples, _ := w.clustersBy(domain, func(g *group) survey.Moments {
 				t := survey.Tally{Support: g.support, Released: g.released}
-				return t.Place(b.how, bin, part)
+				return t.Place(b.How, bin, part)
 			})
 			return samples
 		}
-		return survey.ClusterQuantile(b.edges, b.how, at, b.share, confidence)
+		return survey.ClusterQuantile(b.Edges, b.How, at, b.Share, confidence)
 	}
 	states, merged := w.supported(domain), w.samples(domain)
-	below := make([][]survey.Sample, b.categories-1)
+	below := make([][]survey.Sample, b.Categories-1)
 	for j := range below {
-		below[j] = with(merged, states, func(s *survey.Support) survey.Moments { return s.Below(b.how, j) })
+		below[j] = with(merged, states, func(s *survey.Support) survey.Moments { return s.Below(b.How, j) })
 	}
-	return survey.Quantile(b.edges, b.how, below, b.share, confidence)
+	return survey.Quantile(b.Edges, b.How, below, b.Share, confidence)
 }
 
 // shape reconstructs a distribution.
 func (w *Window) shape(domain string) []Answer {
 	b := w.bins
-	shares, err := b.shares(w.samples(domain), w.supported(domain))
-	out := make([]Answer, b.categories)
+	shares, err := b.Shares(w.samples(domain), w.supported(domain))
+	out := make([]Answer, b.Categories)
 	for v := range out {
-		out[v] = Answer{Err: err, Bin: b.bin(v), Shape: true}
+		out[v] = Answer{Err: err, Bin: binOf(b, v), Shape: true}
 		if err == nil {
 			out[v].Bin.Consistent = &shares[v]
 		}

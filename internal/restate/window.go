@@ -10,15 +10,12 @@ import (
 	"strings"
 
 	"github.com/quadrat-dev/quadrat/internal/attr"
+	"github.com/quadrat-dev/quadrat/internal/categories"
 	"github.com/quadrat-dev/quadrat/survey"
 )
 
 // AllCells is the domain over all cells. No cell has its text: cells are JSON objects.
 const AllCells = "*"
-
-// leastResponses is how many reports, and of a cluster sample how many clusters with one, a stratum needs to be estimated on its own,
-// as in the engine.
-const leastResponses = 2
 
 // Row is one row of an export.
 type Row struct {
@@ -40,7 +37,7 @@ type Row struct {
 // Window gathers the rows of one statistic in one window. It is for one goroutine at a time.
 type Window struct {
 	asked    Asked
-	bins     *binning
+	bins     *categories.Binning
 	powers   survey.Powers
 	strata   []stratum
 	clusters []cluster
@@ -171,7 +168,7 @@ func (w *Window) cluster(r Row, stratum int) int {
 func (g *group) add(w *Window, r *Row) error {
 	switch {
 	case w.bins != nil && r.Units > 0:
-		counts, err := countsOf(r.Counts, w.bins.categories)
+		counts, err := countsOf(r.Counts, w.bins.Categories)
 		if err != nil {
 			return err
 		}
@@ -179,7 +176,7 @@ func (g *group) add(w *Window, r *Row) error {
 		g.released.Merge(survey.Released{Units: r.Units, Counts: counts, Noise: r.Noise})
 	case w.bins != nil:
 		g.moments.Add(0, 0)
-		if !w.bins.count(&g.support, r.Said) {
+		if !w.bins.Add(&g.support, r.Said) {
 			return errors.New("an answer that no device sends")
 		}
 	case math.IsNaN(r.Score) || math.IsNaN(r.Noise):
