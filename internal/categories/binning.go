@@ -191,6 +191,23 @@ func (b *Binning) Read(value int64) (said uint64, ok bool) {
 	return said, true
 }
 
+// Counter gives a copy with memory of its own for another goroutine, whose counts serve every share and every category.
+func (b *Binning) Counter() *Binning {
+	out := *b
+	out.scratch = make([]uint32, 0, b.Categories)
+	if out.Worded() && out.Share == 0 {
+		out.Share = 0.5
+	}
+	return &out
+}
+
+// Of gives a copy that wants a quantile, or every category with a share of 0. It counts nothing.
+func (b *Binning) Of(share float64) *Binning {
+	out := *b
+	out.scratch, out.Share = nil, share
+	return &out
+}
+
 // Supported is the categories that the report read last supports, until the next Read.
 func (b *Binning) Supported() []uint32 { return b.scratch }
 

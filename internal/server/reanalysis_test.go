@@ -34,9 +34,16 @@ func asked(t *testing.T, windows int) *world {
 // askedBy is asked with another kappa.
 func askedBy(t *testing.T, script string, windows int) *world {
 	t.Helper()
+	return askedOf(t, script, windows, 4000, simulate.Config{})
+}
+
+// askedOf is askedBy with another fleet.
+func askedOf(t *testing.T, script string, windows, devices int, of simulate.Config) *world {
+	t.Helper()
 	now := clock.NewManual(time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC))
 	w := open(t, t.TempDir(), now)
-	fleet := w.join(4000, simulate.Config{Offline: 0.2})
+	of.Offline = 0.2
+	fleet := w.join(devices, of)
 	t.Cleanup(fleet.Close)
 	put, err := w.api.Put(t.Context(), script, nil)
 	if err != nil {
@@ -269,67 +276,136 @@ func TestEarlyAnswersOverTheWire(t *testing.T) {
 	}
 }
 
-// TestQueryOfEveryStatisticIsLive asks stored reports for what a kappa told itself, over its own windows, and over those of a kappa whose
-// windows hop, whose rows are of panes.
+// everyStatistic is a kappa, and a question that its stored reports answer as it did.
+type everyStatistic struct {
+	statistics, sample, window, privacy string
+	minutes                             int // of its windows
+	windows                             int
+	devices                             int
+	fleet                               simulate.Config
+	kinds                               int // statistics that must have been compared
+}
+
+func everyStatistics() map[string]everyStatistic {
+	const (
+		all = "variance(temperature), ratio(max(temperature), min(temperature)), histogram(temperature, 8), median(temperature), " +
+			"frequency(temperature), mean(temperature), count(temperature > 26), distribution(temperature, 12)"
+		drawn = "mean(temperature), total(temperature), proportion(temperature > 26), count(temperature > 26), histogram(temperature, 8), median(temperature)"
+		local = "LOCAL EPSILON 8 PER 10m BETWEEN 10 AND 40"
+	)
+	return map[string]everyStatistic{
+		"devices":  {statistics: all, sample: "ALL STRATIFIED BY region", window: "1m", minutes: 1, privacy: local, kinds: 8},
+		"hopping":  {statistics: all, sample: "ALL STRATIFIED BY region", window: "3m EVERY 1m", minutes: 3, privacy: local, kinds: 8},
+		"clusters": {statistics: drawn, sample: "ALL STRATIFIED BY region CLUSTERED BY building", window: "1m", minutes: 1, privacy: local, kinds: 6},
+		"hopping clusters": {
+			statistics: drawn, sample: "ALL STRATIFIED BY region CLUSTERED BY building", window: "3m EVERY 1m", minutes: 3, privacy: local, kinds: 6,
+		},
+		"gateways": {
+			statistics: drawn, sample: "ALL", window: "1m", minutes: 1, privacy: "GATEWAY EPSILON 8 PER 6m BETWEEN 10 AND 40", kinds: 6, devices: 900,
+			fleet: simulate.Config{Gateways: 150, Units: 4},
+		},
+		"hopping gateways": {
+			statistics: drawn, sample: "ALL", window: "2m EVERY 1m", minutes: 2, privacy: "GATEWAY EPSILON 8 PER 6m BETWEEN 10 AND 40", kinds: 6, devices: 900,
+			fleet: simulate.Config{Gateways: 150, Units: 4},
+		},
+		"fixed, several answers of one device": {
+			statistics: "mean(temperature), count(temperature > 26)", sample: "ALL STRATIFIED BY region FIXED", window: "4m EVERY 1m", minutes: 4,
+			privacy: "LOCAL EPSILON 20 PER 10m BETWEEN 10 AND 40", kinds: 2, windows: 9,
+		},
+		"a lap within the window": {
+			statistics: "mean(temperature), total(temperature), proportion(temperature > 26)", sample: "ALL STRATIFIED BY region", window: "8m EVERY 1m", minutes: 8,
+			privacy: "LOCAL EPSILON 8 PER 2m BETWEEN 10 AND 40", kinds: 3, windows: 17,
+		},
+		"per value": {
+			statistics: "histogram(temperature, 6), frequency(last(temperature))", sample: "ALL", window: "1m", minutes: 1,
+			privacy: "LOCAL EPSILON 8 PER VALUE REPORT 4 BETWEEN 10 AND 40", kinds: 2,
+		},
+	}
+}
+
+// TestQueryOfEveryStatisticIsLive asks stored reports for what a kappa told itself, of every design, over its own windows, and over those of
+// a kappa whose windows hop, whose rows are of panes. That many windows have been compared shows that both were there.
 func TestQueryOfEveryStatisticIsLive(t *testing.T) {
-	const statistics = "variance(temperature), ratio(max(temperature), min(temperature)), histogram(temperature, 8), median(temperature), " +
-		"frequency(temperature), mean(temperature), count(temperature > 26)"
-	for window, minutes := range map[string]int{"1m": 1, "3m EVERY 1m": 3} {
-		const windows = 7
-		w := askedBy(t, "KAPPA indoor AS SELECT "+statistics+` FROM sense.temperature GROUP BY cooling_type SAMPLE ALL STRATIFIED BY region ROTATING
-			WINDOW `+window+" GRACE 5s PRIVACY LOCAL EPSILON 8 PER 10m BETWEEN 10 AND 40", windows)
-		live := w.told(windows)
-		answer, err := w.api.Query(t.Context(), "SELECT "+statistics+fmt.Sprintf(" FROM kappa.indoor GROUP BY cooling_type WINDOW %dm", minutes))
-		if err != nil {
-			t.Fatal(err)
+	for name, c := range everyStatistics() {
+		t.Run(name, func(t *testing.T) { c.compare(t) })
+	}
+}
+
+func (c everyStatistic) compare(t *testing.T) {
+	windows := max(7, c.windows)
+	devices := 4000
+	if c.devices > 0 {
+		devices = c.devices
+	}
+	w := askedOf(t, fmt.Sprintf("KAPPA indoor AS SELECT %s FROM sense.temperature GROUP BY cooling_type SAMPLE %s WINDOW %s GRACE 5s PRIVACY %s",
+		c.statistics, c.sample, c.window, c.privacy), windows, devices, c.fleet)
+	live := w.told(windows)
+	answer, err := w.api.Query(t.Context(), fmt.Sprintf("SELECT %s FROM kappa.indoor GROUP BY cooling_type WINDOW %dm", c.statistics, c.minutes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]*quadratv1.Result{}
+	for _, r := range answer.GetResults() {
+		got[key(r)] = r
+	}
+	numbers := map[string]int{}
+	for _, r := range live {
+		span := r.GetWindowEnd().AsTime().Sub(r.GetWindowStart().AsTime())
+		if span != time.Duration(c.minutes)*time.Minute {
+			t.Fatalf("a window of %v", span)
 		}
-		got := map[string]*quadratv1.Result{}
-		for _, r := range answer.GetResults() {
-			got[key(r)] = r
+		partial := slices.ContainsFunc(r.GetWarnings(), func(w string) bool { return strings.Contains(w, "of its ") && strings.Contains(w, "panes") })
+		if r.GetWindowStart().AsTime().Unix()%int64(60*c.minutes) != 0 || partial {
+			continue // the question has aligned windows
 		}
-		numbers := map[string]int{}
-		for _, r := range live {
-			span := r.GetWindowEnd().AsTime().Sub(r.GetWindowStart().AsTime())
-			if span != time.Duration(minutes)*time.Minute {
-				t.Fatalf("a window of %v", span)
-			}
-			partial := slices.ContainsFunc(r.GetWarnings(), func(w string) bool { return strings.Contains(w, "of its 3 panes") })
-			if r.GetWindowStart().AsTime().Unix()%int64(60*minutes) != 0 || partial {
-				continue // the question has aligned windows
-			}
-			x := got[key(r)]
-			if x == nil {
-				if r.Value != nil {
-					t.Errorf("%s: no answer for %s", window, key(r))
-				}
-				continue
-			}
+		x := got[key(r)]
+		if x == nil {
 			if r.Value != nil {
-				numbers[r.GetStatistic()]++
+				t.Errorf("no answer for %s", key(r))
 			}
-			for name, pair := range map[string][2]*float64{
-				"value": {x.Value, r.Value}, "std_error": {x.StdError, r.StdError}, "low": {x.CiLow, r.CiLow}, "high": {x.CiHigh, r.CiHigh},
-				"sampling": {x.VarianceSampling, r.VarianceSampling}, "privacy": {x.VariancePrivacy, r.VariancePrivacy},
-				"degrees": {x.DegreesOfFreedom, r.DegreesOfFreedom},
-			} {
-				if !near(pair[0], pair[1]) {
-					t.Errorf("%s: %s: %s differs: %v, live %v", window, key(r), name, deref(pair[0]), deref(pair[1]))
-				}
-			}
-			if b := r.GetBin(); b != nil && (b.GetLow() != x.GetBin().GetLow() || b.GetHigh() != x.GetBin().GetHigh() ||
-				math.Abs(b.GetConsistent()-x.GetBin().GetConsistent()) > 1e-9) {
-				t.Errorf("%s: %s: bin %v, live %v", window, key(r), x.GetBin(), b)
-			}
-			if x.GetReports() != r.GetReports() {
-				t.Errorf("%s: %s: %d reports, live %d", window, key(r), x.GetReports(), r.GetReports())
-			}
+			continue
 		}
-		if len(numbers) != 7 {
-			t.Errorf("%s: only %v were compared", window, numbers)
+		if r.Value != nil || r.GetBin().GetConsistent() > 0 {
+			numbers[r.GetStatistic()]++
 		}
-		quarter, err := w.api.Query(t.Context(), "SELECT quantile(temperature, 0.25) FROM kappa.indoor")
-		if err != nil || quarter.GetResults()[0].Value == nil {
-			t.Errorf("%s: another quantile of the same reports: %v, %v", window, quarter, err)
+		sameResult(t, x, r)
+	}
+	if len(numbers) != c.kinds {
+		t.Errorf("only %v were compared", numbers)
+	}
+}
+
+// sameResult holds an answer against a live result.
+func sameResult(t *testing.T, x, r *quadratv1.Result) {
+	t.Helper()
+	for name, pair := range map[string][2]*float64{
+		"value": {x.Value, r.Value}, "std_error": {x.StdError, r.StdError}, "low": {x.CiLow, r.CiLow}, "high": {x.CiHigh, r.CiHigh},
+		"sampling": {x.VarianceSampling, r.VarianceSampling}, "privacy": {x.VariancePrivacy, r.VariancePrivacy},
+		"degrees": {x.DegreesOfFreedom, r.DegreesOfFreedom}, "effect": {x.DesignEffect, r.DesignEffect},
+	} {
+		if !near(pair[0], pair[1]) {
+			t.Errorf("%s: %s differs: %v, live %v", key(r), name, deref(pair[0]), deref(pair[1]))
 		}
+	}
+	if b := r.GetBin(); b != nil && (b.GetLow() != x.GetBin().GetLow() || b.GetHigh() != x.GetBin().GetHigh() ||
+		math.Abs(b.GetConsistent()-x.GetBin().GetConsistent()) > 1e-9) {
+		t.Errorf("%s: bin %v, live %v", key(r), x.GetBin(), b)
+	}
+	if x.GetReports() != r.GetReports() {
+		t.Errorf("%s: %d reports, live %d", key(r), x.GetReports(), r.GetReports())
+	}
+	if len(r.GetCell()) == 0 && (x.GetPopulation() != r.GetPopulation() || x.GetPanel() != r.GetPanel() && r.Value != nil) {
+		t.Errorf("%s: %d of %d devices due, live %d of %d", key(r), x.GetPanel(), x.GetPopulation(), r.GetPanel(), r.GetPopulation())
+	}
+}
+
+// TestQueryAsksAnotherShare asks a quantile that no kappa was asked for.
+func TestQueryAsksAnotherShare(t *testing.T) {
+	w := askedBy(t, `KAPPA indoor AS SELECT median(temperature) FROM sense.temperature
+		SAMPLE ALL WINDOW 1m GRACE 5s PRIVACY LOCAL EPSILON 8 PER 10m BETWEEN 10 AND 40`, 3)
+	w.told(3)
+	quarter, err := w.api.Query(t.Context(), "SELECT quantile(temperature, 0.25) FROM kappa.indoor")
+	if err != nil || quarter.GetResults()[0].Value == nil {
+		t.Errorf("another quantile of the same reports: %v, %v", quarter, err)
 	}
 }

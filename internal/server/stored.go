@@ -39,7 +39,7 @@ func (s stored) Strata(ctx context.Context, ref string, since, until time.Time) 
 			starts, known := record.Column(column("window_start")).(*array.Timestamp)
 			statistics, knownToo := record.Column(column("statistic")).(*array.String)
 			strata, sizes := record.Column(column("stratum")).(*array.String), record.Column(column("stratum_population")).(*array.Int64)
-			panels := record.Column(column("panel")).(*array.Int64)
+			panels, clusters := record.Column(column("panel")).(*array.Int64), record.Column(column("clusters")).(*array.Int64)
 			if !known || !knownToo {
 				yield(reanalysis.Stratum{}, fmt.Errorf("stored strata: unexpected columns %s", schema))
 				return
@@ -48,6 +48,9 @@ func (s stored) Strata(ctx context.Context, ref string, since, until time.Time) 
 				next := reanalysis.Stratum{
 					WindowStartMs: int64(starts.Value(i)), Statistic: strings.Clone(statistics.Value(i)), Stratum: strings.Clone(strata.Value(i)),
 					Population: sizes.Value(i), Panel: panels.Value(i),
+				}
+				if clusters.IsValid(i) {
+					next.Clusters = clusters.Value(i)
 				}
 				if !yield(next, nil) {
 					return

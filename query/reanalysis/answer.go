@@ -3,6 +3,7 @@ package reanalysis
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -29,6 +30,9 @@ type Config struct {
 	Now time.Time // what "so long ago" counts from
 	// ResultsMost is the most results; more are refused. Default: 100,000.
 	ResultsMost int
+	// AnswersMost is the most reports that are kept one by one, 40 bytes each, where devices answer several times in an asked window.
+	// Beyond, the variance of scores is an upper bound, and categories are refused. Default: 4,000,000.
+	AnswersMost int64
 }
 
 // Answered is an answer, and what was read for it.
@@ -49,9 +53,12 @@ type Answered struct {
 // 1992, §3.7), which is not too small: two panels of one lap are disjoint, and the means of disjoint simple random samples of
 // one population have the covariance −S²/N; over whole laps of values that stay there is no sampling error at all.
 //
+// Where a device answers several times in a window that is asked for, its answers belong together: those of a mean, a total, a proportion and
+// a count by [survey.Repeats], those of categories, and what clusters say, as one number of the unit that was drawn.
+//
 // A broken question gives a *script.Error with its place.
 func Answer(ctx context.Context, archive Archive, record *quadratv1.KappaRecord, s *script.Stored, config Config) (*Answered, error) {
-	q, err := bind(record, s, config.Now)
+	q, err := bind(record, s, config)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +134,57 @@ func (g *gathered) open(ctx context.Context, archive Archive, q *question, use f
 		return fmt.Errorf("stored reports: %w", err)
 	}
 	defer files.Close()
-	return use(&opened{Files: files, stored: files.Rows(q.bound()), count: len(found)})
+	out := &opened{Files: files, stored: files.Rows(q.bound()), count: len(found)}
+	if err := g.plan(q, out.stored); err != nil {
+		return err
+	}
+	return use(out)
+}
+
+// plan settles which reports are kept one by one, of so many that there are.
+func (g *gathered) plan(q *question, stored int64) error {
+	part := q.percent > 0 || q.margin > 0
+	if q.percent > 0 {
+		stored = int64(float64(stored) * q.percent / 100)
+	}
+	again := map[string]bool{}
+	for _, windows := range g.buckets(q) {
+		for i := range q.asked {
+			a := &q.asked[i]
+			binned := a.categories != nil && !a.categories.Shape
+			if q.repeats(a, windows) && (binned || estimators[a.kind] != nil) {
+				again[a.stored] = again[a.stored] || binned
+			}
+		}
+	}
+	if g.clustered || len(again) == 0 || !q.strict && (part || stored > q.answersMost) {
+		return g.whole(q, part, false)
+	}
+	g.keep, g.lost = true, stored > q.answersMost
+	binned := slices.Contains(slices.Collect(maps.Values(again)), true)
+	if g.lost && binned {
+		return at(q.kappaPos, "ask for a shorter span, or for windows in which a device answers once",
+			"some %d reports would have to be kept one by one, since devices answer several times in a window, and at most %d are", stored, q.answersMost)
+	}
+	if !g.lost {
+		q.kept = map[string]bool{}
+		for statistic := range again {
+			q.kept[statistic] = true
+		}
+	}
+	return g.whole(q, part, binned)
+}
+
+// whole refuses a part of the reports where what one cluster or device said belongs together.
+func (g *gathered) whole(q *question, part, binned bool) error {
+	g.together = g.clustered || binned
+	switch {
+	case part && g.clustered:
+		return at(q.samplePos, "leave SAMPLE out", "the reports of a cluster belong together, and a part of them is no sample of clusters")
+	case part && binned:
+		return at(q.samplePos, "leave SAMPLE out", "the answers that a device gives in a window belong together, and a part of them is no sample of devices")
+	}
+	return nil
 }
 
 // buckets are the kappa's windows by asked window, in order.
@@ -156,12 +213,16 @@ func (g *gathered) tellAll(q *question, a *asked, windows []int64, domain int) [
 	if domain != allCells {
 		out.Cell = g.domains[domain]
 	}
-	if q.turn > 0 && int64(len(windows)) > q.turn {
-		out.Warnings = append(out.Warnings, fmt.Sprintf("a device answers again after %d windows of %v, and its answers are taken as independent: the "+
-			"interval is too long where readings stay, and too short where they come again lap by lap", q.turn, time.Duration(q.originMs)*time.Millisecond))
-	}
-	if a.categories != nil {
+	g.warn(q, a, windows, out)
+	switch {
+	case a.categories != nil:
 		return g.bins(q, a, windows, domain, out)
+	case g.byUnits(q, a, windows):
+		g.countUnits(out, a, windows, domain)
+		e, notes, err := g.solveUnits(q, a, windows, domain, 0)
+		note(out, notes)
+		g.tell(q, a, out, e, err, windows)
+		return []*quadratv1.Result{out}
 	}
 	rest, err := g.strataFor(q, a, windows, domain)
 	g.count(out, rest, windows, domain)
@@ -173,11 +234,28 @@ func (g *gathered) tellAll(q *question, a *asked, windows []int64, domain int) [
 		case kindRatio:
 			e, err = g.ratio(q, a, rest, windows, domain, out)
 		default:
-			e, err = estimators[a.kind](rest.merged, level)
+			e, err = estimators[a.kind](rest.merged, g.repeated(q, a, rest, windows, domain), level)
 		}
 	}
-	g.tell(a, out, e, err, windows)
+	g.tell(q, a, out, e, err, windows)
 	return []*quadratv1.Result{out}
+}
+
+// warn says what is not known of devices that answer several times in some windows.
+func (g *gathered) warn(q *question, a *asked, windows []int64, out *quadratv1.Result) {
+	if !q.repeats(a, windows) || g.byUnits(q, a, windows) || a.categories != nil && a.categories.Shape {
+		return
+	}
+	t, _ := q.termsAt(windows[len(windows)-1])
+	again := fmt.Sprintf("a device answers again after %d windows of %v, ", t.turn(a.kind), time.Duration(q.originMs)*time.Millisecond)
+	switch {
+	case !g.keep || estimators[a.kind] == nil:
+		out.Warnings = append(out.Warnings, again+"and its answers are taken as independent: the "+
+			"interval is too long where readings stay, and too short where they come again lap by lap")
+	case g.lost:
+		out.Warnings = append(out.Warnings, again+"and these are too many answers to be kept one by one: those of one device are taken to be as "+
+			"alike as they can be, so the interval may be too wide")
+	}
 }
 
 // ratio estimates a ratio whose numerator rests on some strata, and counts those who answered the denominator.
@@ -213,27 +291,78 @@ func (g *gathered) count(out *quadratv1.Result, rest *rests, windows []int64, do
 	if domain == allCells {
 		out.Population = uint32(math.Round(float64(population) / float64(len(windows))))
 	}
-	for _, note := range rest.notes {
-		if !slices.Contains(out.GetWarnings(), note) {
-			out.Warnings = append(out.Warnings, note)
+	note(out, rest.notes)
+}
+
+// note adds notes that a result doesn't have yet.
+func note(out *quadratv1.Result, notes []string) {
+	for _, n := range notes {
+		if !slices.Contains(out.GetWarnings(), n) {
+			out.Warnings = append(out.Warnings, n)
 		}
 	}
 }
 
+// countUnits adds who was due and who answered where an estimate is made of units.
+func (g *gathered) countUnits(out *quadratv1.Result, a *asked, windows []int64, domain int) {
+	population := int64(0)
+	for _, s := range g.each(a.stored, windows) {
+		population += s.population
+		of := s.in(domain)
+		out.Reports += uint32(of.moments.Count)
+		if domain == allCells {
+			out.Panel += uint32(s.panel)
+		}
+	}
+	if domain == allCells {
+		out.Population = uint32(math.Round(float64(population) / float64(len(windows))))
+	}
+}
+
+// each lists the strata of a statistic in some windows.
+func (g *gathered) each(statistic string, windows []int64) []*stratum {
+	var out []*stratum
+	for _, start := range windows {
+		for _, name := range g.order[statistic] {
+			if s := g.strata[strataKey{start, statistic, name}]; s != nil {
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}
+
+// answered is the share of the due devices that answered, when all reports were read.
+func (g *gathered) answered(a *asked, windows []int64) float64 {
+	responses, due := int64(0), int64(0)
+	for _, s := range g.each(a.stored, windows) {
+		responses, due = responses+s.responses, due+s.panel
+	}
+	if due == 0 {
+		return 0
+	}
+	return float64(responses) / float64(due)
+}
+
 // tell writes an estimate, or why there is none, into a result.
-func (g *gathered) tell(a *asked, out *quadratv1.Result, e survey.Estimate, err error, windows []int64) {
+func (g *gathered) tell(q *question, a *asked, out *quadratv1.Result, e survey.Estimate, err error, windows []int64) {
 	if err != nil {
 		out.Warnings = append(out.Warnings, "no estimate: "+err.Error())
 		return
 	}
 	if rate, part := g.rate(a.stored, windows); part {
 		e.ResponseRate = rate
+	} else if g.byUnits(q, a, windows) { // the estimate doesn't know units that said nothing
+		e.ResponseRate = g.answered(a, windows)
 	}
 	fill(out, e.Over(perWindow(a.kind, len(windows))))
+	if q.gateways && e.DesignEffect == 0 {
+		out.DesignEffect = nil // not known where gateways tell sums
+	}
 }
 
-var estimators = map[string]func([]survey.Sample, float64) (survey.Estimate, error){
-	"mean": survey.Mean, "total": survey.Total, "proportion": survey.Proportion, "count": survey.Count,
+var estimators = map[string]func([]survey.Sample, *survey.Repeats, float64) (survey.Estimate, error){
+	"mean": survey.MeanOf, "total": survey.TotalOf, "proportion": survey.ProportionOf, "count": survey.CountOf,
 }
 
 // perWindow is what an estimate over all device-windows is divided by: sums are told for one window.

@@ -23,4 +23,5 @@ type Stratum struct {
 	WindowStartMs      int64
 	Statistic, Stratum string
 	Population, Panel  int64 // devices of the frame, and those that were due
+	Clusters           int64 // of the frame; 0 when devices were drawn, and where nobody stored it
 }

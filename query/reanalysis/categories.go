@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quadrat-dev/quadrat/internal/categories"
 	"github.com/quadrat-dev/quadrat/privacy"
 	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
@@ -24,45 +25,42 @@ const (
 	kindFrequency = "frequency"
 	kindQuantile  = "quantile"
 	kindMedian    = "median"
+	kindShape     = "distribution"
 )
 
-// categories is what reports about categories are of.
-type categories struct {
-	how    survey.Subset
-	edges  []float64
-	wholes bool // the categories are whole numbers
+// categoriesOf reads what the plan says of a stored statistic; nil for one without categories.
+func categoriesOf(s *quadratv1.StatisticPlan, device *quadratv1.DevicePlan) (*categories.Binning, error) {
+	price := mechanisms.Price{Report: privacy.Epsilon(device.GetEpsilonMicro()), Value: privacy.Epsilon(device.GetEpsilonValueMicro())}
+	b, err := categories.New(s, price)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("its plan isn't understood: %w", err)
+	case b == nil:
+		return nil, nil //nolint:nilnil // no categories is no fault
+	case b.Worded() && b.Categories > setCategories:
+		return nil, fmt.Errorf("it has %d categories, and up to %d can be asked again", b.Categories, setCategories)
+	case !b.Worded() && !b.Shape:
+		return nil, fmt.Errorf("it has %d categories, and up to %d can be asked again", b.Categories, setCategories)
+	}
+	return b, nil
 }
 
-// categoriesOf reads what the plan says of a stored statistic; nil for one without categories.
-func categoriesOf(s *quadratv1.StatisticPlan, device *quadratv1.DevicePlan) (*categories, error) {
-	k := int(s.GetCategories())
-	if k == 0 || s.GetKind() == "distribution" {
-		return nil, nil //nolint:nilnil // no categories is no fault
-	}
-	if k > setCategories {
-		return nil, fmt.Errorf("it has %d categories, and up to %d can be asked again", k, setCategories)
-	}
-	out := &categories{how: survey.Subset{Categories: k, Size: 1, Include: 1}, wholes: s.GetKind() == kindFrequency}
-	if s.GetMechanism() != "none" {
-		price := mechanisms.Price{Report: privacy.Epsilon(device.GetEpsilonMicro()), Value: privacy.Epsilon(device.GetEpsilonValueMicro())}
-		m, err := mechanisms.InReport(s.GetMechanism(), price, uint32(k))
-		if err != nil {
-			return nil, fmt.Errorf("its mechanism isn't known: %w", err)
+// answerColumns are the columns that hold what is said of categories.
+func (q *question) answerColumns() []string {
+	var out []string
+	for _, a := range q.asked {
+		name := columnAnswer
+		switch {
+		case a.categories == nil:
+			continue
+		case !a.categories.Worded():
+			name = columnCode
 		}
-		out.how.Include = m.Rates().Truth
-		if sized, ok := m.(interface{ Size() uint32 }); ok {
-			out.how.Size = int(sized.Size())
+		if !slices.Contains(out, name) {
+			out = append(out, name)
 		}
 	}
-	lo, hi := privacy.Micro(s.GetLoMicro()).Float64(), privacy.Micro(s.GetHiMicro()).Float64()
-	for i := range k + 1 {
-		edge := lo + (hi-lo)*float64(i)/float64(k)
-		if out.wholes {
-			edge = lo + float64(i)
-		}
-		out.edges = append(out.edges, edge)
-	}
-	return out, out.how.Check()
+	return out
 }
 
 // powersOf says how the noise of a stored variance moves the powers of a score; the zero value without noise.
@@ -106,40 +104,93 @@ func (r *rests) strata(domain int, moments func(*survey.Support) survey.Moments)
 
 // bins makes the results of a statistic of categories like base: one of a quantile, else one for each category.
 func (g *gathered) bins(q *question, a *asked, windows []int64, domain int, base *quadratv1.Result) []*quadratv1.Result {
-	rest, err := g.strataFor(q, a, windows, domain)
-	c, level := a.categories, g.level(q, a, windows)
-	g.count(base, rest, windows, domain)
+	c := a.categories
+	if c.Shape {
+		return g.shape(q, a, windows, domain, base)
+	}
+	solve := g.binSolver(q, a, windows, domain, base)
 	if a.share > 0 {
-		var e survey.Estimate
-		if err == nil {
-			below := make([][]survey.Sample, c.how.Categories-1)
-			for j := range below {
-				below[j] = rest.strata(domain, func(s *survey.Support) survey.Moments { return s.Below(c.how, j) })
-			}
-			e, err = survey.Quantile(c.edges, c.how, below, a.share, level)
-		}
-		g.tell(a, base, e, err, windows)
+		e, err := solve(0)
+		g.tell(q, a, base, e, err, windows)
 		return []*quadratv1.Result{base}
 	}
-	out, shares, whole := make([]*quadratv1.Result, c.how.Categories), make([]float64, c.how.Categories), err == nil
+	out, shares, whole := make([]*quadratv1.Result, c.Categories), make([]float64, c.Categories), true
 	for v := range out {
+		e, fault := solve(v)
 		r := proto.Clone(base).(*quadratv1.Result)
-		var e survey.Estimate
-		fault := err
-		if fault == nil {
-			strata := rest.strata(domain, func(s *survey.Support) survey.Moments { return s.Bin(c.how.Pure(), v) })
-			e, fault = survey.Share(strata, c.how.Pure(), level)
-		}
-		r.Bin = &quadratv1.Bin{Index: uint32(v), Low: c.edges[v], High: c.edges[v+1]}
-		if c.wholes {
-			r.Bin.High = c.edges[v]
-		}
-		g.tell(a, r, e, fault, windows)
+		r.Bin = &quadratv1.Bin{Index: uint32(v)}
+		r.Bin.Low, r.Bin.High = c.Bin(v)
+		g.tell(q, a, r, e, fault, windows)
 		shares[v], whole, out[v] = e.Value, whole && fault == nil, r
 	}
 	if whole {
 		for v, share := range survey.Simplex(shares) {
 			out[v].Bin.Consistent = new(share)
+		}
+	}
+	return out
+}
+
+// binSolver gives what estimates a category in a domain, or the quantile, and counts who answered.
+func (g *gathered) binSolver(
+	q *question, a *asked, windows []int64, domain int, base *quadratv1.Result,
+) func(category int) (survey.Estimate, error) {
+	if g.byUnits(q, a, windows) {
+		g.countUnits(base, a, windows, domain)
+		return func(category int) (survey.Estimate, error) {
+			e, notes, err := g.solveUnits(q, a, windows, domain, category)
+			note(base, notes)
+			return e, err
+		}
+	}
+	rest, err := g.strataFor(q, a, windows, domain)
+	c, level := a.categories, g.level(q, a, windows)
+	g.count(base, rest, windows, domain)
+	return func(category int) (survey.Estimate, error) {
+		switch {
+		case err != nil:
+			return survey.Estimate{}, err
+		case a.share > 0:
+			below := make([][]survey.Sample, c.Categories-1)
+			for j := range below {
+				below[j] = rest.strata(domain, func(s *survey.Support) survey.Moments { return s.Below(c.How, j) })
+			}
+			return survey.Quantile(c.Edges, c.How, below, a.share, level)
+		}
+		strata := rest.strata(domain, func(s *survey.Support) survey.Moments { return s.Bin(c.Pure, category) })
+		return survey.Share(strata, c.Pure, level)
+	}
+}
+
+// shapeNote stands in every result of a shape, as in the live results.
+const shapeNote = "for display only: the share is that of a reconstructed shape, biased, without value and interval; histogram and " +
+	"quantile give intervals"
+
+// shape reconstructs a distribution from the answers in a domain, one result for each bin.
+func (g *gathered) shape(q *question, a *asked, windows []int64, domain int, base *quadratv1.Result) []*quadratv1.Result {
+	rest, err := g.strataFor(q, a, windows, domain)
+	g.count(base, rest, windows, domain)
+	base.Warnings = append(base.Warnings, shapeNote)
+	var shares []float64
+	if err == nil {
+		states := make([]survey.Support, len(rest.merged))
+		for i, s := range rest.of {
+			of := s.in(domain)
+			states[rest.into[i]].Merge(of.support)
+		}
+		shares, err = a.categories.Shares(rest.merged, states)
+	}
+	if err != nil {
+		base.Warnings = append(base.Warnings, "no estimate: "+err.Error())
+	}
+	base.ResponseRate = g.answered(a, windows)
+	out := make([]*quadratv1.Result, a.categories.Categories)
+	for v := range out {
+		out[v] = proto.Clone(base).(*quadratv1.Result)
+		out[v].Bin = &quadratv1.Bin{Index: uint32(v)}
+		out[v].Bin.Low, out[v].Bin.High = a.categories.Bin(v)
+		if err == nil {
+			out[v].Bin.Consistent = new(shares[v])
 		}
 	}
 	return out
@@ -157,6 +208,8 @@ func answersBins(p *quadratv1.StatisticPlan, s *script.Statistic) (share float64
 		return 0, of && float64(p.GetCategories()) == s.Number.Value
 	case kindFrequency:
 		return 0, p.GetKind() == kindFrequency
+	case kindShape:
+		return 0, p.GetKind() == kindShape && (s.Number == nil || float64(p.GetCategories()) == s.Number.Value)
 	}
 	return 0, false
 }
@@ -164,7 +217,7 @@ func answersBins(p *quadratv1.StatisticPlan, s *script.Statistic) (share float64
 // results is how many results the statistic has in one window and cell.
 func (a *asked) results() int {
 	if a.categories != nil && a.share == 0 {
-		return a.categories.how.Categories
+		return a.categories.Categories
 	}
 	return 1
 }

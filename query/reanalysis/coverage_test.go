@@ -209,19 +209,6 @@ func TestTotalsAreOfOneWindow(t *testing.T) {
 	}
 }
 
-// TestFixedPanelsAreNotTakenTogether refuses what would look too certain.
-func TestFixedPanelsAreNotTakenTogether(t *testing.T) {
-	q, err := script.ParseStored("SELECT mean(temperature) FROM kappa.indoor WINDOW 5m")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = reanalysis.Answer(t.Context(), files{}, record("fixed"), q, reanalysis.Config{})
-	var refused *script.Error
-	if !errors.As(err, &refused) || refused.Line != 1 {
-		t.Errorf("windows of the same devices were taken together: %v", err)
-	}
-}
-
 // TestRefusals asks what can't be answered and looks at what is said.
 func TestRefusals(t *testing.T) {
 	categories := func(k uint32, kind string) *quadratv1.StatisticPlan {
@@ -233,21 +220,17 @@ func TestRefusals(t *testing.T) {
 		question string
 		change   func(*quadratv1.PlanRevision)
 	}{
-		"permanent answers (PER VALUE)": {"SELECT histogram(temperature, 8) FROM kappa.indoor WINDOW 5m", func(r *quadratv1.PlanRevision) {
-			r.Device.EpsilonValueMicro, r.Device.Statistics = 4e6, append(r.Device.Statistics, categories(8, "histogram"))
-		}},
 		"up to 53 can be asked again": {"SELECT histogram(temperature, 60) FROM kappa.indoor", func(r *quadratv1.PlanRevision) {
 			r.Device.Statistics = append(r.Device.Statistics, categories(60, "histogram"))
 		}},
 		"no reports that answer histogram(temperature, 9)": {"SELECT histogram(temperature, 9) FROM kappa.indoor", func(r *quadratv1.PlanRevision) {
 			r.Device.Statistics = append(r.Device.Statistics, categories(8, "histogram"))
 		}},
-		"no reports that answer distribution(temperature)": {"SELECT distribution(temperature) FROM kappa.indoor", func(r *quadratv1.PlanRevision) {
+		"no reports that answer distribution(temperature, 12)": {"SELECT distribution(temperature, 12) FROM kappa.indoor", func(r *quadratv1.PlanRevision) {
 			r.Device.Statistics = append(r.Device.Statistics, categories(16, "distribution"))
 		}},
 		"no reports that answer ratio(temperature, humidity)": {"SELECT ratio(temperature, humidity) FROM kappa.indoor", func(*quadratv1.PlanRevision) {}},
 		"no reports that answer variance(temperature)":        {"SELECT variance(temperature) FROM kappa.indoor", func(*quadratv1.PlanRevision) {}},
-		"the panels of indoor are clusters, by city":          {"SELECT mean(temperature) FROM kappa.indoor", func(r *quadratv1.PlanRevision) { r.Device.ClusteredBy = "city" }},
 	} {
 		q, err := script.ParseStored(c.question)
 		if err != nil {

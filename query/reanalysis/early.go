@@ -30,6 +30,9 @@ const (
 // time is taken from the design and not from the data: p/(1 − fp) at the share p where all reports are the part f of the frame, which is
 // 1/V up to a factor without noise; with noise it grows slower at the end, which makes the sequence longer than needed.
 //
+// What clusters say, and devices of categories several times in an asked window, belongs together: of such a question only the exact answer
+// comes.
+//
 // The interval of the exact answer is as ever of one look. An asked window that is read whole early is told exactly from then on.
 func Watch(ctx context.Context, archive Archive, record *quadratv1.KappaRecord, s *script.Stored, config Config, tell func(*Answered) error) error {
 	if s.Sample != nil && s.Sample.Size != script.All {
@@ -39,7 +42,7 @@ func Watch(ctx context.Context, archive Archive, record *quadratv1.KappaRecord, 
 		}
 		return tell(answer)
 	}
-	q, err := bind(record, s, config.Now)
+	q, err := bind(record, s, config)
 	if err != nil {
 		return err
 	}
@@ -49,6 +52,10 @@ func Watch(ctx context.Context, archive Archive, record *quadratv1.KappaRecord, 
 		return err
 	}
 	return g.open(ctx, archive, q, func(f *opened) error {
+		if g.together {
+			q.early = false
+			return g.exact(ctx, q, s, config, f, tell)
+		}
 		sampler, err := g.sampler(ctx, q, f.Files)
 		if err != nil {
 			return err
@@ -69,6 +76,21 @@ func Watch(ctx context.Context, archive Archive, record *quadratv1.KappaRecord, 
 			}
 		}
 	})
+}
+
+// exact reads everything and tells the one answer.
+func (g *gathered) exact(
+	ctx context.Context, q *question, s *script.Stored, config Config, f *opened, tell func(*Answered) error,
+) error {
+	if err := g.add(ctx, q, f.Files, nil); err != nil {
+		return err
+	}
+	answer := &Answered{Windows: len(g.windows), Rows: g.rows, Stored: f.stored, Files: f.count, Share: 1}
+	var err error
+	if answer.Results, err = g.results(q, s, config); err != nil {
+		return err
+	}
+	return tell(answer)
 }
 
 // firstShare is the share of the first early answer, 1 over a power of two.

@@ -5,6 +5,7 @@ import (
 	"math"
 	"runtime"
 
+	"github.com/quadrat-dev/quadrat/internal/categories"
 	"github.com/quadrat-dev/quadrat/internal/tabular"
 	"github.com/quadrat-dev/quadrat/survey"
 )
@@ -19,6 +20,13 @@ const (
 	columnCell      = "cell"
 	columnRandom    = "random"
 	columnAnswer    = "answer"
+	columnCode      = "answer_code"
+	columnDevice    = "device"
+	columnCluster   = "cluster"
+	columnSize      = "cluster_population"
+	columnClusters  = "stratum_clusters"
+	columnUnits     = "units"
+	columnCounts    = "unit_counts"
 )
 
 // slotKey names a combination whose scores are added up.
@@ -36,7 +44,7 @@ type sum struct {
 // fold adds up the reports of one reader.
 type fold struct {
 	question *question
-	wanted   map[string]*survey.Subset // by stored name of the statistics what sets are of; nil for scores
+	wanted   map[string]*categories.Binning // by stored name of the statistics what answers mean; nil for scores
 	slots    []slot
 	known    map[slotKey]int32
 	table    []int32 // [(statistic·strata + stratum)·cells + cell] → slot + 1, −1 for one that isn't wanted, 0 for not seen
@@ -46,6 +54,10 @@ type fold struct {
 	extras   map[int64][]extra // the same; nil unless the question needs them
 	rows     int64
 	shares   func(startMs int64) (from, below float64) // which random numbers count in a window; nil for all
+	singles  []kept                                    // reports that are kept by themselves
+	devices  []uint64                                  // pseudonyms by code
+	clusters []string                                  // names by code
+	members  map[memberKey]*member                     // of a sample of clusters, in place of windows and extras
 }
 
 // slot is a combination, and the number that its scores are measured from.
@@ -53,15 +65,15 @@ type slot struct {
 	slotKey
 
 	centre float64
-	how    *survey.Subset // of categories; nil for scores
+	how    *categories.Binning // of categories; nil for scores
 }
 
 func newFold(q *question, shares func(int64) (from, below float64)) *fold {
-	f := &fold{question: q, shares: shares, wanted: map[string]*survey.Subset{}, known: map[slotKey]int32{}, windows: map[int64][]sum{}}
+	f := &fold{question: q, shares: shares, wanted: map[string]*categories.Binning{}, known: map[slotKey]int32{}, windows: map[int64][]sum{}}
 	for _, a := range q.asked {
 		f.wanted[a.stored] = nil
 		if a.categories != nil {
-			f.wanted[a.stored] = &a.categories.how
+			f.wanted[a.stored] = a.categories.Counter()
 		}
 		if a.below != "" {
 			f.wanted[a.below] = nil
@@ -69,6 +81,9 @@ func newFold(q *question, shares func(int64) (from, below float64)) *fold {
 	}
 	if q.needsMore() {
 		f.extras = map[int64][]extra{}
+	}
+	if q.clustered {
+		f.members = map[memberKey]*member{}
 	}
 	return f
 }
@@ -79,8 +94,16 @@ func read(q *question, files *tabular.Files, shares func(int64) (from, below flo
 	want := tabular.Want{
 		Numbers: []string{columnWindow, columnScore, columnNoise}, Labels: []string{columnStatistic, columnStratum, columnCell},
 	}
-	if q.needsSets() {
-		want.Numbers = append(want.Numbers, columnAnswer)
+	want.Numbers = append(want.Numbers, q.answerColumns()...)
+	switch {
+	case q.clustered:
+		want.Numbers = append(want.Numbers, columnSize, columnClusters)
+		want.Labels = append(want.Labels, columnCluster, columnDevice)
+		if q.gateways {
+			want.Numbers, want.Labels = append(want.Numbers, columnUnits), append(want.Labels, columnCounts)
+		}
+	case q.kept != nil:
+		want.Labels = append(want.Labels, columnDevice)
 	}
 	part := tabular.Part{Bound: q.bound()}
 	if shares != nil {
@@ -103,13 +126,15 @@ func (q *question) bound() *tabular.Bound {
 // block adds a block of rows. Rows of a window stand together, so the window is looked up once for each run of them.
 func (f *fold) block(t *tabular.Table) error {
 	b := f.columns(t)
+	if b.clusters != nil {
+		f.clusters = b.clusters.Levels
+	}
 	f.resize(len(b.statistics.Levels), len(b.strata.Levels), len(b.cells.Levels))
 	for from := 0; from < t.Rows; {
 		start, to := b.run(from, t.Rows)
 		if start >= float64(f.question.since) && start < float64(f.question.until) {
-			f.add(int64(start), b, from, to)
-			if f.extras != nil {
-				f.rest(int64(start), b, from, to)
+			if err := f.take(int64(start), b, from, to); err != nil {
+				return err
 			}
 		}
 		from = to
@@ -118,11 +143,43 @@ func (f *fold) block(t *tabular.Table) error {
 	return nil
 }
 
+// take adds rows of one window.
+func (f *fold) take(start int64, b *columns, from, to int) error {
+	if f.members != nil {
+		return f.join(start, b, from, to)
+	}
+	f.add(start, b, from, to)
+	if f.extras != nil {
+		if err := f.rest(start, b, from, to); err != nil {
+			return err
+		}
+	}
+	if f.question.kept != nil {
+		return f.keep(start, b, from, to)
+	}
+	return nil
+}
+
+// share is which random numbers count in a window.
+func (f *fold) share(start int64) (from, below float64) {
+	if f.shares == nil {
+		return 0, 1
+	}
+	return f.shares(start)
+}
+
+// at is the place of a row's combination in the table.
+func (f *fold) at(b *columns, i int) int {
+	return (int(b.statistics.Codes[i])*f.strata+int(b.strata.Codes[i]))*f.cells + int(b.cells.Codes[i])
+}
+
 // columns is a block of rows by column. Numbers that stand in a dictionary have indices into entries, others stand in entries themselves.
 type columns struct {
 	statistics, strata, cells  *tabular.Labels
 	scores, randoms            []float64 // randoms is nil when all rows count
-	answers                    []float64 // sets; nil when none are asked for
+	answers, codes             []float64 // of categories; nil when none are asked for
+	devices, clusters, counts  *tabular.Labels
+	sizes, numbers, units      []float64 // of clusters
 	starts, noise              []float64 // entries
 	startIndices, noiseIndices []int32   // nil without a dictionary
 }
@@ -134,8 +191,10 @@ func (f *fold) columns(t *tabular.Table) *columns {
 	if f.shares != nil {
 		b.randoms = t.Number(columnRandom)
 	}
-	if f.question.needsSets() {
-		b.answers = t.Number(columnAnswer)
+	b.answers, b.codes = t.Number(columnAnswer), t.Number(columnCode)
+	b.devices, b.clusters, b.counts = t.Label(columnDevice), t.Label(columnCluster), t.Label(columnCounts)
+	if f.members != nil {
+		b.sizes, b.numbers, b.units = t.Number(columnSize), t.Number(columnClusters), t.Number(columnUnits)
 	}
 	if b.startIndices, b.starts = t.Coded(columnWindow); b.startIndices == nil {
 		b.starts = t.Number(columnWindow)
@@ -161,6 +220,21 @@ func (b *columns) run(from, most int) (start float64, to int) {
 	return b.starts[from], to
 }
 
+// answer is what a row says of categories, a set or a code.
+func (b *columns) answer(how *categories.Binning, i int) uint64 {
+	x := 0.0
+	switch {
+	case how.Worded() && b.answers != nil:
+		x = b.answers[i]
+	case !how.Worded() && b.codes != nil:
+		x = b.codes[i]
+	}
+	if !(x >= 0 && x < 1<<setCategories) {
+		return math.MaxUint64 // that nobody sends
+	}
+	return uint64(x)
+}
+
 // noiseOf is the noise of a row's score.
 func (b *columns) noiseOf(i int) float64 {
 	if b.noiseIndices != nil {
@@ -171,10 +245,7 @@ func (b *columns) noiseOf(i int) float64 {
 
 // add adds rows of one window.
 func (f *fold) add(start int64, b *columns, first, last int) {
-	from, below := 0.0, 1.0
-	if f.shares != nil {
-		from, below = f.shares(start)
-	}
+	from, below := f.share(start)
 	sums := f.windows[start]
 	statistics, strata, cells := b.statistics.Codes[:last], b.strata.Codes[:last], b.cells.Codes[:last]
 	for i := first; i < last; i++ {

@@ -26,6 +26,20 @@ type gathered struct {
 	rows    int64
 	known   map[string]int    // domains by their text
 	shares  map[int64]float64 // how much of a window was read, where it isn't all
+
+	clustered bool
+	keep      bool                // reports of devices that answer several times in an asked window are known one by one
+	lost      bool                // they would be, but there are too many
+	together  bool                // what one unit said belongs together, so that all is read or nothing
+	singles   map[string][]single // by stored statistic
+	ordered   map[string]bool     // by window
+	// What was put in order last.
+	lastSpan    span
+	lastSingles []single
+	lastDrawn   struct {
+		key   span
+		panes []drawnPane
+	}
 }
 
 type strataKey struct {
@@ -43,12 +57,18 @@ type stratum struct {
 	population, panel, responses int64
 	all                          said         // of what WHERE lets in
 	domains                      map[int]said // by domain
+
+	startMs  int64
+	name     string
+	clusters int64              // of the frame
+	said     map[unitName]*unit // of a sample of clusters
 }
 
 // gather reads the strata.
 func gather(ctx context.Context, a Archive, q *question) (*gathered, error) {
 	g := &gathered{
 		strata: map[strataKey]*stratum{}, order: map[string][]string{}, holds: map[domainKey]bool{}, known: map[string]int{}, shares: map[int64]float64{},
+		clustered: q.clustered, singles: map[string][]single{}, ordered: map[string]bool{},
 	}
 	starts, names := map[int64]bool{}, map[string]map[string]bool{}
 	wanted := map[string]bool{}
@@ -67,7 +87,9 @@ func gather(ctx context.Context, a Archive, q *question) (*gathered, error) {
 			continue
 		}
 		starts[s.WindowStartMs], names[s.Statistic][s.Stratum] = true, true
-		g.strata[strataKey{s.WindowStartMs, s.Statistic, s.Stratum}] = &stratum{population: s.Population, panel: s.Panel}
+		g.strata[strataKey{s.WindowStartMs, s.Statistic, s.Stratum}] = &stratum{
+			population: s.Population, panel: s.Panel, clusters: s.Clusters, startMs: s.WindowStartMs, name: s.Stratum,
+		}
 	}
 	g.windows = slices.Sorted(maps.Keys(starts))
 	for statistic, of := range names {
@@ -122,8 +144,54 @@ func (g *gathered) merge(ctx context.Context, q *question, folds []*fold) error 
 				g.put(start, f.slots[i], places[i], of)
 			}
 		}
+		g.putSingles(f, places)
+		g.putMembers(f, places)
 	}
 	return nil
+}
+
+// putSingles keeps reports by themselves.
+func (g *gathered) putSingles(f *fold, places []place) {
+	for _, k := range f.singles {
+		of := f.slots[k.slot]
+		to := g.strata[strataKey{k.start, of.statistic, of.stratum}]
+		if to == nil {
+			continue
+		}
+		domain := int32(places[k.slot].domain)
+		if !places[k.slot].in {
+			domain = absent
+		}
+		g.singles[of.statistic] = append(g.singles[of.statistic], single{device: k.device, value: k.value, at: to, domain: domain})
+		g.ordered[of.statistic] = false
+	}
+	if len(f.singles) > 0 {
+		g.lastSpan = span{}
+	}
+}
+
+// putMembers adds what clusters say.
+func (g *gathered) putMembers(f *fold, places []place) {
+	for key, m := range f.members {
+		of := f.slots[key.slot]
+		to := g.strata[strataKey{key.start, of.statistic, of.stratum}]
+		if to == nil {
+			continue
+		}
+		g.put(key.start, of, places[key.slot], m.said)
+		name := unitName{cluster: f.clusters[key.name], device: key.device}
+		u := to.said[name]
+		if u == nil {
+			u = &unit{unitName: name, size: m.size, windows: 1}
+			if to.said == nil {
+				to.said = map[unitName]*unit{}
+			}
+			to.said[name] = u
+		}
+		to.clusters = max(to.clusters, m.clusters)
+		u.pooled = u.pooled || m.pooled
+		u.put(places[key.slot], m.said)
+	}
 }
 
 // place is where the scores of a slot belong.

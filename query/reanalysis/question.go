@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quadrat-dev/quadrat/internal/attr"
+	"github.com/quadrat-dev/quadrat/internal/categories"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 	"github.com/quadrat-dev/quadrat/query/script"
 	"github.com/quadrat-dev/quadrat/survey"
@@ -24,9 +25,17 @@ type question struct {
 	where        *attr.Predicate
 	groupBy      []string
 	confidence   float64
-	originMs     int64                          // length of the kappa's windows
-	windowMs     int64                          // length of those that are asked for; 0 for one over the whole span
-	turn         int64                          // after how many windows a device answers a statistic again
+	originMs     int64           // length of the kappa's windows
+	windowMs     int64           // length of those that are asked for; 0 for one over the whole span
+	terms        []terms         // who answers when, by revision
+	strict       bool            // the same devices answer in every window (FIXED), or their noise repeats (PER VALUE)
+	permanent    bool            // the noise of a device's answers is the same in every window
+	clustered    bool            // clusters were drawn
+	gateways     bool            // some of which speak as sums
+	kept         map[string]bool // stored statistics whose reports are kept one by one; nil for none
+	samplePos    script.Pos
+	kappaPos     script.Pos
+	answersMost  int64                          // see [Config]
 	since, until int64                          // window starts, in milliseconds; until is exclusive
 	strata       map[string][]map[string]string // what each stratum's devices may have; more than one when strata were collapsed
 	stratified   map[string]bool                // attributes that strata tell
@@ -46,7 +55,7 @@ type asked struct {
 	kind   string
 	below  string // of a ratio the stored name of the denominator
 	// Of categories what they are, and of a quantile its share; of a variance what the noise does to powers.
-	categories *categories
+	categories *categories.Binning
 	share      float64
 	powers     survey.Powers
 }
@@ -57,18 +66,13 @@ var answers = map[string][]string{
 	"proportion": {"proportion", "count"}, "count": {"proportion", "count"}, kindVariance: {kindVariance},
 }
 
-// needsSets tells whether the question is about categories.
-func (q *question) needsSets() bool {
-	return slices.ContainsFunc(q.asked, func(a asked) bool { return a.categories != nil })
-}
-
 // needsMore tells whether sums of squares are not enough.
 func (q *question) needsMore() bool {
 	return slices.ContainsFunc(q.asked, func(a asked) bool { return a.categories != nil || a.kind == kindVariance })
 }
 
 // bind checks a question against a kappa's record.
-func bind(record *quadratv1.KappaRecord, q *script.Stored, now time.Time) (*question, error) {
+func bind(record *quadratv1.KappaRecord, q *script.Stored, config Config) (*question, error) {
 	revisions := record.GetRevisions()
 	if len(revisions) == 0 {
 		return nil, at(q.Kappa.Pos, "", "%s has no plan any more", q.Kappa.Text)
@@ -77,12 +81,13 @@ func bind(record *quadratv1.KappaRecord, q *script.Stored, now time.Time) (*ques
 	out := &question{
 		ref: record.GetKappa().GetRef(), name: record.GetKappa().GetName(), where: q.Where.Attr(), confidence: newest.GetDevice().GetConfidence(),
 		originMs: int64(newest.GetDevice().GetWindowMs()), since: math.MinInt64, until: math.MaxInt64, privacy: newest.GetPlan().GetPrivacy(),
-		strata: map[string][]map[string]string{}, stratified: map[string]bool{}, grouped: map[string]bool{},
+		kappaPos: q.Kappa.Pos, answersMost: cmp.Or(config.AnswersMost, answersMost), strata: map[string][]map[string]string{}, stratified: map[string]bool{}, grouped: map[string]bool{},
 	}
 	if q.Confidence != nil {
 		out.confidence = q.Confidence.Value
 	}
 	if q.Sample != nil {
+		out.samplePos = q.Sample.Pos
 		switch q.Sample.Size {
 		case script.Percent:
 			out.percent = q.Sample.Number.Value
@@ -103,7 +108,7 @@ func bind(record *quadratv1.KappaRecord, q *script.Stored, now time.Time) (*ques
 			return nil, err
 		}
 	}
-	return out, out.bindTime(q, now)
+	return out, out.bindTime(q, config.Now)
 }
 
 func at(pos script.Pos, hint, format string, a ...any) *script.Error {
@@ -143,24 +148,28 @@ func among(names []string, before map[string]bool, first bool) map[string]bool {
 	return out
 }
 
-// bindDesign refuses what the sums that are kept can't answer.
+// bindDesign reads how the panels were drawn, and refuses what there is no variance for.
 func (q *question) bindDesign(s *script.Stored, revisions []*quadratv1.PlanRevision) error {
-	for _, r := range revisions {
-		if by := r.GetDevice().GetClusteredBy(); by != "" {
-			return at(s.Kappa.Pos, "export the reports and use quadrat estimate --cluster", "the panels of %s are clusters, by %s", s.Kappa.Text, by)
+	for i, r := range revisions {
+		d := r.GetDevice()
+		t := terms{from: d.GetFromWindow(), lap: int64(d.GetLapWindows()), statistics: int64(len(d.GetStatistics()))}
+		q.terms = append(q.terms, t)
+		clustered := d.GetClusteredBy() != ""
+		if i > 0 && clustered != q.clustered {
+			return at(s.Kappa.Pos, "ask the spans apart, or export the reports and use quadrat estimate",
+				"the panels of %s were clusters for a part of the time", s.Kappa.Text)
 		}
-		turn := int64(r.GetDevice().GetLapWindows()) * int64(len(r.GetDevice().GetStatistics()))
-		if q.turn == 0 || turn < q.turn {
-			q.turn = turn
-		}
-		longer := s.Window == nil || s.Window.Value.Milliseconds() != q.originMs
-		if longer && r.GetPlan().GetRotation() == "fixed" {
-			return at(s.Kappa.Pos, fmt.Sprintf("write WINDOW %v", time.Duration(q.originMs)*time.Millisecond),
-				"the same devices answer in every window of %s (FIXED), so windows can't be taken together as if they were independent", s.Kappa.Text)
-		}
-		if longer && r.GetDevice().GetEpsilonValueMicro() > 0 {
-			return at(s.Kappa.Pos, fmt.Sprintf("write WINDOW %v", time.Duration(q.originMs)*time.Millisecond),
-				"the noise of permanent answers (PER VALUE) of %s repeats from window to window, so windows can't be taken together as if it were drawn anew", s.Kappa.Text)
+		q.clustered, q.gateways = clustered, q.gateways || d.GetModel() == "gateway"
+		fixed := r.GetPlan().GetRotation() == "fixed"
+		q.permanent = q.permanent || d.GetEpsilonValueMicro() > 0
+		q.strict = q.strict || fixed || d.GetEpsilonValueMicro() > 0
+		for _, stat := range s.Select {
+			turn := t.turn(stat.Kind)
+			if !fixed || s.Window != nil && s.Window.Value.Milliseconds() <= max(1, turn)*q.originMs || stat.Kind != kindRatio && stat.Kind != kindVariance {
+				continue
+			}
+			return at(stat.Pos, fmt.Sprintf("write WINDOW %v", time.Duration(q.originMs*max(1, turn))*time.Millisecond),
+				"the same devices answer in every window of %s (FIXED), and a %s over several answers of one device has no variance here", s.Kappa.Text, stat.Kind)
 		}
 	}
 	return nil
@@ -187,6 +196,7 @@ func (q *question) bindStatistics(s *script.Stored, revisions []*quadratv1.PlanR
 				return at(stat.Pos, "export the reports and use quadrat estimate", "%s can't be answered: %v", stat.Name(), err)
 			}
 			one.share, _ = answersBins(stored[i], stat)
+			one.categories = one.categories.Of(one.share)
 		}
 		if (one.categories != nil || stat.Kind == kindVariance) && !q.alike(stored[i], revisions) {
 			return at(stat.Pos, "ask the spans apart, or export the reports", "%s can't be answered: plans asked it with different bins or epsilon", stat.Name())
@@ -262,7 +272,7 @@ func serves(p *quadratv1.StatisticPlan, s *script.Statistic) bool {
 func listed(stored []*quadratv1.StatisticPlan) string {
 	var names []string
 	for _, p := range stored {
-		if answers[p.GetKind()] != nil || p.GetCategories() > 0 && p.GetKind() != "distribution" {
+		if answers[p.GetKind()] != nil || p.GetCategories() > 0 {
 			names = append(names, p.GetName())
 		}
 	}

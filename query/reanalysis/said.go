@@ -1,7 +1,9 @@
 package reanalysis
 
 import (
+	"errors"
 	"math"
+	"strconv"
 
 	"github.com/quadrat-dev/quadrat/survey"
 )
@@ -12,6 +14,8 @@ type said struct {
 	tailed  bool           // tails are kept
 	tails   survey.Tails   // of a variance
 	support survey.Support // of categories, whose reports count in moments, too
+	// Of categories what gateways say; their units count in moments, too.
+	released survey.Released
 }
 
 func (s *said) merge(o said) {
@@ -21,6 +25,7 @@ func (s *said) merge(o said) {
 	}
 	s.moments.Merge(o.moments)
 	s.support.Merge(o.support)
+	s.released.Merge(o.released)
 }
 
 // extra is what is kept beside a sum where a question needs it: sums of higher powers of the distances from the centre, and sets.
@@ -40,11 +45,8 @@ func (x *extra) tails(s *sum) survey.Tails {
 }
 
 // rest adds what the plain sums of rows don't hold: add has counted them already. It is for questions with variances or categories.
-func (f *fold) rest(start int64, b *columns, first, last int) {
-	from, below := 0.0, 1.0
-	if f.shares != nil {
-		from, below = f.shares(start)
-	}
+func (f *fold) rest(start int64, b *columns, first, last int) error {
+	from, below := f.share(start)
 	sums, extras := f.windows[start], f.extras[start]
 	if n := len(sums) - len(extras); n > 0 {
 		extras = append(extras, make([]extra, n)...)
@@ -54,13 +56,15 @@ func (f *fold) rest(start int64, b *columns, first, last int) {
 		if b.randoms != nil && !(b.randoms[i] >= from && b.randoms[i] < below) {
 			continue
 		}
-		place := f.table[(int(b.statistics.Codes[i])*f.strata+int(b.strata.Codes[i]))*f.cells+int(b.cells.Codes[i])]
+		place := f.table[f.at(b, i)]
 		if place < 0 {
 			continue
 		}
 		to, of := &extras[place-1], f.slots[place-1]
 		if of.how != nil {
-			to.support.Add(uint64(b.answers[i]), of.how.Categories, true)
+			if !of.how.Add(&to.support, b.answer(of.how, i)) {
+				return errAnswer
+			}
 			continue
 		}
 		d := b.scores[i] - of.centre
@@ -68,4 +72,57 @@ func (f *fold) rest(start int64, b *columns, first, last int) {
 		to.third += square * d
 		to.fourth += square * square
 	}
+	return nil
 }
+
+// keep keeps the reports of statistics that a device answers several times in a window that is asked for.
+func (f *fold) keep(start int64, b *columns, first, last int) error {
+	from, below := f.share(start)
+	for i := first; i < last; i++ {
+		if b.randoms != nil && !(b.randoms[i] >= from && b.randoms[i] < below) {
+			continue
+		}
+		place := f.table[f.at(b, i)]
+		if place < 0 || !f.question.kept[f.slots[place-1].statistic] {
+			continue
+		}
+		device, err := f.device(b, i)
+		if err != nil {
+			return err
+		}
+		value := math.Float64bits(b.scores[i])
+		if how := f.slots[place-1].how; how != nil {
+			value = b.answer(how, i)
+		}
+		f.singles = append(f.singles, kept{start: start, device: device, value: value, slot: place - 1})
+	}
+	return nil
+}
+
+// kept is a report that is kept by itself, until its stratum is known.
+type kept struct {
+	start         int64
+	device, value uint64
+	slot          int32
+}
+
+// device is the pseudonym of a row as a number.
+func (f *fold) device(b *columns, i int) (uint64, error) {
+	code := b.devices.Codes[i]
+	for n := len(f.devices); int(code) >= n; n++ {
+		device, err := strconv.ParseUint(b.devices.Levels[n], 16, 64)
+		if err != nil {
+			return 0, errDevice
+		}
+		f.devices = append(f.devices, device)
+	}
+	if code < 0 {
+		return 0, errDevice
+	}
+	return f.devices[code], nil
+}
+
+var (
+	errAnswer = errors.New("an answer that no device sends")
+	errDevice = errors.New("a pseudonym that isn't 16 hexadecimal digits")
+)
