@@ -164,7 +164,7 @@ func (w *world) answers(record *quadratv1.KappaRecord, window int64, response fl
 				LapWindows: plan.GetLapWindows(), Slots: uint32(len(plan.GetStatistics())),
 				Origin: panel.Number(s.GetOrigin()), Last: s.GetLast(),
 			}
-			statistic, due := rotation.Due(panel.NumberOf(panel.Salt(plan.GetSalt()), r.ID), window)
+			statistic, due := rotation.Due(numberOf(plan, s, r), window)
 			if !due || w.rand.Float64() > response {
 				continue
 			}
@@ -176,6 +176,38 @@ func (w *world) answers(record *quadratv1.KappaRecord, window int64, response fl
 	}
 	w.rand.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 	return out
+}
+
+// numberOf is the permanent random number by which a device of a stratum takes its turn: its own, or that of its cluster.
+func numberOf(plan *quadratv1.DevicePlan, s *quadratv1.StratumPlan, r *fleet.Row) panel.Number {
+	if by := plan.GetClusteredBy(); by != "" {
+		return panel.NumberOfCluster(panel.Salt(plan.GetSalt()), s.GetName(), r.Attributes[by], r.ID)
+	}
+	return panel.NumberOf(panel.Salt(plan.GetSalt()), r.ID)
+}
+
+// cluster draws the clusters that an attribute makes, in place of devices.
+func (w *world) cluster(record *quadratv1.KappaRecord, attribute string) *quadratv1.KappaRecord {
+	w.t.Helper()
+	plan := record.GetRevisions()[0].GetDevice()
+	plan.ClusteredBy = attribute
+	for _, s := range plan.GetStrata() {
+		var numbers []panel.Number
+		for _, r := range w.registry.Frame(fleet.Query{}, epoch.Add(-time.Hour)) {
+			if r.Attributes["region"] == s.GetMembers()[0].GetValues()[0] {
+				numbers = append(numbers, numberOf(plan, s, r))
+			}
+		}
+		slices.Sort(numbers)
+		numbers = slices.Compact(numbers)
+		slots := uint32(len(plan.GetStatistics()))
+		rotation, err := panel.Draw(numbers, 0, plan.GetLapWindows(), slots, panel.Partition(len(numbers), int(plan.GetLapWindows()*slots)))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		s.Origin, s.Last = uint64(rotation.Origin), rotation.Last
+	}
+	return record
 }
 
 func (w *world) code(s *quadratv1.StatisticPlan) int64 {
