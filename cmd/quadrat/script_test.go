@@ -41,7 +41,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve": serve, "curl": curl, "exits": exits, "say": say, "buried": buried,
+			"serve": serve, "live": live, "curl": curl, "exits": exits, "say": say, "buried": buried,
 		},
 	})
 }
@@ -76,6 +76,61 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Setenv("QUADRAT_SERVER", "http://"+a.HTTP)
 	ts.Setenv("NATS", a.NATS)
+}
+
+// live FILE WINDOWS deploys a script that a fleet of 1,500 simulated devices answers for so many windows, and waits until all that was heard stands in
+// results.
+func live(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: live FILE WINDOWS")
+	}
+	path, err := exec.LookPath("quadrat")
+	ts.Check(err)
+	ask := func(into any, args ...string) bool {
+		cmd := exec.Command(path, append(args, "--format", "json")...)
+		cmd.Env = append(os.Environ(), "QUADRAT_SERVER="+ts.Getenv("QUADRAT_SERVER"))
+		out, err := cmd.Output()
+		return err == nil && json.Unmarshal(out, into) == nil
+	}
+	until := func(what string, done func() bool) {
+		for deadline := time.Now().Add(patience); !done(); time.Sleep(50 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				ts.Fatalf("%s did not happen within %v", what, patience)
+			}
+		}
+	}
+	fleet := exec.Command(path, "simulate", "--nats", ts.Getenv("NATS"), "--devices", "1500", "--seed", "7", "--windows", args[1])
+	fleet.Stderr = os.Stderr
+	said, err := fleet.StdoutPipe()
+	ts.Check(err)
+	ts.Check(fleet.Start())
+	until("the fleet's joining", func() bool {
+		var devices struct{ Total int }
+		return ask(&devices, "devices") && devices.Total == 1500
+	})
+	ts.Check(ts.Exec("quadrat", "put", args[0]))
+	var end struct{ Summary struct{ Heard int } }
+	ts.Check(json.NewDecoder(said).Decode(&end))
+	ts.Check(fleet.Wait())
+	until("the last result", func() bool {
+		var got struct {
+			Results []struct {
+				Final   bool
+				Cell    map[string]string
+				Reports int
+			}
+		}
+		reports := 0
+		if !ask(&got, "get", "indoor", "--since", "2000-01-01T00:00:00Z") {
+			return false
+		}
+		for _, r := range got.Results {
+			if r.Final && len(r.Cell) == 0 {
+				reports += r.Reports
+			}
+		}
+		return end.Summary.Heard > 0 && reports == end.Summary.Heard
+	})
 }
 
 // curl STATUS METHOD PATH [NAME:VALUE…] makes a request and checks its status.
