@@ -286,11 +286,7 @@ func (s *session) collect(ctx context.Context, end time.Time) ([]Row, error) {
 
 func (s *session) row(r *quadratv1.Result) Row {
 	out := Row{Result: r}
-	start := r.GetWindowStart().AsTime()
-	truth, ok := s.truth.At(start, r.GetStatistic(), r.GetCell())
-	if b := r.GetBin(); b != nil {
-		truth, ok = s.truth.InBin(start, r.GetStatistic(), r.GetCell(), b.GetIndex())
-	}
+	truth, ok := s.truth.Of(r)
 	out.Truth = truth
 	out.Covered = ok && r.Value != nil && r.GetCiLow() <= truth && truth <= r.GetCiHigh()
 	return out

@@ -24,6 +24,7 @@ func questions() []mutant {
 		{"stored: a part of a window beside all of it", design, "query/reanalysis/sample.go", "s.whole[g.windows[at]] = true", "s.whole[g.windows[at]] = false", pkg, "TestFilesOfNoOrderAreReadWhole"},
 		{"stored: the rate of a part told as that of all", formula, "query/reanalysis/sample.go", "float64(s.responses)/share", "float64(s.responses)", pkg, "TestPercentCovers"},
 		{"tabular: pages that reach into two windows left out", counting, "internal/tabular/cut.go", "for next > 0 && pages", "for next < 0 && pages", "internal/tabular", "TestCutLeavesNothingOut"},
+		{"truth: a window that hops is its first pane", formula, "internal/simulate/truth.go", "for next := first + 1; next <= last; next++ {", "for next := first + 1; next <= first; next++ {", "internal/server", "TestTruthOfHoppingWindows"},
 		{"stored: WHERE leaves nothing out", counting, "query/reanalysis/gather.go", "\tif !at.in {\n", "\tif false && !at.in {\n", pkg, "TestSpanAndCells"},
 	}
 }

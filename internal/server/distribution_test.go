@@ -31,11 +31,7 @@ func TestDistributionWay(t *testing.T) {
 	before := w.results(windows * perWindow)
 	covered := 0
 	for _, r := range before {
-		start := r.GetWindowStart().AsTime()
-		want, ok := truth.At(start, r.GetStatistic(), r.GetCell())
-		if b := r.GetBin(); b != nil {
-			want, ok = truth.InBin(start, r.GetStatistic(), r.GetCell(), b.GetIndex())
-		}
+		want, ok := truth.Of(r)
 		// Five standard errors are left by one estimate in a million or so; a bin without any of few reports may have 0.
 		if !ok || r.Value == nil || math.Abs(r.GetValue()-want) > 5*r.GetStdError()+0.05 {
 			t.Errorf("%s %s: %g ± %g, truth %g", r.GetStatistic(), r.GetBin(), r.GetValue(), r.GetStdError(), want)
