@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -55,12 +57,33 @@ type program struct {
 	log                     bytes.Buffer // read when the program has ended
 }
 
-// serve starts a server on free ports, with further flags, and stops it at the test's end.
+// ports is how many ports servers were told to listen on.
+var ports atomic.Int64
+
+// ownAddress is an address of this machine for a server that is stopped and comes back to it. Its port is below those that systems give to
+// who asks for any, so that nobody gets it while the server is away.
+func ownAddress(t *testing.T) string {
+	t.Helper()
+	const low, many = 15_000, 15_000
+	for range many {
+		address := fmt.Sprint("127.0.0.1:", low+(int64(os.Getpid())*97+ports.Add(1))%many)
+		if l, err := net.Listen("tcp", address); err == nil {
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			return address
+		}
+	}
+	t.Fatalf("no port from %d to %d is free", low, low+many-1)
+	return ""
+}
+
+// serve starts a server on ports of its own, with further flags, and stops it at the test's end.
 func serve(t *testing.T, flags ...string) *program {
 	t.Helper()
-	const free = "127.0.0.1:0"
 	p := &program{
-		path: filepath.Join(programs, "quadrat"), data: t.TempDir(), httpAddress: free, grpcAddress: free, natsListen: free, flags: flags,
+		path: filepath.Join(programs, "quadrat"), data: t.TempDir(),
+		httpAddress: ownAddress(t), grpcAddress: ownAddress(t), natsListen: ownAddress(t), flags: flags,
 	}
 	t.Cleanup(func() {
 		p.stop(t)
