@@ -313,8 +313,8 @@ func everyStatistics() map[string]everyStatistic {
 			privacy: "LOCAL EPSILON 20 PER 10m BETWEEN 10 AND 40", kinds: 2, windows: 9,
 		},
 		"a lap within the window": {
-			statistics: "mean(temperature), total(temperature), proportion(temperature > 26)", sample: "ALL STRATIFIED BY region", window: "8m EVERY 1m", minutes: 8,
-			privacy: "LOCAL EPSILON 8 PER 2m BETWEEN 10 AND 40", kinds: 3, windows: 17,
+			statistics: "mean(temperature), total(temperature), proportion(temperature > 26)", sample: "ALL STRATIFIED BY region", window: "4m EVERY 1m", minutes: 4,
+			privacy: "LOCAL EPSILON 8 PER 1m BETWEEN 10 AND 40", kinds: 3, windows: 9,
 		},
 		"per value": {
 			statistics: "histogram(temperature, 6), frequency(last(temperature))", sample: "ALL", window: "1m", minutes: 1,
@@ -333,7 +333,7 @@ func TestQueryOfEveryStatisticIsLive(t *testing.T) {
 
 func (c everyStatistic) compare(t *testing.T) {
 	windows := max(7, c.windows)
-	devices := 4000
+	devices := 1500
 	if c.devices > 0 {
 		devices = c.devices
 	}
@@ -394,7 +394,7 @@ func sameResult(t *testing.T, x, r *quadratv1.Result) {
 	if x.GetReports() != r.GetReports() {
 		t.Errorf("%s: %d reports, live %d", key(r), x.GetReports(), r.GetReports())
 	}
-	if len(r.GetCell()) == 0 && (x.GetPopulation() != r.GetPopulation() || x.GetPanel() != r.GetPanel() && r.Value != nil) {
+	if len(r.GetCell()) == 0 && (x.GetPopulation() != r.GetPopulation() || x.GetPanel() != r.GetPanel()) {
 		t.Errorf("%s: %d of %d devices due, live %d of %d", key(r), x.GetPanel(), x.GetPopulation(), r.GetPanel(), r.GetPopulation())
 	}
 }

@@ -218,16 +218,20 @@ func (g *gathered) tellAll(q *question, a *asked, windows []int64, domain int) [
 	case a.categories != nil:
 		return g.bins(q, a, windows, domain, out)
 	case g.byUnits(q, a, windows):
-		g.countUnits(out, a, windows, domain)
+		g.count(out, a.stored, windows, domain)
 		e, notes, err := g.solveUnits(q, a, windows, domain, 0)
 		note(out, notes)
 		g.tell(q, a, out, e, err, windows)
 		return []*quadratv1.Result{out}
 	}
+	g.count(out, a.stored, windows, domain)
+	if a.below != "" {
+		g.count(out, a.below, windows, domain)
+	}
 	rest, err := g.strataFor(q, a, windows, domain)
-	g.count(out, rest, windows, domain)
 	var e survey.Estimate
 	if level := g.level(q, a, windows); err == nil {
+		note(out, rest.notes)
 		switch a.kind {
 		case kindVariance:
 			e, err = survey.Variance(rest.merged, a.powers, level)
@@ -258,7 +262,7 @@ func (g *gathered) warn(q *question, a *asked, windows []int64, out *quadratv1.R
 	}
 }
 
-// ratio estimates a ratio whose numerator rests on some strata, and counts those who answered the denominator.
+// ratio estimates a ratio whose numerator rests on some strata.
 func (g *gathered) ratio(q *question, a *asked, above *rests, windows []int64, domain int, out *quadratv1.Result) (survey.Estimate, error) {
 	other := *a
 	other.stored = a.below
@@ -266,32 +270,8 @@ func (g *gathered) ratio(q *question, a *asked, above *rests, windows []int64, d
 	if err != nil {
 		return survey.Estimate{}, err
 	}
-	population := out.GetPopulation()
-	g.count(out, below, windows, domain)
-	out.Population = population // of both parts
+	note(out, below.notes)
 	return survey.Ratio(above.merged, below.merged, g.level(q, a, windows))
-}
-
-// count adds who was due and who answered, and takes the notes; population is that of one window, as in the live results.
-func (g *gathered) count(out *quadratv1.Result, rest *rests, windows []int64, domain int) {
-	if rest == nil {
-		return
-	}
-	population := int64(0)
-	for _, s := range rest.merged {
-		population += s.Population
-		if domain == allCells {
-			out.Panel += uint32(s.Panel)
-		}
-	}
-	for _, s := range rest.of {
-		of := s.in(domain)
-		out.Reports += uint32(of.moments.Count)
-	}
-	if domain == allCells {
-		out.Population = uint32(math.Round(float64(population) / float64(len(windows))))
-	}
-	note(out, rest.notes)
 }
 
 // note adds notes that a result doesn't have yet.
@@ -303,10 +283,11 @@ func note(out *quadratv1.Result, notes []string) {
 	}
 }
 
-// countUnits adds who was due and who answered where an estimate is made of units.
-func (g *gathered) countUnits(out *quadratv1.Result, a *asked, windows []int64, domain int) {
+// count adds who was due and who answered a stored statistic, whether or not there is an estimate; population is that of one window, as in the
+// live results.
+func (g *gathered) count(out *quadratv1.Result, statistic string, windows []int64, domain int) {
 	population := int64(0)
-	for _, s := range g.each(a.stored, windows) {
+	for _, s := range g.each(statistic, windows) {
 		population += s.population
 		of := s.in(domain)
 		out.Reports += uint32(of.moments.Count)

@@ -135,8 +135,8 @@ func (g *gathered) bins(q *question, a *asked, windows []int64, domain int, base
 func (g *gathered) binSolver(
 	q *question, a *asked, windows []int64, domain int, base *quadratv1.Result,
 ) func(category int) (survey.Estimate, error) {
+	g.count(base, a.stored, windows, domain)
 	if g.byUnits(q, a, windows) {
-		g.countUnits(base, a, windows, domain)
 		return func(category int) (survey.Estimate, error) {
 			e, notes, err := g.solveUnits(q, a, windows, domain, category)
 			note(base, notes)
@@ -145,7 +145,9 @@ func (g *gathered) binSolver(
 	}
 	rest, err := g.strataFor(q, a, windows, domain)
 	c, level := a.categories, g.level(q, a, windows)
-	g.count(base, rest, windows, domain)
+	if err == nil {
+		note(base, rest.notes)
+	}
 	return func(category int) (survey.Estimate, error) {
 		switch {
 		case err != nil:
@@ -168,11 +170,11 @@ const shapeNote = "for display only: the share is that of a reconstructed shape,
 
 // shape reconstructs a distribution from the answers in a domain, one result for each bin.
 func (g *gathered) shape(q *question, a *asked, windows []int64, domain int, base *quadratv1.Result) []*quadratv1.Result {
+	g.count(base, a.stored, windows, domain)
 	rest, err := g.strataFor(q, a, windows, domain)
-	g.count(base, rest, windows, domain)
-	base.Warnings = append(base.Warnings, shapeNote)
 	var shares []float64
 	if err == nil {
+		note(base, rest.notes)
 		states := make([]survey.Support, len(rest.merged))
 		for i, s := range rest.of {
 			of := s.in(domain)
@@ -180,6 +182,7 @@ func (g *gathered) shape(q *question, a *asked, windows []int64, domain int, bas
 		}
 		shares, err = a.categories.Shares(rest.merged, states)
 	}
+	base.Warnings = append(base.Warnings, shapeNote)
 	if err != nil {
 		base.Warnings = append(base.Warnings, "no estimate: "+err.Error())
 	}
