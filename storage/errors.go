@@ -22,3 +22,6 @@ type Error struct {
 
 // Error is the code and the detail.
 func (e *Error) Error() string { return "storage: " + string(e.Code) + ": " + e.Detail }
+
+// Again tells whether the same call, made again, may well succeed.
+func (e *Error) Again() bool { return e.Code == Replaced }

@@ -59,6 +59,7 @@ A broker of --nats must sync every write (sync_interval: always), or what was an
 What --retain-reports, --retain-results and --retain-bytes don't keep goes by whole UTC dates, the oldest first, and with
 --retain-bytes reports before results; today's rows always stay. An export says what is gone. With --archive they are copied to
 a bucket when their date is over; --retain-bytes then removes files that the bucket has, and exports read them from there.
+In a cluster each share, and the merger, keeps to SIZE / (shares + 1) of --retain-bytes: give all engines the same.
 Processes of --role engine and --role api are one Quadrat over an outside broker, which must be an empty one when the first of them starts;
 docs/operations.md says how to set up a cluster. What engines store lies in --bucket, which all of them reach.
 --speed is for fleets of simulated devices whose clocks run as fast. Such a clock begins at the machine's time whenever

@@ -14,7 +14,7 @@ import (
 type storeFlags struct {
 	RetainReports period `help:"How long reports stay, e.g. 30d; 0 for ever." default:"0" env:"QUADRAT_RETAIN_REPORTS" placeholder:"PERIOD"`
 	RetainResults period `help:"How long results stay; 0 for ever." default:"0" env:"QUADRAT_RETAIN_RESULTS" placeholder:"PERIOD"`
-	RetainBytes   size   `help:"Most bytes of stored rows, e.g. 50GiB; 0 for no bound." default:"0" env:"QUADRAT_RETAIN_BYTES" placeholder:"SIZE"`
+	RetainBytes   size   `help:"Most bytes of stored rows, e.g. 50GiB; 0 for no bound. In a cluster each share and the merger keep to an equal part of it." default:"0" env:"QUADRAT_RETAIN_BYTES" placeholder:"SIZE"`
 
 	Bucket          string `help:"Bucket that all engines of a cluster keep rows and results in: s3://bucket/prefix, or file:///folder for one that all machines see; --archive-endpoint, -region and -key-file say how it is reached." env:"QUADRAT_BUCKET" placeholder:"URL"`
 	Archive         string `help:"Bucket that stored rows are copied to when their date is over: s3://bucket/prefix." env:"QUADRAT_ARCHIVE" placeholder:"URL"`

@@ -1,8 +1,10 @@
 package server_test
 
 import (
+	"io"
 	"log/slog"
 	"maps"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -117,6 +119,10 @@ func TestRoles(t *testing.T) {
 			t.Fatal(err)
 		}
 		switch window {
+		case 1:
+			until(t, "the engine tells of the rows of a share", func() bool {
+				return strings.Contains(get(t, count, "/metrics"), `quadrat_storage_rows{kind="reports",share="0`)
+			})
 		case 2: // its shares go to the other one
 			if err := count.server.Close(); err != nil {
 				t.Error(err)
@@ -161,6 +167,21 @@ func TestRoles(t *testing.T) {
 		list, err := b.api.List(t.Context())
 		return err == nil && len(list) == 0
 	})
+}
+
+// get is what a process answers to a GET.
+func get(t *testing.T, w *world, path string) string {
+	t.Helper()
+	reply, err := http.Get("http://" + w.server.Addresses().HTTP + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = reply.Body.Close() }()
+	body, err := io.ReadAll(reply.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }
 
 // TestRolesNeedACluster: what can't work is refused with what to do.

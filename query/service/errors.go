@@ -69,6 +69,7 @@ func statusOf(err error) (st *status.Status, known bool) {
 		broken     *script.Error
 		infeasible *plan.Infeasible
 		unfit      *script.UnsupportedError
+		passing    interface{ Again() bool }
 	)
 	switch {
 	case errors.As(err, &own):
@@ -85,6 +86,8 @@ func statusOf(err error) (st *status.Status, known bool) {
 			Line: uint32(max(unfit.Line, 0)), Column: uint32(max(unfit.Column, 0)),
 			Message: unfit.Feature + " can't be run yet", Hint: unfit.Hint,
 		}), true
+	case errors.As(err, &passing) && passing.Again():
+		return status.New(codes.Unavailable, "stored rows were put in other files while they were read: ask again"), true
 	case errors.Is(err, context.Canceled):
 		return status.New(codes.Canceled, "the call was cancelled"), true
 	case errors.Is(err, context.DeadlineExceeded):

@@ -2,6 +2,9 @@ package service_test
 
 import (
 	"bytes"
+	"context"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -172,6 +175,35 @@ func TestHTTPNamesWhatIsWrong(t *testing.T) {
 		got := s.object(http.StatusBadRequest, http.MethodGet, "/kappa/"+ref+query, "", "Accept", "text/event-stream")["message"].(string)
 		if plain := s.object(http.StatusBadRequest, http.MethodGet, "/kappa/"+ref+query, "")["message"]; got != plain {
 			t.Errorf("%s: %q, without events %q", query, got, plain)
+		}
+	}
+}
+
+// moved is an archive whose rows were put in other files while they were read.
+type moved struct{ archive }
+
+// replaced is what storage says then.
+type replaced struct{}
+
+func (replaced) Error() string { return "secret/part-1-2.parquet: gone" }
+func (replaced) Again() bool   { return true }
+
+func (moved) Results(context.Context, service.Span) ([]*quadratv1.Result, error) {
+	return nil, fmt.Errorf("stored results: %w", replaced{})
+}
+
+func (moved) Export(context.Context, io.Writer, string, service.Span) error {
+	return fmt.Errorf("export: %w", replaced{})
+}
+
+// TestWhatWasReplacedIsAskedForAgain: callers are told to ask again, with the code that clients do so for, and not of files.
+func TestWhatWasReplacedIsAskedForAgain(t *testing.T) {
+	s := newStack(t, func(c *service.Config) { c.Archive = moved{} })
+	ref := s.put(indoor)
+	for _, path := range []string{"?since=2020-01-01T00:00:00Z", "/export?what=reports"} {
+		got := s.object(http.StatusServiceUnavailable, http.MethodGet, "/kappa/"+ref+path, "")
+		if text := got["message"].(string); !strings.Contains(text, "ask again") || strings.Contains(text, "secret") {
+			t.Errorf("%s: %q", path, text)
 		}
 	}
 }
