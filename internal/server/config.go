@@ -80,6 +80,8 @@ type Config struct {
 	Logger *slog.Logger
 
 	slow func(engine.Sink) engine.Sink // puts itself between engine and store, in tests; nil for nothing
+
+	heartbeat time.Duration // of the service, in tests; 0 for its default
 }
 
 // Addresses tells where a started server is reached.

@@ -40,23 +40,7 @@ func open(t *testing.T, dir string, now *clock.Manual) *world {
 // openLogged starts a server that logs.
 func openLogged(t *testing.T, dir string, now *clock.Manual, log *slog.Logger) *world {
 	t.Helper()
-	const free = "127.0.0.1:0"
-	s, err := server.Start(t.Context(), server.Config{
-		Data: dir, HTTP: free, GRPC: free, NATSListen: free, Clock: now, Entropy: rand.NewChaCha8([32]byte{7}), Logger: log,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	api, err := client.New("http://"+s.Addresses().HTTP, client.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &world{t: t, clock: now, server: s, api: api}
+	return openWith(t, server.Config{Data: dir, Clock: now, Entropy: rand.NewChaCha8([32]byte{7}), Logger: log})
 }
 
 // results waits until n results are there.
