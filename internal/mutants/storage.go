@@ -37,6 +37,7 @@ func storages() []mutant {
 		{"share: leftovers stay for ever", law, "storage/shared.go", "term <= h.head.Term", "term > h.head.Term", room, "TestTakeoverAtEveryStep"},
 		{"reader: a window is read in part", law, "storage/reader.go", "\t\t\tgone[of] = g\n", "\t\t\tgone[of] = sum\n", room, "TestNoWindowIsReadInPart"},
 		{"cache: a damaged block is read", law, "storage/cache.go", "(len(f.block) != size || digestOf(f.block) != digest)", "len(f.block) != size", room, "TestDamagedObjectsOfAShare|TestTheCacheIsBounded"},
+		{"readers: there is a place for everybody", law, "internal/server/reading.go", "if !d.account.Take(readingBytes) {", "if !d.account.Take(0 * readingBytes) {", "internal/server", "TestNoPlaceToRead"},
 		{"broker: streams that were started anew lie elsewhere", fault, "internal/broker/mend.go", "string(filepath.Separator)+server.JetStreamStoreDir)", "server.JetStreamStoreDir+string(filepath.Separator))", "internal/broker", "TestStreamsStartAnew"},
 		{"broker: streams are started anew for ever", fault, "internal/broker/mend.go", "b.health.mended.Store(failed)", "b.health.mended.Store(0 * failed)", "internal/broker", "TestStreamsStartAnew"},
 		{"follow: a message is read twice when a consumer is gone", law, "internal/follow/messages.go", "OptStartSeq: r.Position + 1,", "OptStartSeq: max(r.Position, 1),", "internal/follow", "TestReaderGoesOn"},

@@ -23,7 +23,7 @@ func (s *Server) answer(ctx context.Context) error {
 		if err := s.read(ctx); err != nil {
 			return err
 		}
-		config.Archive, config.Stored = s.archive(), stored{rows: s.rows()}
+		config.Archive, config.Stored = s.archive(), stored{rows: s.rows(), desks: s.desks()}
 	}
 	if s.service, err = service.New(ctx, config); err != nil {
 		return err

@@ -22,7 +22,8 @@ import (
 
 // archive lets the service read what storage keeps.
 type archive struct {
-	rows *storage.Rows
+	rows  *storage.Rows
+	desks desks
 	// settle returns once everything that was counted before the call is in the store.
 	settle func(context.Context) error
 	// name is the name of a kappa, for what an export says of itself.
@@ -31,6 +32,11 @@ type archive struct {
 
 // Results gives the stored results of a span, newest windows first kept.
 func (a archive) Results(ctx context.Context, span service.Span) ([]*quadratv1.Result, error) {
+	leave, err := a.desks.sit()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	var results []*quadratv1.Result
 	for record, err := range a.rows.ScanResults(ctx, span.Ref, span.Since, span.Until, true) {
 		if err != nil {
@@ -51,6 +57,11 @@ func (a archive) Results(ctx context.Context, span service.Span) ([]*quadratv1.R
 
 // Export writes one Arrow IPC stream of what the store has of a span.
 func (a archive) Export(ctx context.Context, w io.Writer, what string, span service.Span) error {
+	leave, err := a.desks.sit()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	if err := a.settle(ctx); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}

@@ -233,6 +233,9 @@ func (s *Server) rows() *storage.Rows {
 	return &s.store.Rows
 }
 
+// desks are the places of those who read stored rows.
+func (s *Server) desks() desks { return desks{account: s.memory.Readers} }
+
 // settles makes durable what has been counted.
 func (s *Server) settles() func(context.Context) error {
 	if s.reader != nil {
@@ -252,7 +255,7 @@ func rowsMerging(limit int64) int {
 
 // archive is what the service reads stored rows from.
 func (s *Server) archive() archive {
-	return archive{rows: s.rows(), settle: s.settles(), name: func(ref string) string {
+	return archive{rows: s.rows(), desks: s.desks(), settle: s.settles(), name: func(ref string) string {
 		return s.service.NameOf(ref)
 	}}
 }
@@ -284,7 +287,7 @@ func (s *Server) plan(ctx context.Context) error {
 		return err
 	}
 	config.Planner, config.Engine = service.NewFleetPlanner(s.devices, s.frames.Flush), roomy{s.engine}
-	config.Archive, config.Stored = s.archive(), stored{rows: s.rows()}
+	config.Archive, config.Stored = s.archive(), stored{rows: s.rows(), desks: s.desks()}
 	config.Fault = s.fault
 	if s.service, err = service.New(ctx, config); err != nil {
 		return err

@@ -113,11 +113,37 @@ func TestReadersThatNeverRead(t *testing.T) {
 			t.Errorf("an SSE reader that never read got %d of %v results, and %v", got, made, err)
 		}
 	}
-	if dropped := metric(t, w, "quadrat_followers_dropped_total"); dropped < stuck/2 {
-		t.Errorf("%v readers were dropped", dropped)
+	if ended := metric(t, w, "quadrat_followers_dropped_total") + metric(t, w, "quadrat_callers_stalled_total"); ended < stuck {
+		t.Errorf("the metrics tell of %v readers that were dropped", ended)
 	}
 	until(t, "who reads has all", func() bool { return float64(read.Load()) >= metric(t, w, "quadrat_results_total") })
+	exportsThatNeverRead(t, w)
 	t.Logf("%d windows, %v results until all were dropped", windows, made)
+}
+
+// exportsThatNeverRead: who asks for stored rows and takes none has a place among those who read them for a while only, and can see why it ended.
+func exportsThatNeverRead(t *testing.T, w *world) {
+	t.Helper()
+	conn, err := grpc.NewClient(w.server.Addresses().GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	call, err := quadratv1.NewKappaServiceClient(conn).ExportKappa(t.Context(), &quadratv1.ExportKappaRequest{Ref: "indoor", What: "results"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the export has begun", func() bool { _, err := call.Header(); return err == nil })
+	until(t, "nobody has a place any more", func() bool { return metric(t, w, `quadrat_memory_used_bytes{part="readers"}`) == 0 })
+	for err == nil {
+		_, err = call.Recv()
+	}
+	if status.Code(err) != codes.Aborted {
+		t.Errorf("an export that nobody took ended with %v", err)
+	}
+	if rows := w.exported("results"); rows == 0 {
+		t.Error("nothing is exported to who reads")
+	}
 }
 
 // stuckSSE follows over a connection that nobody reads from behind the header of the answer.

@@ -15,15 +15,26 @@ import (
 )
 
 // stored lets questions about stored reports read what storage keeps.
-type stored struct{ rows *storage.Rows }
+type stored struct {
+	rows  *storage.Rows
+	desks desks
+}
 
 // ReportFiles opens the files with the reports of a span.
 func (s stored) ReportFiles(ctx context.Context, ref string, since, until time.Time) (files []tabular.File, release func(), err error) {
-	sources, release, err := s.rows.Open(ctx, storage.KindReports, ref, since, until)
+	leave, err := s.desks.sit()
+	if err != nil {
+		return nil, nil, err
+	}
+	sources, closeAll, err := s.rows.Open(ctx, storage.KindReports, ref, since, until)
+	if err != nil {
+		leave()
+		return nil, nil, err //nolint:wrapcheck // the caller wraps
+	}
 	for _, source := range sources {
 		files = append(files, source)
 	}
-	return files, release, err //nolint:wrapcheck // the caller wraps
+	return files, func() { closeAll(); leave() }, nil
 }
 
 // Strata gives the strata of a span.

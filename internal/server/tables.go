@@ -14,7 +14,8 @@ import (
 
 // tables lets clients of tables read what storage keeps.
 type tables struct {
-	rows *storage.Rows
+	rows  *storage.Rows
+	desks desks
 	// settle returns once everything that was counted before the call is in the store.
 	settle func(context.Context) error
 }
@@ -22,6 +23,12 @@ type tables struct {
 // Scan streams the rows of a span.
 func (t tables) Scan(ctx context.Context, s flight.Span) iter.Seq2[arrow.Record, error] {
 	return func(yield func(arrow.Record, error) bool) {
+		leave, err := t.desks.sit()
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer leave()
 		if err := t.settle(ctx); err != nil {
 			yield(nil, fmt.Errorf("stored %s: %w", s.Kind, err))
 			return
@@ -56,7 +63,7 @@ func (s *Server) serveTables() error {
 		version = info.Main.Version
 	}
 	server, err := flight.New(flight.Config{
-		Kappas: s.service, Answers: s.service, Rows: tables{rows: s.rows(), settle: s.settles()}, Version: version,
+		Kappas: s.service, Answers: s.service, Rows: tables{rows: s.rows(), desks: s.desks(), settle: s.settles()}, Version: version,
 	})
 	if err != nil {
 		return err

@@ -180,7 +180,7 @@ func TestHTTPNamesWhatIsWrong(t *testing.T) {
 }
 
 // moved is an archive whose rows were put in other files while they were read.
-type moved struct{ archive }
+type moved struct{}
 
 // replaced is what storage says then.
 type replaced struct{}

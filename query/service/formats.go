@@ -138,7 +138,7 @@ func (s *Service) export(w http.ResponseWriter, r *http.Request, path map[string
 		sw.streams = true
 	}
 	w.Header().Set("Content-Type", mediaArrow)
-	if err := s.cfg.Archive.Export(r.Context(), w, request.GetWhat(), span); err != nil {
+	if err := s.cfg.Archive.Export(r.Context(), patientWriter{w, s}, request.GetWhat(), span); err != nil {
 		s.writeError(w, r, err)
 	}
 }

@@ -56,7 +56,7 @@ func (s *Service) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerI
 	if err := s.admit(ss.Context(), info.FullMethod); err != nil {
 		return err
 	}
-	return next(srv, ss)
+	return s.patiently(ss, func(ss grpc.ServerStream) error { return next(srv, ss) })
 }
 
 // recovered turns a panic into an error.

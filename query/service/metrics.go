@@ -7,6 +7,7 @@ import (
 
 // metrics counts what the service does. No label holds anything that a caller or a device wrote.
 type metrics struct {
+	stalled    prometheus.Counter
 	requests   *prometheus.CounterVec
 	seconds    *prometheus.HistogramVec
 	results    prometheus.Counter
@@ -43,6 +44,9 @@ func newMetrics(s *Service) *metrics {
 		results: f.NewCounter(prometheus.CounterOpts{Name: "quadrat_results_total", Help: "Results taken in."}),
 		unreadable: f.NewCounter(prometheus.CounterOpts{
 			Name: "quadrat_results_unreadable_total", Help: "Messages of the stream of results that could not be read.",
+		}),
+		stalled: f.NewCounter(prometheus.CounterOpts{
+			Name: "quadrat_callers_stalled_total", Help: "Calls that ended since their caller took nothing for too long.",
 		}),
 		redraws: f.NewCounter(prometheus.CounterOpts{Name: "quadrat_plans_redrawn_total", Help: "Plans redrawn for a changed frame."}),
 	}

@@ -88,9 +88,7 @@ func (s *Service) earlyEvents(w http.ResponseWriter, r *http.Request, request *q
 		if reply.GetEarly() {
 			event = "early"
 		}
-		if err := control.SetWriteDeadline(time.Now().Add(2 * s.cfg.Heartbeat)); err != nil {
-			s.cfg.Logger.Debug("no write deadline", "error", err)
-		}
+		s.await(w)
 		if _, err := fmt.Fprintf(w, "event: %s\ndata: %s\n\n", event, body); err != nil {
 			return err
 		}

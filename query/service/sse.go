@@ -40,9 +40,7 @@ func (s *Service) events(w http.ResponseWriter, r *http.Request, ref string) {
 	beat := time.NewTicker(s.cfg.Heartbeat)
 	defer beat.Stop()
 	write := func(format string, args ...any) error {
-		if err := control.SetWriteDeadline(time.Now().Add(2 * s.cfg.Heartbeat)); err != nil {
-			s.cfg.Logger.Debug("no write deadline", "error", err)
-		}
+		s.await(w)
 		_, err := fmt.Fprintf(w, format, args...)
 		return err
 	}
@@ -62,6 +60,7 @@ func (s *Service) events(w http.ResponseWriter, r *http.Request, ref string) {
 		})
 	}
 	if err != nil {
+		s.stalled(err)
 		s.cfg.Logger.Debug("event stream ended", "ref", ref, "error", err)
 	}
 }
