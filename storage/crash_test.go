@@ -84,11 +84,11 @@ func TestCrashAtEveryStep(t *testing.T) {
 	}
 }
 
-// stride is from one step to the next that is tried: each one, but a ninth of them in short runs, which are for the race
-// detector; the whole is in the plain run.
+// stride is from one step to the next that is tried: each one, but one in 27 in short runs, which are for the race detector;
+// the whole is in the plain run.
 func stride() int {
 	if testing.Short() {
-		return 9
+		return 27
 	}
 	return 1
 }
