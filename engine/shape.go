@@ -10,11 +10,12 @@ import (
 const kindDistribution = "distribution"
 
 // shapeNote stands in every result of a shape: its shares are no estimates.
-const shapeNote = "for display only: the share is that of a reconstructed shape, biased, without value and interval; histogram and " +
+const shapeNote = "for display only: the share is that of a reconstructed shape (penalised likelihood), biased, without value and interval; histogram and " +
 	"quantile give intervals"
 
 // estimateShape makes the results of a distribution in a domain, one for each bin. Each stratum's counts weigh what a report of
-// it stands for, and the shape that explains the weighted counts best, smoothed, gives the shares (Li et al. 2020).
+// it stands for, and the shape with a smooth log density that explains the weighted counts best gives the shares
+// (squarewave.Penalised).
 func (w *window) estimateShape(statistic, domain int, floor float64) []*quadratv1.Result {
 	b := w.plan.statistics[statistic].bins
 	merged, into, notes, err := w.collapsed(statistic, domain)

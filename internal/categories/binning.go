@@ -220,22 +220,24 @@ func (b *Binning) Count(into *survey.Support, said uint64) {
 	into.AddEach(b.scratch, b.Categories)
 }
 
-// Shares reconstructs the shape of a distribution, one share for each bin, which sum to 1; states[h] is of strata[h]. The weighted counts are scaled to the number of reports, by whose likelihood the rounds end (Li et al. 2020).
+// Shares reconstructs the shape of a distribution, one share for each bin, which sum to 1; states[h] is of strata[h]. The weighted counts are scaled to
+// the number of reports of like weight that tell as much, (Σw)²/Σw² (Kish 1965): by it the likelihood is held against the penalty.
 // Without noise the weighted shares are the shape. It fails with [survey.NoDomain] below two reports.
 func (b *Binning) Shares(strata []survey.Sample, states []survey.Support) ([]float64, error) {
-	counts, reports, sum := make([]float64, b.Categories), int64(0), 0.0
+	counts, reports, sum, squares := make([]float64, b.Categories), int64(0), 0.0, 0.0
 	for h := range states {
 		weight := float64(strata[h].Population) / float64(max(1, strata[h].Responses))
 		reports += states[h].Count
 		for v, n := range states[h].Hits {
 			counts[v] += weight * float64(n)
 			sum += weight * float64(n)
+			squares += weight * weight * float64(n)
 		}
 	}
 	if reports < leastReports {
 		return nil, &survey.Error{Code: survey.NoDomain, Detail: "a shape needs two reports"}
 	}
-	scale := float64(reports) / sum
+	scale := sum / squares
 	if b.Wave == nil {
 		scale = 1 / sum
 	}
@@ -249,6 +251,6 @@ func (b *Binning) Shares(strata []survey.Sample, states []survey.Support) ([]flo
 	if err != nil {
 		return nil, err
 	}
-	shape, err := tally.Shape(squarewave.Smoothed)
+	shape, err := tally.Shape(squarewave.Penalised)
 	return shape.Share, err
 }

@@ -287,7 +287,7 @@ func (r *server) tell(result Result, a restate.Answer) {
 	case a.Err != nil:
 		result.Warnings = []string{"no estimate: " + a.Err.Error()}
 	case a.Shape:
-		result.Warnings = []string{"for display only: the share of a reconstructed shape, biased, without value and interval"}
+		result.Warnings = []string{"for display only: the share of a reconstructed shape (penalised likelihood), biased, without value and interval"}
 	default:
 		result.Value, result.StdError, result.CILow, result.CIHigh = &e.Value, &e.StdError, &e.Low, &e.High
 		result.DegreesOfFreedom, result.VarianceSampling, result.VariancePrivacy = &e.DegreesOfFreedom, &e.VarianceSampling, &e.VariancePrivacy

@@ -152,7 +152,7 @@ func alone(t *testing.T, shares []float64, reports int, seed uint64) []float64 {
 			t.Fatal(err)
 		}
 	}
-	shape, err := tally.Shape(squarewave.Smoothed)
+	shape, err := tally.Shape(squarewave.Penalised)
 	if err != nil {
 		t.Fatal(err)
 	}

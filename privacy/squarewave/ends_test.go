@@ -15,19 +15,21 @@ type population struct {
 	below func(x float64) float64
 }
 
-func populations() []population {
-	triangle := func(x, middle, half float64) float64 {
-		switch x = (x - middle) / half; {
-		case x <= -1:
-			return 0
-		case x >= 1:
-			return 1
-		case x < 0:
-			return (1 + x) * (1 + x) / 2
-		default:
-			return 1 - (1-x)*(1-x)/2
-		}
+// triangle is the distribution function of a symmetric triangle.
+func triangle(x, middle, half float64) float64 {
+	switch x = (x - middle) / half; {
+	case x <= -1:
+		return 0
+	case x >= 1:
+		return 1
+	case x < 0:
+		return (1 + x) * (1 + x) / 2
+	default:
+		return 1 - (1-x)*(1-x)/2
 	}
+}
+
+func populations() []population {
 	return []population{
 		{"Beta(5, 2)", secondOfSix, below},
 		{"uniform", (*rand.Rand).Float64, func(x float64) float64 { return x }},

@@ -11,6 +11,7 @@ type rounds struct {
 	matrix   []float64 // P(output bin i | input bin j), row by row
 	far      float64   // of a bin that no window reaches
 	near     float64   // of a bin that the window covers whole
+	chances  []float64 // of each output bin given the shares
 	gain     []float64
 	prefix   []float64
 	steps    []float64
@@ -23,7 +24,7 @@ type band struct{ from, flat, flatEnd, end int }
 func newRounds(t *Tally) *rounds {
 	bins := len(t.counts)
 	e := &rounds{
-		counts: t.counts, matrix: t.m.transitions(bins), gain: make([]float64, bins), prefix: make([]float64, bins+1),
+		counts: t.counts, matrix: t.m.transitions(bins), chances: make([]float64, bins), gain: make([]float64, bins), prefix: make([]float64, bins+1),
 		steps: make([]float64, bins+1), smoothed: make([]float64, bins), rows: make([]band, bins),
 	}
 	outside, _ := t.m.Probability(t.m.Codes()-1, 0).Float64()
@@ -60,35 +61,66 @@ func (e *rounds) bandOf(row []float64) band {
 
 // round updates the shares in place and returns the log-likelihood of those before.
 func (e *rounds) round(share []float64) (logLikelihood float64) {
-	clear(e.gain)
-	clear(e.steps)
-	for j, s := range share {
-		e.prefix[j+1] = e.prefix[j] + s
-	}
-	bins, all := len(share), 0.0
+	e.outputs(share, e.chances)
 	for i, n := range e.counts {
-		if n == 0 {
-			continue
+		if n > 0 {
+			logLikelihood += n * math.Log(e.chances[i])
 		}
-		b, row := e.rows[i], e.matrix[i*bins:(i+1)*bins]
-		p := e.far*e.prefix[bins] + (e.near-e.far)*(e.prefix[b.flatEnd]-e.prefix[b.flat])
-		for j := b.from; j < b.flat; j++ {
-			p += (row[j] - e.far) * share[j]
-		}
-		for j := b.flatEnd; j < b.end; j++ {
-			p += (row[j] - e.far) * share[j]
-		}
-		logLikelihood += n * math.Log(p)
-		e.credit(b, row, n/p)
-		all += n / p
 	}
-	step := 0.0
-	for j := range share {
-		step += e.steps[j]
-		share[j] *= e.gain[j] + e.far*all + (e.near-e.far)*step
+	for j, praise := range e.praise() {
+		share[j] *= praise
 	}
 	normalise(share)
 	return logLikelihood
+}
+
+// praise returns, for each input bin, the sum over what was counted of its probability given the bin, relative to that given the
+// shares of which the chances are. It is valid until the next call.
+func (e *rounds) praise() []float64 {
+	clear(e.gain)
+	clear(e.steps)
+	bins, all := len(e.counts), 0.0
+	for i, n := range e.counts {
+		if n > 0 {
+			e.credit(e.rows[i], e.matrix[i*bins:(i+1)*bins], n/e.chances[i])
+			all += n / e.chances[i]
+		}
+	}
+	step := 0.0
+	for j := range e.gain {
+		step += e.steps[j]
+		e.gain[j] += e.far*all + (e.near-e.far)*step
+	}
+	return e.gain
+}
+
+// sum sets the prefix sums of shares, as output wants them.
+func (e *rounds) sum(share []float64) {
+	for j, s := range share {
+		e.prefix[j+1] = e.prefix[j] + s
+	}
+}
+
+// output returns the probability of an output bin, given the shares whose sums are set.
+func (e *rounds) output(i int, share []float64) float64 {
+	bins := len(share)
+	b, row := e.rows[i], e.matrix[i*bins:(i+1)*bins]
+	p := e.far*e.prefix[bins] + (e.near-e.far)*(e.prefix[b.flatEnd]-e.prefix[b.flat])
+	for j := b.from; j < b.flat; j++ {
+		p += (row[j] - e.far) * share[j]
+	}
+	for j := b.flatEnd; j < b.end; j++ {
+		p += (row[j] - e.far) * share[j]
+	}
+	return p
+}
+
+// outputs puts the probabilities of all output bins into out.
+func (e *rounds) outputs(share, out []float64) {
+	e.sum(share)
+	for i := range out {
+		out[i] = e.output(i, share)
+	}
 }
 
 // credit adds what an output bin says for the input bins of its band, beyond what it says for all.

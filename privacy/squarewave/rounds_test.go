@@ -89,12 +89,14 @@ func BenchmarkShape(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
-		b.Run(fmt.Sprint(bins), func(b *testing.B) {
-			for b.Loop() {
-				if _, err := tally.Shape(Smoothed); err != nil {
-					b.Fatal(err)
+		for name, how := range map[string]Method{"smoothed": Smoothed, "penalised": Penalised} {
+			b.Run(fmt.Sprint(name, "/", bins), func(b *testing.B) {
+				for b.Loop() {
+					if _, err := tally.Shape(how); err != nil {
+						b.Fatal(err)
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 }

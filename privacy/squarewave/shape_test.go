@@ -87,7 +87,14 @@ func TestShape(t *testing.T) {
 	if likely.LogLikelihood <= smooth.LogLikelihood {
 		t.Errorf("likelihood %v is below that of the smoothed shape, %v", likely.LogLikelihood, smooth.LogLikelihood)
 	}
-	for _, s := range []Shape{smooth, likely} {
+	penalised, err := tally.Shape(Penalised)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if likely.LogLikelihood <= penalised.LogLikelihood {
+		t.Errorf("likelihood %v is below that of the penalised shape, %v", likely.LogLikelihood, penalised.LogLikelihood)
+	}
+	for _, s := range []Shape{smooth, likely, penalised} {
 		if got := s.Below(1); math.Abs(got-1) > 1e-9 || s.Below(0) != 0 {
 			t.Errorf("all of the shape is %v", got)
 		}
@@ -98,8 +105,10 @@ func TestShape(t *testing.T) {
 		}
 	}
 	// The mean of Beta(5, 2) is 5/7; a standard error of 20,000 scores is 0.01.
-	if got := smooth.Mean(); math.Abs(got-5.0/7) > 0.05 {
-		t.Errorf("mean %v", got)
+	for _, s := range []Shape{smooth, penalised} {
+		if got := s.Mean(); math.Abs(got-5.0/7) > 0.05 {
+			t.Errorf("mean %v", got)
+		}
 	}
 }
 
@@ -114,10 +123,12 @@ func TestWeights(t *testing.T) {
 	if err := three.Add(17, 2); err != nil {
 		t.Fatal(err)
 	}
-	a, errA := one.Shape(Smoothed)
-	b, errB := three.Shape(Smoothed)
-	if errA != nil || errB != nil || !slices.Equal(a.Share, b.Share) {
-		t.Errorf("a weight of 2 is not two codes: %v, %v", errA, errB)
+	for _, how := range []Method{Smoothed, Penalised} {
+		a, errA := one.Shape(how)
+		b, errB := three.Shape(how)
+		if errA != nil || errB != nil || !slices.Equal(a.Share, b.Share) {
+			t.Errorf("method %d: a weight of 2 is not two codes: %v, %v", how, errA, errB)
+		}
 	}
 }
 

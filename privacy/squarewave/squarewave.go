@@ -5,8 +5,8 @@
 //
 // It stands where a whole distribution is asked for. Each code has an unbiased
 // score for the mean, as every mechanism's; the shape comes from Tally.Shape by
-// expectation maximisation, which is for display only: no interval follows from
-// it. PROOF.md has the argument. It must never draw a number of words that
+// penalised likelihood or, as published, by expectation maximisation. It is for
+// display only: no interval follows from it. PROOF.md has the argument. It must never draw a number of words that
 // depends on the input.
 //
 //	m, err := squarewave.New(epsilon)

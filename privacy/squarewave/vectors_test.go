@@ -35,7 +35,7 @@ func ExampleTally_Shape() {
 			panic(err)
 		}
 	}
-	shape, err := tally.Shape(squarewave.Smoothed)
+	shape, err := tally.Shape(squarewave.Penalised)
 	fmt.Printf("%.1f %.1f %v\n", shape.Mean(), shape.Below(0.6), err)
 	// Output: 0.2 1.0 <nil>
 }

@@ -49,9 +49,9 @@ func (d *design) settle(previous *quadratv1.DevicePlan) {
 	}
 }
 
-// shapeBins is the least power of two that is not below the root of the number of reports, from 16 to 256: with fewer bins the
-// smoothing flattens, with more the noise makes bumps (measured on samples of 200 to 100,000 reports at epsilon 0.5 to 2, see
-// docs/statistics.md). A plan that is drawn again keeps its bins until the number is off by a factor of four.
+// shapeBins is the least power of two that is not below the root of the number of reports, from 16 to 256: with fewer bins what there is
+// of detail may not show, with more the shape is no nearer (measured on samples of 200 to 100,000 reports at epsilon 0.5 to 2, see
+// docs/statistics.md) and takes longer. A plan that is drawn again keeps its bins until the number is off by a factor of four.
 func shapeBins(reports float64, before int) int {
 	bins := shapeBinsLeast
 	for float64(bins) < math.Sqrt(reports) && bins < mechanisms.ShapeBins {

@@ -2341,7 +2341,7 @@ type Bin struct {
 	High float64 `protobuf:"fixed64,3,opt,name=high,proto3" json:"high,omitempty"`
 	// Share of the nearest distribution: not negative, and all bins of the cell sum to 1. For display only: small shares are
 	// too large in it, and no interval belongs to it. The unbiased estimate is the result's value;
-	// a distribution has none, and this is its reconstructed shape (expectation maximisation, smoothed).
+	// a distribution has none, and this is its reconstructed shape (penalised likelihood of a smooth log density).
 	Consistent    *float64 `protobuf:"fixed64,4,opt,name=consistent,proto3,oneof" json:"consistent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
