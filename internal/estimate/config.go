@@ -110,7 +110,6 @@ type plan struct {
 	replicates *replicate.Plan
 	clustered  bool // exported reports that name clusters
 	sized      bool // and have the columns of their sizes
-	summed     bool // and hold sums of gateways
 }
 
 func (c Config) plan() (*plan, error) {

@@ -116,6 +116,7 @@ type runner struct {
 	table   *tabular.Table
 	reports []string // columns that tell samples apart, for exported reports
 	inside  []bool   // --where; nil for all rows
+	summed  bool     // the sample at hand has sums of gateways
 	results []Result
 }
 
@@ -259,6 +260,7 @@ func (r *runner) sample(rows []int32, nest []string) error {
 	for i := range questions {
 		questions[i] = r.statistics[i].on(r.table, rows, noise)
 	}
+	r.summed = r.sums(r.table, rows)
 	in := make([]bool, count(r.table, rows))
 	for group, names := range groups.names {
 		mask := groups.mask(group, in)
@@ -282,7 +284,7 @@ func (r *runner) answer(s *statistic, names map[string]string, e inference.Estim
 	case err == nil:
 		result.Value, result.StdError, result.CILow, result.CIHigh = &e.Value, &e.StdError, &e.Low, &e.High
 		result.DegreesOfFreedom = &e.DegreesOfFreedom
-		if !r.summed { // a sum doesn't tell how its units differ
+		if !r.summed { // a sum of the sample doesn't tell how its units differ
 			result.DesignEffect = &e.DesignEffect
 		}
 		if r.NoiseVariance != "" {

@@ -22,13 +22,12 @@ const (
 // the server's does.
 func (p *plan) spread(t *tabular.Table) (*tabular.Table, error) {
 	units := t.Number(unitsColumn)
-	if !p.clustered || !slices.ContainsFunc(units, func(n float64) bool { return !math.IsNaN(n) }) {
+	if !p.sums(t, nil) {
 		return t, nil
 	}
 	if p.Weight == "" {
 		return nil, &UsageError{"weight", "some of these reports are sums of gateways, which stand for several units each: give --weight weight"}
 	}
-	p.summed = true
 	times, all := make([]int, t.Rows), 0
 	for row, n := range units {
 		times[row] = 1
@@ -51,6 +50,12 @@ func (p *plan) spread(t *tabular.Table) (*tabular.Table, error) {
 		}
 	}
 	return t.Repeat(times, deviceColumn), nil
+}
+
+// sums says whether any of some rows, of all where rows is nil, is a gateway's sum of several units.
+func (p *plan) sums(t *tabular.Table, rows []int32) bool {
+	units := t.Number(unitsColumn)
+	return p.clustered && units != nil && slices.ContainsFunc(pick(units, rows), func(n float64) bool { return !math.IsNaN(n) })
 }
 
 // ultimate makes the strata in which a gateway has silent units endless.

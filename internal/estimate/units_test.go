@@ -93,3 +93,28 @@ func TestGatewayExport(t *testing.T) {
 		})
 	}
 }
+
+// A window in which only single units answered has a design effect, also beside one with sums.
+func TestWindowsWithoutSumsHaveADesignEffect(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("window_start,device,statistic,stratum,cluster,cell,weight,pi,stratum_population,score,noise_variance,plan_revision," +
+		"cluster_population,stratum_clusters,units\n")
+	for i := range 6 {
+		fmt.Fprintf(&text, "2026-11-20T10:00:00Z,d%d,mean(t),s,(missing),{},1,1,18,%d,1,1,1,6,\n", i, i*i)
+		fmt.Fprintf(&text, "2026-11-20T10:01:00Z,d%d,mean(t),s,home %d,{},1,1,18,%d,1,1,2,6,2\n", i, i, i*i)
+	}
+	path := filepath.Join(t.TempDir(), "reports.csv")
+	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	results, err := estimate.Run(estimate.Config{
+		Data: path, Stratum: "stratum", Cluster: []string{"cluster", "device"}, FPC: []string{"stratum_clusters", "cluster_population"},
+		Weight: "weight", NoiseVariance: "noise_variance", By: []string{"window_start"}, Stats: []string{"mean(score)"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(results) != 2 || results[0].DesignEffect == nil || !(*results[0].DesignEffect > 0) || results[1].DesignEffect != nil {
+		t.Errorf("%+v", results)
+	}
+}
