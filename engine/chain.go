@@ -39,6 +39,7 @@ func (e *Engine) handOn(m *message, out *output) {
 		gathered: e.gathering,
 	}
 	for i, body := range encodeHandover(h) {
+		e.config.Memory.Rows.Add(int64(len(body)))
 		out.handed = append(out.handed, handed{spot: spot{mark: h.mark, part: uint64(i)}, previous: h.previous, body: body})
 	}
 	e.gathering, e.marked = e.gathering[:0], m.sequence
@@ -51,6 +52,7 @@ func (e *Engine) emitHandovers(ctx context.Context) error {
 		if err := e.persist(ctx, "handovers", func() error { return e.putHandover(ctx, &out.handed[0]) }); err != nil {
 			return err
 		}
+		e.config.Memory.Rows.Give(int64(len(out.handed[0].body)))
 		out.handed = out.handed[1:]
 	}
 	out.handed = nil

@@ -39,7 +39,34 @@ func (e *Engine) pull() jetstream.PullMessagesOpt {
 }
 
 // bytes is what a message takes in the queue.
-func (m *message) bytes() int64 { return int64(len(m.data)) + messageBytes }
+func (m *message) bytes() int64 {
+	n := int64(len(m.data)) + messageBytes
+	if m.round != nil {
+		n += m.round.bytes
+	}
+	return n
+}
+
+// bytes is what was gathered of a window takes, as decoded.
+func (g *gathered) bytes() int64 {
+	n := int64(unsafe.Sizeof(*g)) + int64(len(g.slots))*int64(unsafe.Sizeof(gatheredSlot{})) + 4*int64(len(g.ranks)) + 8*int64(len(g.values))
+	for i := range g.slots {
+		s := &g.slots[i]
+		n += 8 * int64(len(s.released)+len(s.support.Hits)+len(s.support.Squares))
+	}
+	return n
+}
+
+// ahead is how many parts of handovers are read ahead of each share: so many that those of all shares, full ones, take half the queue's room,
+// and at least one. They aren't taken from the account: a share that is ahead must not take the room of one that is waited for.
+func (e *Engine) ahead() int {
+	most := e.config.QueueMessages/8 + 1
+	limit := e.config.Memory.Queue.Limit()
+	if limit == 0 {
+		return most
+	}
+	return int(min(max(limit/2/int64(e.config.Part.Shares)/handoverBytes, 1), int64(most)))
+}
 
 // reserve waits until the queue has room for a message: meanwhile nothing more is pulled from the broker, which keeps it on disk. A
 // message that is larger than all the room waits until it is alone. It tells whether ctx goes on.
@@ -61,9 +88,6 @@ func (e *Engine) reserve(ctx context.Context, m *message) bool {
 
 // release gives the room of a message back.
 func (e *Engine) release(m *message) {
-	if m.round != nil {
-		return
-	}
 	e.config.Memory.Queue.Give(m.bytes())
 	select {
 	case e.taken <- struct{}{}:

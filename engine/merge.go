@@ -14,6 +14,7 @@ import (
 type round struct {
 	gathered  [][]gathered // by share
 	positions []uint64     // in PARTIALS, of the last part of each share
+	bytes     int64        // that gathered takes
 }
 
 // readChains puts the rounds behind the checkpoint into the queue, in order, until ctx ends.
@@ -31,7 +32,7 @@ func (e *Engine) readChains(ctx context.Context, queue chan<- message) error {
 	defer cancel()
 	links := make([]chan link, e.config.Part.Shares)
 	for share := range links {
-		links[share] = make(chan link, e.config.QueueMessages/8+1)
+		links[share] = make(chan link, e.ahead())
 		from := uint64(e.newest[share])
 		group.Go(func() { e.readChain(ctx, stream, share, from, links[share]) })
 	}
@@ -42,6 +43,9 @@ func (e *Engine) readChains(ctx context.Context, queue chan<- message) error {
 		}
 		if err != nil {
 			return fmt.Errorf("engine: %s: %w", broker.StreamPartials, err)
+		}
+		if !e.reserve(ctx, &m) {
+			return nil
 		}
 		select {
 		case queue <- m:
@@ -101,6 +105,9 @@ func nextRound(ctx context.Context, links []chan link, previous uint64) (message
 			}
 			m.sequence, m.markMs, last = l.mark, l.markMs, l.last
 			m.round.gathered[share] = append(m.round.gathered[share], l.gathered...)
+			for i := range l.gathered {
+				m.round.bytes += l.gathered[i].bytes()
+			}
 			m.round.positions[share] = l.position
 		}
 	}
@@ -141,8 +148,12 @@ func (e *Engine) merge(m *message, out *output) {
 	e.levelMs = e.markMs
 	sortLate(closed)
 	for _, c := range closed {
+		if e.kappas[c.kappa.ref] != c.kappa {
+			continue // deleted meanwhile
+		}
 		e.result(c.kappa, c.window, out)
 		c.kappa.next = max(c.kappa.next, c.window.index+1)
+		e.relieve()
 	}
 	e.revise(out)
 	for _, ref := range e.order {

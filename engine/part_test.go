@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/quadrat-dev/quadrat/internal/broker"
+	"github.com/quadrat-dev/quadrat/internal/memory"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
@@ -68,6 +69,7 @@ type crowd struct {
 	checkpoints []*kept       // of the shares, and behind them the merger's
 	engines     []*Engine
 	stops       []func()
+	budgets     []*memory.Budget // of all parts; nil for none
 }
 
 func newCrowd(w *world, shares int) *crowd {
@@ -96,6 +98,9 @@ func (c *crowd) up(number int, orderly bool) {
 	}
 	c.start(orderly, func(config *Config) {
 		config.Part, config.Checkpoints, config.Sink, config.Folder = part, c.checkpoints[number].own(), sink, ""
+		if c.budgets != nil {
+			config.Memory = c.budgets[number]
+		}
 	}, c.records...)
 	c.engines[number], c.stops[number] = c.engine, c.stop
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/quadrat-dev/quadrat/engine"
 	"github.com/quadrat-dev/quadrat/internal/broker"
+	"github.com/quadrat-dev/quadrat/internal/memory"
 )
 
 // Store is where a part's rows and results go.
@@ -27,7 +28,7 @@ type Rows interface {
 	Rows(ctx context.Context, at time.Time) error
 }
 
-// Config is what a member needs. All fields but Registerer and Log are required.
+// Config is what a member needs. All fields but Memory, Registerer and Log are required.
 type Config struct {
 	// Node is the process's name, its own among all of the cluster.
 	Node string
@@ -36,13 +37,17 @@ type Config struct {
 	// Shares is how many shares the cluster has; the same in all processes, for ever.
 	Shares int
 	// Engine is what the engines of all parts have in common: frames, clocks, retention and the like. Part, Checkpoints, Sink, Folder,
-	// JetStream, Registerer and Log are the member's to set.
+	// JetStream, Memory, Registerer and Log are the member's to set.
 	Engine engine.Config
 	// Rows waits for the rows of Engine.Frames.
 	Rows Rows
 	// Open opens the store of a part for its owner: from then on no former owner can commit to it. Name is the share's number in two digits, or
-	// "merged"; of two owners the later has the greater epoch. A commit that is refused as late fails with engine.ErrFenced.
-	Open func(ctx context.Context, name string, epoch uint64) (Store, error)
+	// "merged"; of two owners the later has the greater epoch. Rows is the part's account of rows that wait. A commit that is refused as late
+	// fails with engine.ErrFenced.
+	Open func(ctx context.Context, name string, epoch uint64, rows *memory.Account) (Store, error)
+	// Memory is what all parts together may hold; each has the room of one of Shares + 1, as many as a process may have to take over. Default:
+	// none has a bound.
+	Memory *memory.Budget
 	// Registerer takes the metrics; nil for none.
 	Registerer prometheus.Registerer
 	// Log. Default: slog.Default.

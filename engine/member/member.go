@@ -16,6 +16,7 @@ import (
 
 	"github.com/quadrat-dev/quadrat/engine"
 	"github.com/quadrat-dev/quadrat/internal/broker"
+	"github.com/quadrat-dev/quadrat/internal/memory"
 )
 
 // Keys of LEASES.
@@ -42,6 +43,7 @@ type Member struct {
 	records *records
 
 	uneasy time.Time // until when nothing new is taken, after leases could not be read; of Run's goroutine only
+	heavy  bool      // windows took more memory than they should when it was looked at last; likewise
 
 	mu     sync.Mutex // guards what follows
 	parts  map[string]*holding
@@ -76,6 +78,9 @@ func New(ctx context.Context, config Config) (*Member, error) {
 	if err != nil {
 		return nil, fmt.Errorf("checkpoints: %w", err)
 	}
+	if config.Memory == nil {
+		config.Memory = memory.Counting(0)
+	}
 	m := &Member{
 		config: config, log: config.Log.With("node", config.Node), leases: leases, heads: heads, parts: map[string]*holding{},
 		rested: map[string]time.Time{}, faults: map[string]error{},
@@ -102,6 +107,7 @@ func (m *Member) Run(ctx context.Context) error {
 		} else {
 			m.fault("leases", nil)
 		}
+		m.watch()
 		if now := time.Now(); now.Sub(trimmed) > trimEvery {
 			trimmed = now
 			m.trim(ctx)
@@ -216,6 +222,31 @@ func (m *Member) fault(what string, err error) {
 	m.faults[what] = fmt.Errorf("%s: %w", what, err)
 }
 
+// Crowded tells how many bytes the windows of all parts take when that is more than their share of the process's memory; 0 when
+// it isn't. They go on being counted: what one share refused or forgot others would wait for.
+func (m *Member) Crowded() int64 {
+	if states := m.config.Memory.States; states.Full() {
+		return states.Used()
+	}
+	return 0
+}
+
+// watch tells in the log when windows begin to take more memory than they should, and when they don't any more.
+func (m *Member) watch() {
+	bytes := m.Crowded()
+	if heavy := bytes > 0; heavy == m.heavy {
+		return
+	}
+	m.heavy = bytes > 0
+	share := m.config.Memory.States.Limit()
+	if !m.heavy {
+		m.log.Info("windows are within their share of memory again", "share_bytes", share)
+		return
+	}
+	m.config.Memory.States.Refuse()
+	m.log.Warn("windows take more memory than their share: give the engines more (--memory), start another one, or delete a kappa", "bytes", bytes, "share_bytes", share)
+}
+
 // Checkpoint asks every part that works here for a checkpoint, but for those that skip names, and tells of each that has made one; saved is
 // called by several goroutines. It returns when each has made it or has ended, or ctx has.
 func (m *Member) Checkpoint(ctx context.Context, skip []string, saved func(part string)) {
@@ -320,7 +351,9 @@ func (m *Member) hold(ctx context.Context, h *holding, lease *Lease, share int) 
 
 // work opens store and checkpoints of a part and runs its engine.
 func (m *Member) work(ctx context.Context, h *holding, lease *Lease, share int) error {
-	store, err := m.config.Open(ctx, h.name, lease.Epoch)
+	room, end := m.config.Memory.Engine(m.config.Shares + 1)
+	defer end()
+	store, err := m.config.Open(ctx, h.name, lease.Epoch, room.Rows)
 	if err != nil {
 		return err
 	}
@@ -336,7 +369,7 @@ func (m *Member) work(ctx context.Context, h *holding, lease *Lease, share int) 
 	config := m.config.Engine
 	config.JetStream, config.Sink, config.Checkpoints, config.Folder = m.config.JetStream, store, owned, ""
 	config.Part = &engine.Part{Share: share, Shares: m.config.Shares, Follower: follower{records: m.records, rows: m.config.Rows}}
-	config.Registerer, config.Log = m.metrics.of(h.name), m.log.With("part", h.name)
+	config.Memory, config.Registerer, config.Log = room, m.metrics.of(h.name), m.log.With("part", h.name)
 	e, err := engine.New(config)
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"github.com/quadrat-dev/quadrat/engine/column"
 	"github.com/quadrat-dev/quadrat/fleet"
 	"github.com/quadrat-dev/quadrat/internal/broker"
+	"github.com/quadrat-dev/quadrat/internal/memory"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 )
 
@@ -44,15 +45,17 @@ func open(t *testing.T, life time.Duration) jetstream.JetStream {
 // nothing is a store that keeps nothing, and rows that are always known.
 type nothing struct{}
 
-func (nothing) Restore(uint64) error                                { return nil }
-func (nothing) Batch(*column.Batch) error                           { return nil }
-func (nothing) Results([]*quadratv1.Result) error                   { return nil }
-func (nothing) Strata(string, string, []column.Stratum) error       { return nil }
-func (nothing) Commit(uint64) error                                 { return nil }
-func (nothing) Permanent(uint64)                                    {}
-func (nothing) Close() error                                        { return nil }
-func (nothing) Rows(context.Context, time.Time) error               { return nil }
-func (nothing) open(context.Context, string, uint64) (Store, error) { return nothing{}, nil }
+func (nothing) Restore(uint64) error                          { return nil }
+func (nothing) Batch(*column.Batch) error                     { return nil }
+func (nothing) Results([]*quadratv1.Result) error             { return nil }
+func (nothing) Strata(string, string, []column.Stratum) error { return nil }
+func (nothing) Commit(uint64) error                           { return nil }
+func (nothing) Permanent(uint64)                              {}
+func (nothing) Close() error                                  { return nil }
+func (nothing) Rows(context.Context, time.Time) error         { return nil }
+func (nothing) open(context.Context, string, uint64, *memory.Account) (Store, error) {
+	return nothing{}, nil
+}
 
 // one is a running member.
 type one struct {
@@ -63,10 +66,17 @@ type one struct {
 
 func start(t *testing.T, js jetstream.JetStream, node string, shares int) *one {
 	t.Helper()
-	m, err := New(t.Context(), Config{
+	return startWith(t, js, node, shares, func(*Config) {})
+}
+
+func startWith(t *testing.T, js jetstream.JetStream, node string, shares int, change func(*Config)) *one {
+	t.Helper()
+	config := Config{
 		Node: node, JetStream: js, Shares: shares, Rows: nothing{}, Open: nothing{}.open, Log: slog.New(slog.DiscardHandler),
 		Engine: engine.Config{Frames: fleet.New(fleet.NewKeyer([16]byte{1}))},
-	})
+	}
+	change(&config)
+	m, err := New(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,4 +234,39 @@ func TestLeasesEnd(t *testing.T) {
 		held, err := l.held(t.Context())
 		return err == nil && !held["share.00"]
 	})
+}
+
+// hoard is a store that takes room for rows and gives none back.
+type hoard struct{ nothing }
+
+const hoarded = 1000
+
+func (hoard) open(_ context.Context, _ string, _ uint64, rows *memory.Account) (Store, error) {
+	if rows.Limit() != memory.Counting(memory.Least).Rows.Limit()/9 {
+		return nil, errors.New("the room of a part isn't one of as many as there may be")
+	}
+	rows.Add(hoarded)
+	return hoard{}, nil
+}
+
+// TestPartsHaveRoomOfTheirOwn: each part has its room of the process's memory, what it held is given back when it goes, and windows that take
+// more than their share are told of once.
+func TestPartsHaveRoomOfTheirOwn(t *testing.T) {
+	process := memory.Counting(memory.Least)
+	a := startWith(t, open(t, life), "a", 8, func(c *Config) { c.Memory, c.Open = process, hoard{}.open })
+	until(t, "all parts hold something", func() bool { return process.Rows.Used() == 9*hoarded })
+	if a.Crowded() != 0 {
+		t.Errorf("windows take %d bytes too much", a.Crowded())
+	}
+	process.States.Add(process.States.Limit() + 5)
+	if a.Crowded() != process.States.Limit()+5 {
+		t.Errorf("windows of %d bytes, in a share of %d, are told as %d", process.States.Used(), process.States.Limit(), a.Crowded())
+	}
+	until(t, "it is noticed", func() bool { return process.States.Refused() == 1 })
+	process.States.Give(process.States.Limit() + 5)
+	a.end(nil)
+	if process.Rows.Used() != 0 || process.States.Used() != 0 || process.States.Refused() != 1 {
+		t.Errorf("parts that have gone leave %d bytes of rows, %d of windows; it was noticed %d times", process.Rows.Used(), process.States.Used(),
+			process.States.Refused())
+	}
 }

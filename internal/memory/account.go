@@ -6,6 +6,7 @@ import "sync/atomic"
 // safe for use by many goroutines.
 type Account struct {
 	limit   int64
+	sum     *Account // of this and others like it; nil for none
 	used    atomic.Int64
 	full    atomic.Int64
 	measure atomic.Pointer[func() int64]
@@ -13,6 +14,15 @@ type Account struct {
 
 // NewAccount is an empty account of a part that may hold so many bytes, 0 for no bound.
 func NewAccount(limit int64) *Account { return &Account{limit: max(limit, 0)} }
+
+// under makes an account with a limit of its own, 0 for no bound, whose use and refusals are also its sum's. The limit of the sum holds
+// none of those under it up.
+func (a *Account) under(limit int64) *Account {
+	return &Account{limit: limit, sum: a}
+}
+
+// end gives back to the sum what the account still holds.
+func (a *Account) end() { a.sum.Give(a.used.Swap(0)) }
 
 // Take adds n bytes, unless they go beyond the limit: then it counts a refusal and changes nothing.
 func (a *Account) Take(n int64) bool {
@@ -26,6 +36,7 @@ func (a *Account) Take(n int64) bool {
 			return false
 		}
 		if a.used.CompareAndSwap(used, used+n) {
+			a.sum.Add(n)
 			return true
 		}
 	}
@@ -35,6 +46,7 @@ func (a *Account) Take(n int64) bool {
 func (a *Account) Add(n int64) {
 	if a != nil {
 		a.used.Add(n)
+		a.sum.Add(n)
 	}
 }
 
@@ -45,6 +57,7 @@ func (a *Account) Give(n int64) { a.Add(-n) }
 func (a *Account) Refuse() {
 	if a != nil {
 		a.full.Add(1)
+		a.sum.Refuse()
 	}
 }
 

@@ -3,6 +3,7 @@ package memory
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"runtime/debug"
 	"runtime/metrics"
@@ -15,8 +16,8 @@ import (
 // each place take about half of it.
 const Least = 192 << 20
 
-// Budget is a server's memory, and the account of each part that grows with load. What is not among the parts, the program, the
-// rows of the fleet and the plans of kappas, has the quarter that they leave.
+// Budget is a process's memory, and the account of each part that grows with load. What is not among the parts, the program, the
+// rows of the fleet and the plans of kappas, has the quarter that they leave. A part that the process doesn't have is nil.
 type Budget struct {
 	Bytes     int64    // of the process as a whole
 	Intake    *Account // requests of devices that wait to be stored
@@ -44,6 +45,14 @@ const (
 	brokerShare    = 12
 )
 
+// The shares of the parts of a process that counts for a cluster and does nothing else, in 96ths of the whole.
+const (
+	countingQueueShare  = 12
+	countingRowsShare   = 24
+	countingStatesShare = 24
+	countingFramesShare = 12
+)
+
 // Divide gives each part its share of a budget, 0 for none: then every part has room for as much as it likes.
 func Divide(bytes int64) *Budget {
 	share := func(n int64) *Account { return NewAccount(bytes / whole * n) }
@@ -51,6 +60,28 @@ func Divide(bytes int64) *Budget {
 		Bytes: bytes, Intake: share(intakeShare), Queue: share(queueShare), Rows: share(rowsShare), States: share(statesShare),
 		Frames: share(framesShare), Results: share(resultsShare), Followers: share(followersShare), Readers: share(readersShare),
 		Broker: share(brokerShare),
+	}
+}
+
+// Counting gives each part of a process that only counts for a cluster its share of a budget, 0 for none. Engine divides it further.
+func Counting(bytes int64) *Budget {
+	share := func(n int64) *Account { return NewAccount(bytes / whole * n) }
+	return &Budget{
+		Bytes: bytes, Queue: share(countingQueueShare), Rows: share(countingRowsShare), States: share(countingStatesShare), Frames: share(countingFramesShare),
+	}
+}
+
+// Engine is the budget of one of the engines of a process, of which it may ever have so many at a time, and what gives back all that it holds
+// once it has ended. Queue, Rows and Frames have an equal part of the process's each, whatever the other engines hold: an engine
+// that is full waits for itself alone. States has no bound, since what a share of a cluster counts must not depend on the process
+// that it runs in. Use and refusals of all engines show in the process's accounts.
+func (b *Budget) Engine(most int) (engine *Budget, end func()) {
+	each := func(a *Account) *Account { return a.under(a.Limit() / int64(most)) }
+	engine = &Budget{Bytes: b.Bytes / int64(most), Queue: each(b.Queue), Rows: each(b.Rows), Frames: each(b.Frames), States: b.States.under(0)}
+	return engine, func() {
+		for _, a := range engine.parts() {
+			a.end()
+		}
 	}
 }
 
@@ -92,12 +123,14 @@ func Process() int64 {
 	return int64(samples[0].Value.Uint64() - samples[1].Value.Uint64())
 }
 
-// parts is the accounts by the name of their part.
+// parts is the accounts by the name of their part, those that there are.
 func (b *Budget) parts() map[string]*Account {
-	return map[string]*Account{
+	all := map[string]*Account{
 		"intake": b.Intake, "queue": b.Queue, "rows": b.Rows, "states": b.States, "frames": b.Frames, "results": b.Results,
 		"followers": b.Followers, "readers": b.Readers,
 	}
+	maps.DeleteFunc(all, func(_ string, a *Account) bool { return a == nil })
+	return all
 }
 
 // Register makes the metrics quadrat_memory_*.
@@ -110,7 +143,9 @@ func (b *Budget) Register(to prometheus.Registerer) error {
 	all := []prometheus.Collector{
 		gauge("limit_bytes", "Memory that the server may take; 0 for no bound.", nil, func() int64 { return b.Bytes }),
 		gauge("process_bytes", "Memory that the server's runtime has from the system.", nil, Process),
-		gauge("budget_bytes", "Memory that a part may take; 0 for no bound.", prometheus.Labels{"part": "broker"}, b.Broker.Limit),
+	}
+	if b.Broker != nil {
+		all = append(all, gauge("budget_bytes", "Memory that a part may take; 0 for no bound.", prometheus.Labels{"part": "broker"}, b.Broker.Limit))
 	}
 	for part, account := range b.parts() {
 		label := prometheus.Labels{"part": part}

@@ -10,16 +10,17 @@ import (
 // The parts must fit into the whole with a quarter to spare, which the program, the fleet and the plans need.
 func TestPartsLeaveAQuarter(t *testing.T) {
 	for _, bytes := range []int64{Least, 512 << 20, 1 << 40} {
-		b := Divide(bytes)
-		sum := b.Broker.Limit()
-		for _, a := range b.parts() {
-			if a.Limit() <= 0 {
-				t.Errorf("%d bytes: a part without a share", bytes)
+		for _, b := range []*Budget{Divide(bytes), Counting(bytes)} {
+			sum := b.Broker.Limit()
+			for _, a := range b.parts() {
+				if a.Limit() <= 0 {
+					t.Errorf("%d bytes: a part without a share", bytes)
+				}
+				sum += a.Limit()
 			}
-			sum += a.Limit()
-		}
-		if sum > bytes/4*3+bytes/64 {
-			t.Errorf("%d bytes: the parts take %d", bytes, sum)
+			if sum > bytes/4*3+bytes/64 {
+				t.Errorf("%d bytes: the parts take %d", bytes, sum)
+			}
 		}
 	}
 	for name, a := range Divide(0).parts() {
@@ -105,5 +106,51 @@ func TestMetricsTellEveryPart(t *testing.T) {
 	}
 	if found != 1 {
 		t.Error("the use of the intake is not told")
+	}
+}
+
+// What one engine of a process holds takes no room of another, all together keep within the process's budget, windows are counted without a
+// bound, and what an engine held is given back when it has ended.
+func TestEnginesHaveRoomOfTheirOwn(t *testing.T) {
+	const most = 9
+	process := Counting(Least)
+	var engines []*Budget
+	var ends []func()
+	for range most {
+		engine, end := process.Engine(most)
+		engines, ends = append(engines, engine), append(ends, end)
+	}
+	for name, sum := range map[string]*Account{"queue": process.Queue, "rows": process.Rows, "frames": process.Frames} {
+		for i, engine := range engines {
+			own := engine.parts()[name]
+			if own.Limit() == 0 || own.Limit() != sum.Limit()/most || !own.Take(own.Limit()) || own.Take(1) {
+				t.Errorf("engine %d of %d has not just its own room for %s, with %d bytes of %d taken", i, most, name, sum.Used(), sum.Limit())
+			}
+		}
+		if sum.Used() > sum.Limit() || sum.Used() < sum.Limit()-most || sum.Refused() != most {
+			t.Errorf("%s: %d bytes of %d and %d refusals are told of the process", name, sum.Used(), sum.Limit(), sum.Refused())
+		}
+	}
+	for _, engine := range engines {
+		if !engine.States.Take(process.States.Limit()) || engine.States.Full() {
+			t.Error("a share's windows are bounded")
+		}
+	}
+	if !process.States.Full() || process.States.Used() != most*process.States.Limit() || process.States.Refused() != 0 {
+		t.Errorf("windows of the process: %d bytes of %d, %d refusals", process.States.Used(), process.States.Limit(), process.States.Refused())
+	}
+	for _, end := range ends {
+		end()
+	}
+	for name, a := range process.parts() {
+		if a.Used() != 0 {
+			t.Errorf("engines that have ended leave %d bytes in the account of %s", a.Used(), name)
+		}
+	}
+	engine, _ := Counting(0).Engine(most)
+	for name, a := range engine.parts() {
+		if a.Limit() != 0 || !a.Take(1<<50) {
+			t.Errorf("without a budget %s of an engine is bounded", name)
+		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/quadrat-dev/quadrat/engine"
 	"github.com/quadrat-dev/quadrat/engine/member"
 	"github.com/quadrat-dev/quadrat/internal/broker"
+	"github.com/quadrat-dev/quadrat/internal/memory"
 	"github.com/quadrat-dev/quadrat/storage"
 	"github.com/quadrat-dev/quadrat/storage/heads"
 )
@@ -33,7 +34,7 @@ func (s *Server) count(ctx context.Context) error {
 			Frames: s.devices, Clock: s.config.Clock, Retention: s.config.Retention, ResponseFloor: s.config.ResponseFloor,
 			ReportsKeep: s.config.ReportsKeep, CheckpointEvery: s.config.CheckpointEvery, AcceptGap: s.config.AcceptGap, Shuffler: s.config.Shuffler,
 		},
-		Registerer: s.registry, Log: s.log,
+		Memory: s.memory, Registerer: s.registry, Log: s.log,
 	})
 	if err != nil {
 		return err
@@ -46,7 +47,7 @@ func (s *Server) count(ctx context.Context) error {
 }
 
 // sharedStores opens stores of parts in the cluster's bucket.
-func (s *Server) sharedStores(ctx context.Context) (func(context.Context, string, uint64) (member.Store, error), error) {
+func (s *Server) sharedStores(ctx context.Context) (func(context.Context, string, uint64, *memory.Account) (member.Store, error), error) {
 	kv, err := s.broker.JetStream().KeyValue(ctx, broker.BucketCatalogs)
 	if err != nil {
 		return nil, fmt.Errorf("catalogs: %w", err)
@@ -57,10 +58,11 @@ func (s *Server) sharedStores(ctx context.Context) (func(context.Context, string
 	}
 	retain := s.config.Retain
 	retain.BytesMax /= int64(s.shares + 1) // each part sees its own rows only
-	return func(ctx context.Context, name string, epoch uint64) (member.Store, error) {
+	return func(ctx context.Context, name string, epoch uint64, rows *memory.Account) (member.Store, error) {
 		store, err := storage.OpenShare(ctx, filepath.Join(s.config.Data, "share-"+name), storage.Share{
 			Name: name, Epoch: epoch, Heads: heads.New(kv), Bucket: s.config.Bucket, Cache: cache,
 		}, storage.Config{
+			Memory: rows, RowsMerging: rowsMerging(rows.Limit()),
 			Late: s.config.late(), Retain: retain, Clock: s.config.Clock, Registerer: s.registry, Log: s.log.With("part", name),
 		})
 		if err != nil {
@@ -117,6 +119,11 @@ func (s *Server) listenHealth(ctx context.Context) error {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := s.member.Fault(); err != nil {
 			text(w, http.StatusServiceUnavailable, err.Error())
+			return
+		}
+		if bytes := s.member.Crowded(); bytes > 0 {
+			text(w, http.StatusOK, fmt.Sprintf("ok; but windows take %d MiB of memory, more than their share of %d MiB: give the engines more (--memory), "+
+				"start another one, or delete a kappa", bytes>>20, s.memory.States.Limit()>>20))
 			return
 		}
 		text(w, http.StatusOK, "ok")

@@ -14,6 +14,7 @@ import (
 	"github.com/quadrat-dev/quadrat/internal/broker"
 	"github.com/quadrat-dev/quadrat/internal/clock"
 	"github.com/quadrat-dev/quadrat/internal/indoor"
+	"github.com/quadrat-dev/quadrat/internal/memory"
 	"github.com/quadrat-dev/quadrat/internal/server"
 	"github.com/quadrat-dev/quadrat/internal/simulate"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
@@ -49,7 +50,7 @@ func (s *site) start(role server.Role) *world {
 	s.t.Helper()
 	const free = "127.0.0.1:0"
 	p, err := server.Start(s.t.Context(), server.Config{
-		Role: role, Data: s.t.TempDir(), HTTP: free, GRPC: free, NATS: s.nats, Clock: s.clock, Shares: 4, Bucket: s.bucket,
+		Role: role, Data: s.t.TempDir(), HTTP: free, GRPC: free, NATS: s.nats, Clock: s.clock, Shares: 4, Bucket: s.bucket, Memory: memory.Least,
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -123,6 +124,11 @@ func TestRoles(t *testing.T) {
 			until(t, "the engine tells of the rows of a share", func() bool {
 				return strings.Contains(get(t, count, "/metrics"), `quadrat_storage_rows{kind="reports",share="0`)
 			})
+			told := get(t, count, "/metrics")
+			if strings.Contains(told, `quadrat_memory_used_bytes{part="states"} 0`) || !strings.Contains(told, `quadrat_memory_used_bytes{part="states"} `) ||
+				strings.Contains(told, `quadrat_memory_used_bytes{part="intake"}`) {
+				t.Error("the engine doesn't tell what its windows take, or tells of parts that it doesn't have")
+			}
 		case 2: // its shares go to the other one
 			if err := count.server.Close(); err != nil {
 				t.Error(err)

@@ -130,7 +130,8 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{config: config.withDefaults(), registry: prometheus.NewRegistry(), memory: memory.Divide(config.Memory)}
+	s := &Server{config: config.withDefaults(), registry: prometheus.NewRegistry()}
+	s.memory = s.budget()
 	s.log = s.config.Logger
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if err := s.memory.Register(s.registry); err != nil {
@@ -145,6 +146,14 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	}
 	s.log.Info("ready", "http", s.addresses.HTTP, "grpc", s.addresses.GRPC, "nats", s.addresses.NATS)
 	return s, nil
+}
+
+// budget divides the memory of a process by what its role does.
+func (s *Server) budget() *memory.Budget {
+	if s.config.Role == RoleEngine {
+		return memory.Counting(s.config.Memory)
+	}
+	return memory.Divide(s.config.Memory)
 }
 
 // Addresses tells where the server is reached.
