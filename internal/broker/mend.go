@@ -18,6 +18,8 @@ const (
 	mendEvery = time.Second
 	// roomLeast is what must fit on the disk before JetStream is started again: two blocks of a stream.
 	roomLeast = 16 << 20
+	// roomFile is what is written to see.
+	roomFile = ".room"
 	// writeError is what the server says, in any case, of a stream that it stops writing to for its life.
 	writeError = "critical write error"
 )
@@ -92,7 +94,7 @@ func (b *Broker) startStreams() error {
 
 // room tells whether a folder takes more bytes.
 func room(folder string) (err error) {
-	file, err := os.CreateTemp(folder, ".room-*")
+	file, err := os.Create(filepath.Join(folder, roomFile)) // one that a killed process has left is written over
 	if err != nil {
 		return fmt.Errorf("room for %d MiB: %w", roomLeast>>20, err)
 	}

@@ -7,12 +7,13 @@ func questions() []mutant {
 		pkg    = "query/reanalysis"
 	)
 	return []mutant{
+		{"stored: the last plan alone says who answers again", law, "query/reanalysis/repeats.go", "return q.terms[first : last+1]", "return q.terms[max(first, last) : last+1]", "query/reanalysis", "TestPlansChangeWithinAWindow"},
 		{"early: an interval of one look", formula, "query/reanalysis/sample.go", "return earlyLevel(q.confidence, share, g.part(a.stored, windows))", "return q.confidence", "query/reanalysis", "TestEarlyAnswersHoldTogether"},
 		{"stored: powers of a single report lost", formula, "query/reanalysis/said.go", "s.tails.Merge(s.moments, o.tails, o.moments)", "s.tails = o.tails", "internal/server", "TestQueryOfEveryStatisticIsLive"},
 		{"stored: permanent noise averaged away", formula, "query/reanalysis/units.go", "c.Domain.Noise *= float64(u.windows)", "c.Domain.Noise *= 1", pkg, "TestPermanentNoiseIsBounded"},
 		{"stored: totals of windows are added up", formula, answer, "\t\treturn float64(windows)\n", "\t\treturn 1\n", pkg, "TestTotalsAreOfOneWindow"},
 		{"stored: windows before the span", counting, "query/reanalysis/gather.go", "|| s.WindowStartMs < q.since ||", "||", pkg, "TestSpanAndCells"},
-		{"stored: windows of the same devices taken as independent", design, "query/reanalysis/repeats.go", "q.index(last)-q.index(windows[0]) >= turn", "q.index(last)-q.index(windows[0]) >= turn<<40", pkg, "TestFixedPanelsAreOneSample"},
+		{"stored: windows of the same devices taken as independent", design, "query/reanalysis/repeats.go", "turn > 0 && span >= turn\n", "turn > 0 && span >= turn<<40\n", pkg, "TestFixedPanelsAreOneSample"},
 		{"stored: a cluster counts in each lap anew", design, "query/reanalysis/units.go", "if !known || !q.repeats(a, windows) {", "if !known || q != nil {", pkg, "TestClustersAnswerAgain"},
 		{"stored: silent windows of a unit forgotten", design, "query/reanalysis/units.go", "u.windows > 0 && u.windows < out.windows {", "u.windows < 0 {", pkg, "TestSilentWindowsCount"},
 		{"stored: a gateway's noise is each unit's", formula, "query/reanalysis/members.go", "n*n*b.noiseOf(i)", "n*b.noiseOf(i)", "internal/server", "TestQueryOfEveryStatisticIsLive"},

@@ -33,12 +33,18 @@ func TestNoPlaceToRead(t *testing.T) {
 		_, _, err := stored{desks: d}.ReportFiles(t.Context(), "k22222", time.Time{}, time.Time{})
 		return err
 	}
+	strata := func() error {
+		for _, err := range (stored{desks: d}).Strata(t.Context(), "k22222", time.Time{}, time.Time{}) {
+			return err
+		}
+		return nil
+	}
 	results := func() error {
 		_, err := archive{desks: d}.Results(t.Context(), service.Span{})
 		return err
 	}
 	export := func() error { return archive{desks: d}.Export(t.Context(), io.Discard, "reports", service.Span{}) }
-	for name, read := range map[string]func() error{"tables": scan, "questions": questions, "results": results, "exports": export} {
+	for name, read := range map[string]func() error{"tables": scan, "questions": questions, "strata of questions": strata, "results": results, "exports": export} {
 		if refused, ok := errors.AsType[*service.Error](read()); !ok || refused.Code != service.TooMany {
 			t.Errorf("%s without a place: %v", name, refused)
 		}

@@ -40,6 +40,12 @@ func (s stored) ReportFiles(ctx context.Context, ref string, since, until time.T
 // Strata gives the strata of a span.
 func (s stored) Strata(ctx context.Context, ref string, since, until time.Time) iter.Seq2[reanalysis.Stratum, error] {
 	return func(yield func(reanalysis.Stratum, error) bool) {
+		leave, err := s.desks.sit()
+		if err != nil {
+			yield(reanalysis.Stratum{}, err)
+			return
+		}
+		defer leave()
 		for record, err := range s.rows.ScanStrata(ctx, ref, since, until) {
 			if err != nil {
 				yield(reanalysis.Stratum{}, err)

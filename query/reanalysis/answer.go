@@ -31,7 +31,8 @@ type Config struct {
 	// ResultsMost is the most results; more are refused. Default: 100,000.
 	ResultsMost int
 	// AnswersMost is the most reports that are kept one by one, 40 bytes each, where devices answer several times in an asked window.
-	// Beyond, the variance of scores is an upper bound, and categories are refused. Default: 4,000,000.
+	// Beyond, where the same devices answer in every window (FIXED) or their noise repeats (PER VALUE), the variance of scores is an upper bound,
+	// and categories are refused; elsewhere answers are taken as independent, and a warning says so. Default: 4,000,000.
 	AnswersMost int64
 }
 
@@ -247,7 +248,14 @@ func (g *gathered) tellAll(q *question, a *asked, windows []int64, domain int) [
 
 // warn says what is not known of devices that answer several times in some windows.
 func (g *gathered) warn(q *question, a *asked, windows []int64, out *quadratv1.Result) {
-	if !q.repeats(a, windows) || g.byUnits(q, a, windows) || a.categories != nil && a.categories.Shape {
+	if !q.repeats(a, windows) || a.categories != nil && a.categories.Shape {
+		return
+	}
+	if g.byUnits(q, a, windows) {
+		if n := len(q.termsIn(windows)); n > 1 {
+			out.Warnings = append(out.Warnings, fmt.Sprintf("%d plans were in force in this window, and what a device or a cluster said under one is taken as "+
+				"independent of what it said under another: the interval may be too short", n))
+		}
 		return
 	}
 	t, _ := q.termsAt(windows[len(windows)-1])

@@ -38,12 +38,21 @@ func (q *question) termsAt(startMs int64) (*terms, int) {
 	return &q.terms[0], 0
 }
 
-// repeats tells whether some windows, in order, may hold several answers of one device to a statistic.
+// termsIn is what holds in some windows, in order, of every revision that was in force in one of them or between.
+func (q *question) termsIn(windows []int64) []terms {
+	_, first := q.termsAt(windows[0])
+	_, last := q.termsAt(windows[len(windows)-1])
+	return q.terms[first : last+1]
+}
+
+// repeats tells whether some windows, in order, may hold several answers of one device to a statistic: under the revision by which it
+// answers again soonest.
 func (q *question) repeats(a *asked, windows []int64) bool {
-	last := windows[len(windows)-1]
-	t, _ := q.termsAt(last)
-	turn := t.turn(a.kind)
-	return turn > 0 && q.index(last)-q.index(windows[0]) >= turn
+	span := q.index(windows[len(windows)-1]) - q.index(windows[0])
+	return slices.ContainsFunc(q.termsIn(windows), func(t terms) bool {
+		turn := t.turn(a.kind)
+		return turn > 0 && span >= turn
+	})
 }
 
 // class tells windows apart by whom they ask: those of one class ask the same devices of a stratum.

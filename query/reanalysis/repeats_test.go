@@ -7,11 +7,13 @@ import (
 	"math"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/parquet-go/parquet-go"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/quadrat-dev/quadrat/privacy"
 	"github.com/quadrat-dev/quadrat/privacy/mechanisms"
@@ -242,6 +244,44 @@ func TestPermanentNoiseIsBounded(t *testing.T) {
 	}
 	if one, all := variance(1), variance(windows); one <= 0 || all < 0.9*one || all > 1.1*one {
 		t.Errorf("a variance of %g over %d windows, of %g over one", all, windows, one)
+	}
+}
+
+// under makes a second revision that is in force from a window on.
+func under(record *quadratv1.KappaRecord, window int64, change func(*quadratv1.DevicePlan)) *quadratv1.KappaRecord {
+	second := proto.CloneOf(record.Revisions[0])
+	second.Device.Revision, second.Device.FromWindow = 2, window
+	change(second.Device)
+	record.Revisions = append(record.Revisions, second)
+	return record
+}
+
+// TestPlansChangeWithinAWindow: that devices answer again is known by the plan of the windows in which they do, whatever the last plan says. Where
+// what they say is put together by plan, so that the same device counts as two, the result tells of it.
+func TestPlansChangeWithinAWindow(t *testing.T) {
+	const windows = 6
+	rows, _ := fixedRows(t, rand.New(rand.NewPCG(11, 1)), 1, windows)
+	ask := func(a reanalysis.Archive, record *quadratv1.KappaRecord, statistic string) *quadratv1.Result {
+		t.Helper()
+		answer, err := askOf(t, a, record, fmt.Sprintf("SELECT %s(temperature) FROM kappa.indoor WINDOW %dm", statistic, windows))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.Results[0]
+	}
+	same := func(*quadratv1.DevicePlan) {}
+	apart := ask(rows, of(100, same), "mean").GetStdError()
+	last := ask(rows, under(of(1, same), windows-1, func(d *quadratv1.DevicePlan) { d.LapWindows = 100 }), "mean").GetStdError()
+	if last < 1.2*apart {
+		t.Errorf("a standard error of %g when the last plan asks nobody again, of %g when none does", last, apart)
+	}
+	price := mechanisms.Price{Report: 3e6, Value: 4e6}
+	said, _ := permanentRows(t, rand.New(rand.NewPCG(16, 1)), 1, windows, 60, price)
+	for plans, record := range map[int]*quadratv1.KappaRecord{1: permanentPlan(1, price), 2: under(permanentPlan(1, price), windows/2, same)} {
+		warnings := ask(said, record, "frequency").GetWarnings()
+		if warned := slices.ContainsFunc(warnings, func(w string) bool { return strings.HasPrefix(w, "2 plans were in force") }); warned != (plans > 1) {
+			t.Errorf("%d plans: %q", plans, warnings)
+		}
 	}
 }
 

@@ -95,6 +95,7 @@ func (s *Service) earlyEvents(w http.ResponseWriter, r *http.Request, request *q
 		return control.Flush()
 	})
 	if err != nil {
+		s.stalled(err)
 		s.writeError(w, r, err)
 	}
 }
