@@ -198,14 +198,8 @@ func (v *seen) tell(cell span, floor float64) []*quadratv1.Result {
 	return out
 }
 
-// turn is after how many panes a device answers the statistic again; the two parts of a ratio count as one question.
-func (v *seen) turn() int64 {
-	p := v.hop.plan
-	if p.statistics[v.statistic].kind == kindRatio {
-		return p.lapWindows
-	}
-	return p.turn()
-}
+// turn is after how many panes a device answers the statistic again.
+func (v *seen) turn() int64 { return v.hop.plan.turnOf(v.statistic) }
 
 // repeats tells whether the window holds several answers of one device.
 func (v *seen) repeats() bool { return v.hop.plan.panes > v.turn() }

@@ -53,6 +53,7 @@ func (w *window) strataOf() closedStrata {
 				out.strata = append(out.strata, column.Stratum{
 					WindowStartMs: start, WindowEndMs: end, Statistic: w.plan.statistics[s].name, Stratum: h.Stratum,
 					Population: h.Population, Panel: h.Panel, Clusters: w.layout.stratumClusters[i],
+					PlanRevision: int64(w.plan.revision), WindowPanes: w.plan.panes, TurnPanes: w.plan.turnOf(s),
 				})
 			}
 		}

@@ -170,6 +170,14 @@ func newPlanOf(r *quadratv1.PlanRevision, shared *tables) (*plan, error) {
 // turn is after how many windows a device answers the same statistic again.
 func (p *plan) turn() int64 { return p.lapWindows * int64(len(p.statistics)) }
 
+// turnOf is after how many windows a device answers a statistic again; the two parts of a ratio count as one question.
+func (p *plan) turnOf(statistic int) int64 {
+	if p.statistics[statistic].kind == kindRatio {
+		return p.lapWindows
+	}
+	return p.turn()
+}
+
 // overlaps tells whether the window of a result holds several answers of one device to a statistic whose scores are put together.
 func (p *plan) overlaps() bool {
 	return p.panes > p.turn() && slices.ContainsFunc(p.statistics, func(s statistic) bool { return scales(s.kind) != 0 })

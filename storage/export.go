@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -37,7 +38,7 @@ type marker struct {
 // Export says what is exported and where.
 type Export struct {
 	Dir        string // target, made when it does not exist
-	What       Kind   // KindReports, KindResults or KindShuffled
+	What       Kind   // KindReports, KindResults, KindStrata or KindShuffled
 	Format     Format
 	Kappa, Ref string // name and reference of the kappa; when empty, those that the rows carry
 	Force      bool   // write into a folder that holds something else, too
@@ -56,8 +57,8 @@ type Summary struct {
 
 // WriteFolder writes records as <what>/kappa=<ref>/date=<date>/part-<n>.<format> below a folder. It streams: memory is
 // bounded by a record and a row group. The files appear together when all are written, in place of those that an earlier
-// export of the same kind and kappa left; until then, and when it fails, the target stays as it was. Reports and results
-// of any kappas may share a target. One that is not empty and not an export of the same format is refused with the code
+// export of the same kind and kappa left; until then, and when it fails, the target stays as it was. Reports, results
+// and strata of any kappas may share a target. One that is not empty and not an export of the same format is refused with the code
 // Occupied, unless forced.
 func WriteFolder(e Export, records Records) (Summary, error) {
 	if e.FS == nil {
@@ -98,8 +99,8 @@ func WriteFolder(e Export, records Records) (Summary, error) {
 
 // check says whether the target may be written to.
 func (e *Export) check() error {
-	if e.What != KindReports && e.What != KindResults && e.What != KindShuffled {
-		return &Error{Code: Malformed, Detail: "an export is of reports, results or shuffled reports"}
+	if !slices.Contains(append(kinds(), KindShuffled), e.What) {
+		return &Error{Code: Malformed, Detail: "an export is of reports, results, strata or shuffled reports"}
 	}
 	if e.Format != FormatParquet && e.Format != FormatArrow && e.Format != FormatCSV {
 		return &Error{Code: Malformed, Detail: "an export's format is parquet, arrow or csv"}

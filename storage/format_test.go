@@ -88,6 +88,9 @@ func goldenStore(t *testing.T, version int) *Store {
 	if version >= 2 {
 		stratum.Clusters = 1 << 40
 	}
+	if version >= 3 {
+		stratum.PlanRevision, stratum.WindowPanes, stratum.TurnPanes = 3, 12, 1<<42
+	}
 	must(t, s.Strata("indoor", testRef, []column.Stratum{stratum}))
 	must(t, s.Commit(1<<63))
 	return s
@@ -112,8 +115,8 @@ func TestGoldenFiles(t *testing.T) {
 			}
 		}
 	}
-	if read != 14 {
-		t.Errorf("%d golden files, want 14", read)
+	if read != 15 {
+		t.Errorf("%d golden files, want 15", read)
 	}
 }
 

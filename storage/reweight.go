@@ -29,6 +29,7 @@ type tally struct {
 	population, panel, responses int64
 	clusters                     int64            // of the frame in the stratum; 0 when devices were drawn, or when nobody stored it
 	reports                      map[string]int64 // by cluster; those of clusters that are one device each under attr.Missing
+	hops                         bool             // the window is a pane: results are about several
 }
 
 // answer is what a stored stratum becomes in an export.
@@ -151,6 +152,7 @@ func (w *Weights) CountStrata(rec arrow.Record) error {
 	}
 	panels, _ := columnOf(rec, colPanel).(*array.Int64)
 	clusters, _ := columnOf(rec, colClusters).(*array.Int64)
+	panes, _ := columnOf(rec, colPanes).(*array.Int64)
 	if panels == nil {
 		return &Error{Code: Malformed, Detail: "the records lack the panels of strata"}
 	}
@@ -160,6 +162,7 @@ func (w *Weights) CountStrata(rec arrow.Record) error {
 		if clusters != nil && !clusters.IsNull(i) {
 			t.clusters = clusters.Value(i)
 		}
+		t.hops = panes != nil && !panes.IsNull(i) && panes.Value(i) > 1
 	}
 	return nil
 }
@@ -197,8 +200,9 @@ func (w *Weights) collapse(q question) map[string]answer {
 // Apply is a record of reports with stratum, stratum_population and weight as the estimate used them: strata that were
 // estimated as one have one name. Reports of a cluster sample have the number of clusters of the stratum that was
 // estimated, too, and where strata were estimated as one, names of clusters that say from which they are. Reports of a
-// cluster sample that were stored without the sizes of clusters keep their stratum and the design's weight 1/pi. The
-// caller releases it. Count everything first.
+// cluster sample that were stored without the sizes of clusters keep their stratum and the design's weight 1/pi. So do all
+// reports of panes keep their stratum, since what is estimated as one differs between the windows that hold the pane; their weight is
+// that of an estimate of the pane alone. The caller releases it. Count everything first.
 func (w *Weights) Apply(rec arrow.Record, alloc memory.Allocator) (arrow.Record, error) {
 	c, err := stratumColumnsOf(rec)
 	if err != nil {
@@ -222,6 +226,9 @@ func (w *Weights) Apply(rec arrow.Record, alloc memory.Allocator) (arrow.Record,
 		a, ok := answers[name]
 		if !ok {
 			return nil, &Error{Code: Malformed, Detail: "a report belongs to a stratum that was not counted"}
+		}
+		if t := w.tallies[q][name]; t.hops {
+			a = answer{stratum: name, population: t.population, clusters: t.clusters, weight: a.weight}
 		}
 		if !c.sized(i) {
 			out.append(a, "")
@@ -258,7 +265,7 @@ func (r *Rows) ScanWeighted(ctx context.Context, ref string, since, until time.T
 				return
 			}
 		}
-		for rec, err := range r.scan(ctx, seen, KindStrata, ref, windows, append(slices.Clone(names), colPanel, colClusters)) {
+		for rec, err := range r.scan(ctx, seen, KindStrata, ref, windows, append(slices.Clone(names), colPanel, colClusters, colPanes)) {
 			if err == nil {
 				err = w.CountStrata(rec)
 			}

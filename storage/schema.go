@@ -29,7 +29,7 @@ func (k Kind) version() int {
 		// 3 no answer_code, answer_other, answer_seeds and answer_root; 4 no units; 5 no kind, share, bounds_… and unit_counts
 		return 6
 	case KindStrata:
-		return 2 // 1 had no clusters
+		return 3 // 1 had no clusters, 2 no plan_revision, window_panes and turn_panes
 	case KindShuffled:
 		return 1
 	}
@@ -62,6 +62,7 @@ const (
 	colUnits       = "units"
 	colKind        = "kind"
 	colCounts      = "unit_counts"
+	colPanes       = "window_panes"
 )
 
 // Keys of the metadata of every Parquet file.

@@ -55,8 +55,8 @@ type servedChange struct {
 	Matched  int
 }
 
-// answers starts a server, lets devices answer a kappa, and returns the results when all reports are in them.
-func answers(t *testing.T, ctx context.Context, question string, simulate ...string) (url string, results []served) {
+// answers starts a server, lets devices answer a kappa, and returns the results when all reports are in them, each in so many windows.
+func answers(t *testing.T, ctx context.Context, question string, panes int, simulate ...string) (url string, results []served) {
 	t.Helper()
 	address := liveServer(t, ctx)
 	url = "http://" + address.HTTP
@@ -93,7 +93,7 @@ func answers(t *testing.T, ctx context.Context, question string, simulate ...str
 				inCells += r.Reports
 			}
 		}
-		return reports == summary.Summary.Heard && inCells == reports
+		return reports == panes*summary.Summary.Heard && inCells == reports
 	})
 	return url, results
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -21,6 +22,8 @@ type servedCase struct {
 	simulate                    []string
 	least                       int
 	changes                     int      // results that tell a change
+	window                      string   // 3s where empty
+	panes                       int      // of a window; 0 for one
 	columns                     []string // of the design, for an estimator that is told nothing else; nil where none can be
 }
 
@@ -71,6 +74,26 @@ func servedCases() map[string]servedCase {
 			statistics: "mean(temperature), proportion(temperature > 26)", sample: "SAMPLE ALL STRATIFIED BY region CLUSTERED BY building FIXED",
 			privacy: "LOCAL EPSILON 6 PER 30s BETWEEN 10 AND 40", simulate: []string{"--offline", "0.1", "--windows", "4"}, least: 24, changes: 8,
 		},
+		"hopping": {
+			statistics: scored + ", variance(temperature), ratio(temperature, max(temperature)), histogram(temperature, 8), " +
+				"quantile(temperature, 0.9), distribution(temperature, 6)",
+			sample: "SAMPLE ALL STRATIFIED BY region", window: "6s EVERY 2s", panes: 3,
+			privacy: "LOCAL EPSILON 6 PER 1m BETWEEN 10 AND 40", simulate: []string{"--offline", "0.1", "--windows", "4"}, least: 200,
+		},
+		"hopping clusters": {
+			statistics: "mean(temperature), total(temperature), histogram(temperature, 6), quantile(temperature, 0.9)",
+			sample:     "SAMPLE ALL STRATIFIED BY region CLUSTERED BY building", window: "6s EVERY 2s", panes: 3,
+			privacy: "LOCAL EPSILON 6 PER 8s BETWEEN 10 AND 40", simulate: []string{"--offline", "0.2", "--windows", "4"}, least: 100,
+		},
+		"hopping and fixed": {
+			statistics: "mean(temperature), total(temperature), count(temperature > 26)", sample: "SAMPLE ALL FIXED", window: "8s EVERY 2s", panes: 4,
+			privacy: "LOCAL EPSILON 6 PER 30s BETWEEN 10 AND 40", simulate: []string{"--offline", "0.1", "--windows", "5"}, least: 60,
+		},
+		"hopping gateways": {
+			statistics: "mean(temperature), count(temperature > 26), histogram(temperature, 8)", sample: "SAMPLE ALL", window: "4s EVERY 2s", panes: 2,
+			privacy:  "GATEWAY EPSILON 4 PER 12s BETWEEN 10 AND 40",
+			simulate: []string{"--offline", "0.2", "--devices", "900", "--gateways", "150", "--units", "4"}, least: 40,
+		},
 	}
 }
 
@@ -82,9 +105,9 @@ func TestEstimateAnswersEveryStatisticOfAnExport(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 			defer cancel()
-			question := fmt.Sprintf("KAPPA indoor AS SELECT %s FROM sense.temperature GROUP BY cooling_type %s WINDOW 3s GRACE 2s PRIVACY %s",
-				c.statistics, c.sample, c.privacy)
-			url, results := answers(t, ctx, question, append([]string{"--windows", "2"}, c.simulate...)...)
+			question := fmt.Sprintf("KAPPA indoor AS SELECT %s FROM sense.temperature GROUP BY cooling_type %s WINDOW %s GRACE 2s PRIVACY %s",
+				c.statistics, c.sample, cmp.Or(c.window, "3s"), c.privacy)
+			url, results := answers(t, ctx, question, max(1, c.panes), append([]string{"--windows", "2"}, c.simulate...)...)
 			if !slices.ContainsFunc(results, func(r served) bool { return r.Reports < r.Panel }) && slices.Contains(c.simulate, "--offline") {
 				t.Error("nobody was silent")
 			}

@@ -48,7 +48,7 @@ type cli struct {
 	Delete   deleteCmd   `cmd:"" help:"Stop and delete a kappa."`
 	Devices  devicesCmd  `cmd:"" help:"List the fleet."`
 	Dead     deadCmd     `cmd:"" help:"See what was refused, and let it in again."`
-	Export   exportCmd   `cmd:"" help:"Write stored reports or results to files."`
+	Export   exportCmd   `cmd:"" help:"Write stored reports, results or strata to files."`
 	Bench    benchCmd    `cmd:"" help:"Measure this machine against the goals."`
 	Privacy  privacyCmd  `cmd:"" help:"Audit the mechanisms."`
 	Estimate estimateCmd `cmd:"" help:"Estimate from a file of rows, with the errors of its design."`

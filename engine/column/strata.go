@@ -14,9 +14,13 @@ type Stratum struct {
 	Population                 int64  // devices of the frame in the stratum
 	Panel                      int64  // devices that were due for the statistic
 	Clusters                   int64  // clusters of the frame in the stratum; 0 when devices were drawn
+	PlanRevision               int64  // revision of the plan, from 1; 0 where nobody stored it, as the following
+	WindowPanes                int64  // windows like this one that a result is about: d/e with WINDOW d EVERY e, otherwise 1
+	TurnPanes                  int64  // windows from one answer of a device to the statistic to its next one
 }
 
-// StratumFields gives the columns of a stratum, in order. Clusters are null when devices were drawn.
+// StratumFields gives the columns of a stratum, in order. Clusters are null when devices were drawn, the last three
+// where nobody stored them.
 func StratumFields() []arrow.Field {
 	return []arrow.Field{
 		{Name: "window_start", Type: timestampMs},
@@ -26,6 +30,9 @@ func StratumFields() []arrow.Field {
 		{Name: "stratum_population", Type: arrow.PrimitiveTypes.Int64},
 		{Name: "panel", Type: arrow.PrimitiveTypes.Int64},
 		{Name: "clusters", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
+		{Name: "plan_revision", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
+		{Name: "window_panes", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
+		{Name: "turn_panes", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
 	}
 }
 
@@ -48,7 +55,9 @@ func NewStrata(alloc memory.Allocator, kappa, ref string, strata []Stratum) arro
 		row.text(s.Stratum)
 		row.field().(*array.Int64Builder).Append(s.Population)
 		row.field().(*array.Int64Builder).Append(s.Panel)
-		positiveOrNull(row.field().(*array.Int64Builder), s.Clusters)
+		for _, n := range []int64{s.Clusters, s.PlanRevision, s.WindowPanes, s.TurnPanes} {
+			positiveOrNull(row.field().(*array.Int64Builder), n)
+		}
 	}
 	return b.NewRecord()
 }

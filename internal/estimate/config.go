@@ -16,7 +16,8 @@ import (
 
 // Config is what the flags say; empty is not given. Names are columns.
 type Config struct {
-	Data          string // file or folder
+	Data          string // file or folder; of an export with a folder reports that one
+	strata        string // folder with the strata of exported reports; empty when there is none
 	Stratum       string
 	Cluster       []string // by stage
 	Weight        string

@@ -18,6 +18,7 @@ import (
 // Run reads the table and answers every statistic in every group. In a run by groups, a group that allows no estimate is
 // a Result that says why; without groups it is an error. So is everything that is wrong with the table.
 func Run(c Config) ([]Result, error) {
+	c.Data, c.strata = exported(c.Data)
 	if results, ok, err := c.servedRun(); ok || err != nil {
 		return results, err
 	}

@@ -172,9 +172,14 @@ type server struct {
 	windows   map[sampleKey]*restate.Window
 	asked     map[sampleKey]restate.Asked
 	spans     map[sampleKey]time.Duration
-	turns     map[sampleKey]int // windows from one answer of a device to the next to the same statistic, in a FIXED panel
+	drawn     map[sampleKey]*drawnPane // panes whose strata are known, of kappas with EVERY
+	hops      map[seriesKey]bool       // statistics of those
+	turns     map[sampleKey]int        // windows from one answer of a device to the next to the same statistic, in a FIXED panel
 	results   []Result
 }
+
+// seriesKey names a statistic of a kappa.
+type seriesKey struct{ kappa, statistic string }
 
 // sampleKey names a sample: one statistic of one kappa in one window.
 type sampleKey struct {
@@ -186,6 +191,7 @@ func (c *Config) server(questions []question, names []string, clustered bool) (*
 	r := &server{
 		Config: c, questions: questions, names: names, clustered: clustered, windows: map[sampleKey]*restate.Window{},
 		asked: map[sampleKey]restate.Asked{}, spans: map[sampleKey]time.Duration{}, turns: map[sampleKey]int{},
+		drawn: map[sampleKey]*drawnPane{}, hops: map[seriesKey]bool{},
 	}
 	for _, name := range c.By {
 		switch name {
@@ -212,11 +218,17 @@ func (c *Config) server(questions []question, names []string, clustered bool) (*
 
 // run reads the rows, gathers them and answers.
 func (r *server) run() ([]Result, error) {
-	var err error
+	err := r.readStrata()
+	if err != nil {
+		return nil, err
+	}
 	if r.table, err = tabular.Read(r.Data, r.wanted()); err != nil {
 		return nil, err
 	}
 	if err := r.gather(); err != nil {
+		return nil, err
+	}
+	if err := r.hop(); err != nil {
 		return nil, err
 	}
 	keys := make([]sampleKey, 0, len(r.windows))
@@ -232,6 +244,9 @@ func (r *server) run() ([]Result, error) {
 			}
 			if kind := r.asked[key].Kind; q.change && !restate.Changes(kind) {
 				return nil, &UsageError{"stat", fmt.Sprintf("%q: a change is told of a mean, a total, a proportion and a count, not of a %s", q.text, kind)}
+			}
+			if q.change && r.hops[key.series()] {
+				return nil, &UsageError{"stat", fmt.Sprintf("%q: no change is told of windows with EVERY, which share panes with the ones before", q.text)}
 			}
 			r.answer(&q, key)
 		}

@@ -46,7 +46,7 @@ func (r *server) wanted() tabular.Want {
 		if kind, _, ok := restate.Named(q.stored); !ok || (&restate.Asked{Kind: kind}).Categorical() {
 			labels = append(labels, answerColumn, codeColumn)
 		}
-		if q.change || r.clustered {
+		if q.change || r.clustered || len(r.hops) > 0 {
 			labels = append(labels, deviceColumn)
 		}
 	}
@@ -185,7 +185,7 @@ func (r *server) places(t rows) ([]place, error) {
 			statistics[of] = map[string]bool{}
 		}
 		statistics[of][statistic] = true
-		places[row] = place{key, wanted[statistic]}
+		places[row] = place{key, wanted[statistic] && (!r.hops[key.series()] || r.drawn[key] != nil)} // other panes haven't closed
 		if places[row].wanted {
 			plans[key], r.spans[key] = of, ends[end].Sub(starts[start])
 		}
@@ -199,13 +199,12 @@ func (r *server) places(t rows) ([]place, error) {
 // make makes the windows of the rows, from what the first report of each says of the question. Where only gateways answered, that is
 // what a report of the same statistic in another window says.
 func (r *server) make(t rows, places []place) error {
-	type statistic struct{ kappa, name string }
-	first, others := map[sampleKey]int{}, map[statistic]int{}
+	first, others := map[sampleKey]int{}, map[seriesKey]int{}
 	for row, at := range places {
 		if !at.wanted {
 			continue
 		}
-		of := statistic{at.kappa, at.statistic}
+		of := at.series()
 		if _, known := first[at.sampleKey]; !known {
 			first[at.sampleKey] = row
 		}
@@ -224,20 +223,20 @@ func (r *server) make(t rows, places []place) error {
 		if err != nil {
 			return err
 		}
-		if other, known := others[statistic{key.kappa, key.statistic}]; known && !math.IsNaN(t.maybe(unitsColumn, row)) {
+		if other, known := others[key.series()]; known && !math.IsNaN(t.maybe(unitsColumn, row)) {
 			of, err := r.askedAt(t, other)
 			if err != nil {
 				return err
 			}
 			a.Mechanism, a.Size, a.Include, a.Other = of.Mechanism, of.Size, of.Include, of.Other
 		}
-		w, err := restate.NewWindow(a, changes)
+		w, err := restate.NewWindow(a, changes || r.hops[key.series()])
 		if err != nil {
 			return t.At(statisticColumn, row+1, key.statistic+": "+err.Error())
 		}
 		r.asked[key], r.windows[key] = a, w
 	}
-	return nil
+	return r.draw()
 }
 
 // askedAt is what a row says of its statistic.

@@ -23,8 +23,8 @@ type Bin struct {
 }
 
 var (
-	ofDevices = map[string]func([]survey.Sample, float64) (survey.Estimate, error){
-		"mean": survey.Mean, "total": survey.Total, "proportion": survey.Proportion, "count": survey.Count,
+	ofDevices = map[string]func([]survey.Sample, *survey.Repeats, float64) (survey.Estimate, error){
+		"mean": survey.MeanOf, "total": survey.TotalOf, "proportion": survey.ProportionOf, "count": survey.CountOf,
 	}
 	ofClusters = map[string]func([]survey.ClusterSample, float64) (survey.Estimate, error){
 		"mean": survey.ClusterMean, "total": survey.ClusterTotal, "proportion": survey.ClusterProportion, "count": survey.ClusterCount,
@@ -34,11 +34,17 @@ var (
 // Answers estimates the statistic in a domain, a cell or AllCells: one answer, or one for each category. A ratio has two windows: see
 // Ratio.
 func (w *Window) Answers(domain string, confidence float64) []Answer {
+	var out []Answer
 	if w.bins != nil {
-		return w.bin(domain, confidence)
+		out = w.bin(domain, confidence)
+	} else {
+		e, err := w.solve(domain, confidence)
+		out = []Answer{{Estimate: e, Err: err}}
 	}
-	e, err := w.solve(domain, confidence)
-	return []Answer{{Estimate: e, Err: err}}
+	for i := range out {
+		out[i] = w.qualify(domain, out[i])
+	}
+	return out
 }
 
 // solve estimates a statistic of scores.
@@ -53,13 +59,13 @@ func (w *Window) solve(domain string, confidence float64) (survey.Estimate, erro
 	case kind == kindVariance:
 		return survey.Variance(w.samples(domain), w.powers, confidence)
 	}
-	return ofDevices[kind](w.samples(domain), confidence)
+	return ofDevices[kind](w.samples(domain), w.repeated(domain), confidence)
 }
 
 // Ratio estimates the ratio of two statistics of one window, its parts.
 func Ratio(numerator, denominator *Window, domain string, confidence float64) Answer {
 	e, err := survey.Ratio(numerator.samples(domain), denominator.samples(domain), confidence)
-	return Answer{Estimate: e, Err: err}
+	return denominator.qualify(domain, numerator.qualify(domain, Answer{Estimate: e, Err: err}))
 }
 
 // bin estimates a statistic of categories.

@@ -47,6 +47,8 @@ type Window struct {
 	byKey    map[clusterKey]int
 	said     map[string]int // by device its place in answers, where changes are asked for; nil elsewhere
 	answers  []answer
+	drawn    map[string]int64 // by stratum how many devices were due; nil where no strata were told
+	hop      *hop             // of a window that is made of panes
 }
 
 type stratum struct {
@@ -89,9 +91,9 @@ type answer struct {
 	score   float64
 }
 
-// NewWindow makes an empty window. With changes it remembers what each device said. It fails where what was asked can't be
+// NewWindow makes an empty window. With singles, which changes and [Hop] need, it remembers what each device said. It fails where what was asked can't be
 // estimated.
-func NewWindow(a Asked, changes bool) (*Window, error) {
+func NewWindow(a Asked, singles bool) (*Window, error) {
 	w := &Window{asked: a, places: map[groupKey]int{}, byName: map[string]int{}, byKey: map[clusterKey]int{}}
 	var err error
 	if w.bins, err = a.binning(); err != nil {
@@ -102,7 +104,7 @@ func NewWindow(a Asked, changes bool) (*Window, error) {
 			return nil, err
 		}
 	}
-	if changes {
+	if singles {
 		w.said = map[string]int{}
 	}
 	return w, nil
@@ -115,6 +117,9 @@ func (w *Window) Clustered() bool { return len(w.clusters) > 0 }
 func (w *Window) Add(r Row) error {
 	if r.Population < 1 || r.Units < 0 || (r.Cluster == "") != (r.ClusterSize < 1) || (r.Cluster == "") != (r.Clusters < 1) {
 		return errors.New("a size of the frame is missing, or not positive")
+	}
+	if _, known := w.drawn[r.Stratum]; w.drawn != nil && !known {
+		return fmt.Errorf("stratum %q is not among the strata: export reports and strata again, together", r.Stratum)
 	}
 	key := groupKey{stratum: w.stratum(r), cluster: -1, cell: r.Cell, inside: r.Inside}
 	if s := &w.strata[key.stratum]; s.population != r.Population || s.clusters != r.Clusters {

@@ -66,8 +66,11 @@ func (a archive) Export(ctx context.Context, w io.Writer, what string, span serv
 		return fmt.Errorf("export: %w", err)
 	}
 	kind, records := storage.KindReports, a.rows.ScanWeighted(ctx, span.Ref, span.Since, span.Until)
-	if what == string(storage.KindResults) {
+	switch storage.Kind(what) { //nolint:exhaustive // others are no exports, and the service refuses them
+	case storage.KindResults:
 		kind, records = storage.KindResults, a.rows.ScanResults(ctx, span.Ref, span.Since, span.Until, false)
+	case storage.KindStrata:
+		kind, records = storage.KindStrata, a.rows.ScanStrata(ctx, span.Ref, span.Since, span.Until)
 	}
 	schema, err := a.named(ctx, kind, span)
 	if err != nil {

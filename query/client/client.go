@@ -147,7 +147,7 @@ func (c *Client) Device(ctx context.Context, id string) (*quadratv1.Device, erro
 	return out, c.call(ctx, http.MethodGet, c.at(nil, "devices", id), nil, out)
 }
 
-// Export is the stored "reports" or "results" of a kappa as one Arrow IPC stream, which the caller closes. A stream
+// Export is the stored "reports", "results" or "strata" of a kappa as one Arrow IPC stream, which the caller closes. A stream
 // that breaks off ends with an error, never with io.EOF.
 func (c *Client) Export(ctx context.Context, ref, what string, span Span) (io.ReadCloser, error) {
 	v := span.values()

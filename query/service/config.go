@@ -78,7 +78,7 @@ type Span struct {
 type Archive interface {
 	// Results gives stored results, each in its newest revision, oldest window first.
 	Results(ctx context.Context, span Span) ([]*quadratv1.Result, error)
-	// Export writes the reports or results as one Arrow IPC stream, after making durable what the engine holds.
+	// Export writes the reports, results or strata as one Arrow IPC stream, after making durable what the engine holds.
 	Export(ctx context.Context, w io.Writer, what string, span Span) error
 }
 

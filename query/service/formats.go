@@ -114,7 +114,7 @@ func moment(r *http.Request, name string) (*timestamppb.Timestamp, error) {
 	return timestamppb.New(t), nil
 }
 
-// export is GET /kappa/{ref}/export?what=reports|results&since=&until=: stored rows as one Arrow IPC stream. An answer
+// export is GET /kappa/{ref}/export?what=reports|results|strata&since=&until=: stored rows as one Arrow IPC stream. An answer
 // that breaks off is a connection that breaks off, never a shorter answer.
 func (s *Service) export(w http.ResponseWriter, r *http.Request, path map[string]string) {
 	request := &quadratv1.ExportKappaRequest{Ref: path["ref"], What: r.URL.Query().Get("what")}

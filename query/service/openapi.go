@@ -187,10 +187,10 @@ func exportOperation(binary object) object {
 	text := object{"type": "string"}
 	when := object{"type": "string", "format": "date-time"}
 	operation := object{
-		"summary": "Stored reports or results as one Arrow IPC stream.", "operationId": "ExportKappa",
+		"summary": "Stored reports, results or strata as one Arrow IPC stream.", "operationId": "ExportKappa",
 		"parameters": []any{
 			object{"name": "ref", "in": "path", "required": true, "schema": text},
-			object{"name": "what", "in": "query", "required": true, "schema": object{"type": "string", "enum": []any{"reports", "results"}}},
+			object{"name": "what", "in": "query", "required": true, "schema": object{"type": "string", "enum": []any{"reports", "results", "strata"}}},
 			object{"name": "since", "in": "query", "schema": when},
 			object{"name": "until", "in": "query", "schema": when},
 		},

@@ -219,7 +219,7 @@ func (s *Service) GetDevice(_ context.Context, r *quadratv1.GetDeviceRequest) (*
 	return device, nil
 }
 
-// ExportKappa streams stored reports or results as one Arrow IPC stream, cut into chunks.
+// ExportKappa streams stored reports, results or strata as one Arrow IPC stream, cut into chunks.
 func (s *Service) ExportKappa(r *quadratv1.ExportKappaRequest, stream grpc.ServerStreamingServer[quadratv1.ExportChunk]) error {
 	span, err := s.exportSpan(r)
 	if err != nil {
@@ -233,8 +233,8 @@ func (s *Service) exportSpan(r *quadratv1.ExportKappaRequest) (Span, error) {
 	if s.cfg.Archive == nil {
 		return Span{}, &Error{Code: Unavailable, Message: "nothing is stored on this server"}
 	}
-	if r.GetWhat() != "reports" && r.GetWhat() != "results" {
-		return Span{}, &Error{Code: Invalid, Message: `what: "reports" or "results" is expected`}
+	if !slices.Contains([]string{"reports", "results", "strata"}, r.GetWhat()) {
+		return Span{}, &Error{Code: Invalid, Message: `what: "reports", "results" or "strata" is expected`}
 	}
 	ref, err := s.Resolve(r.GetRef())
 	if err != nil {

@@ -2699,7 +2699,7 @@ type ExportKappaRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Reference or name; also of a deleted kappa, by reference.
 	Ref string `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
-	// "reports" or "results".
+	// "reports", "results" or "strata".
 	What string `protobuf:"bytes,2,opt,name=what,proto3" json:"what,omitempty"`
 	// Only windows that start at or after this moment.
 	Since *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`

@@ -72,7 +72,7 @@ type KappaServiceClient interface {
 	ListDevices(ctx context.Context, in *ListDevicesRequest, opts ...grpc.CallOption) (*ListDevicesResponse, error)
 	// GetDevice gives one device.
 	GetDevice(ctx context.Context, in *GetDeviceRequest, opts ...grpc.CallOption) (*Device, error)
-	// ExportKappa streams stored reports or results as one Arrow IPC stream, cut into chunks.
+	// ExportKappa streams stored reports, results or strata as one Arrow IPC stream, cut into chunks.
 	ExportKappa(ctx context.Context, in *ExportKappaRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportChunk], error)
 	// ListDead lists what was refused, and why.
 	ListDead(ctx context.Context, in *ListDeadRequest, opts ...grpc.CallOption) (*ListDeadResponse, error)
@@ -321,7 +321,7 @@ type KappaServiceServer interface {
 	ListDevices(context.Context, *ListDevicesRequest) (*ListDevicesResponse, error)
 	// GetDevice gives one device.
 	GetDevice(context.Context, *GetDeviceRequest) (*Device, error)
-	// ExportKappa streams stored reports or results as one Arrow IPC stream, cut into chunks.
+	// ExportKappa streams stored reports, results or strata as one Arrow IPC stream, cut into chunks.
 	ExportKappa(*ExportKappaRequest, grpc.ServerStreamingServer[ExportChunk]) error
 	// ListDead lists what was refused, and why.
 	ListDead(context.Context, *ListDeadRequest) (*ListDeadResponse, error)
