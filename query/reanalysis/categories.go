@@ -165,7 +165,7 @@ func (g *gathered) binSolver(
 }
 
 // shapeNote stands in every result of a shape, as in the live results.
-const shapeNote = "for display only: the share is that of a reconstructed shape, biased, without value and interval; histogram and " +
+const shapeNote = "for display only: the share is that of a reconstructed shape (penalised likelihood), biased, without value and interval; histogram and " +
 	"quantile give intervals"
 
 // shape reconstructs a distribution from the answers in a domain, one result for each bin.
