@@ -23,6 +23,7 @@ import (
 	"github.com/quadrat-dev/quadrat/engine/member"
 	"github.com/quadrat-dev/quadrat/internal/broker"
 	"github.com/quadrat-dev/quadrat/internal/clock"
+	"github.com/quadrat-dev/quadrat/internal/memory"
 	"github.com/quadrat-dev/quadrat/storage"
 	"github.com/quadrat-dev/quadrat/storage/bucket"
 	"github.com/quadrat-dev/quadrat/storage/heads"
@@ -133,7 +134,7 @@ func (o *troop) enlist(i int) {
 }
 
 // open opens the store of a part.
-func (o *troop) open(ctx context.Context, name string, epochOf uint64) (member.Store, error) {
+func (o *troop) open(ctx context.Context, name string, epochOf uint64, _ *memory.Account) (member.Store, error) {
 	folder, err := os.MkdirTemp(o.dir, "share") // of each owner its own, as on machines of their own
 	if err != nil {
 		return nil, err
