@@ -128,11 +128,20 @@ func TestFloodStaysWithinMemory(t *testing.T) {
 		devices.Go(func() { f.report(g, windows) })
 	}
 	junk.Wait()
+	answered := make(chan struct{})
+	go func() {
+		devices.Wait()
+		close(answered)
+	}()
+	select { // a long flood fills the disk that reports may take: then they wait for the engine
+	case <-answered:
+	case <-time.After(time.Minute):
+	}
 	behind := f.behind()
 	if _, err := io.WriteString(f.input, "go\n"); err != nil {
 		t.Fatal(err)
 	}
-	devices.Wait()
+	<-answered
 	for begun := time.Now(); f.behind() > 0; time.Sleep(20 * time.Millisecond) {
 		if time.Since(begun) > floodPatience {
 			t.Fatalf("the engine is still %d reports behind", f.behind())
