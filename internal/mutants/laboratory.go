@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -18,21 +17,26 @@ import (
 // out of it is not killed.
 const timeout = 30 * time.Minute
 
-// laboratory runs tests with one file replaced.
-type laboratory struct{ root, dir string }
+// laboratory runs tests of programs that have bugs.
+type laboratory struct {
+	root, dir string
+	programs  map[string]string // of each package the tests, with all bugs of which a schema can be made
+	alone     map[int]bool      // the mutants that need a program of their own
+	verdicts  map[int]verdict   // of the mutants that can't be planted at all
+}
 
-// moduleRoot is where go.mod stands.
-func moduleRoot(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+// goEnv asks the go command for one of its settings.
+func goEnv(ctx context.Context, name string) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "env", name).Output()
 	if err != nil {
 		return "", fmt.Errorf("go env: %w", err)
 	}
-	return filepath.Dir(strings.TrimSpace(string(out))), nil
+	return strings.TrimSpace(string(out)), nil
 }
 
 // healthy demands that every test that is to kill a mutant is there and passes without one, with the cases that the mutants meet
-// first. A package's tests run together.
-func (l *laboratory) healthy(ctx context.Context, mutants []mutant, jobs int) error {
+// first. A package's tests run together, in the program that the mutants are chosen in.
+func (l *laboratory) healthy(ctx context.Context, mutants []numbered, jobs int) error {
 	tests := map[string][]string{}
 	var packages []string
 	for _, m := range mutants {
@@ -46,7 +50,7 @@ func (l *laboratory) healthy(ctx context.Context, mutants []mutant, jobs int) er
 	faults := make([]error, len(packages))
 	each(jobs, len(packages), func(i int) {
 		pkg := packages[i]
-		out, err := l.test(ctx, pkg, tests[pkg], 1, "-v")
+		out, err := l.test(ctx, l.programs[pkg], pkg, tests[pkg], 1, 0, "-test.v")
 		if err != nil {
 			faults[i] = fmt.Errorf("%s doesn't pass without a mutant: %w\n%s", pkg, err, out)
 			return
@@ -75,23 +79,27 @@ func levels(pattern string) []string {
 }
 
 // plant runs the test with the mutant.
-func (l *laboratory) plant(ctx context.Context, number int, m mutant) verdict {
-	content, err := mutate(l.root, m)
-	if err != nil {
-		return verdict{why: err.Error()}
+func (l *laboratory) plant(ctx context.Context, m numbered) verdict {
+	if v, ok := l.verdicts[m.number]; ok {
+		return v
 	}
-	overlay, err := l.overlay(number, m.file, content)
-	if err != nil {
-		return verdict{why: err.Error()}
+	program := l.programs[m.pkg]
+	if l.alone[m.number] {
+		out, err := l.buildAlone(ctx, m)
+		if err != nil {
+			return verdict{why: err.Error()}
+		}
+		defer func() { _ = os.Remove(out) }()
+		program = out
 	}
 	return until(func(attempt int) (string, bool) {
-		out, err := l.test(ctx, m.pkg, []string{m.test}, attempt, "-failfast", "-overlay="+overlay)
-		return judge(out, err, m)
+		out, err := l.test(ctx, program, m.pkg, []string{m.test}, attempt, m.number, "-test.failfast")
+		return judge(out, err, m.mutant)
 	})
 }
 
-// mutate returns the file with the bug in it.
-func mutate(root string, m mutant) (string, error) {
+// original returns the file that a bug is to be in. Its place must be found there once.
+func original(root string, m mutant) (string, error) {
 	content, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(m.file)))
 	if err != nil {
 		return "", err
@@ -99,27 +107,18 @@ func mutate(root string, m mutant) (string, error) {
 	if n := strings.Count(string(content), m.old); n != 1 {
 		return "", fmt.Errorf("the list is stale: the text to replace stands %d times in the file", n)
 	}
-	return strings.Replace(string(content), m.old, m.new, 1), nil
+	return string(content), nil
 }
 
-// overlay writes a file and the JSON that puts it in the place of another.
-func (l *laboratory) overlay(number int, file, content string) (string, error) {
-	mutated := filepath.Join(l.dir, fmt.Sprintf("%03d.go", number))
-	if err := os.WriteFile(mutated, []byte(content), 0o600); err != nil {
-		return "", err
-	}
-	b, err := json.Marshal(map[string]map[string]string{
-		"Replace": {filepath.Join(l.root, filepath.FromSlash(file)): mutated},
-	})
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(l.dir, fmt.Sprintf("%03d.json", number))
-	return path, os.WriteFile(path, b, 0o600)
+// mutate returns the file with the bug in it.
+func mutate(root string, m mutant) (string, error) {
+	content, err := original(root, m)
+	return strings.Replace(content, m.old, m.new, 1), err
 }
 
-// test runs some tests of one package. Tests that draw their cases draw those that belong to the attempt's number.
-func (l *laboratory) test(ctx context.Context, pkg string, patterns []string, attempt int, flags ...string) (string, error) {
+// test runs some tests of one package, with the mutant of a number or, for 0, with none. Tests that draw their cases draw those that belong
+// to the attempt's number.
+func (l *laboratory) test(ctx context.Context, program, pkg string, patterns []string, attempt, number int, flags ...string) (string, error) {
 	whole := make([]string, len(patterns))
 	for i, pattern := range patterns {
 		parts := levels(pattern)
@@ -128,14 +127,14 @@ func (l *laboratory) test(ctx context.Context, pkg string, patterns []string, at
 		}
 		whole[i] = strings.Join(parts, "/")
 	}
-	args := append([]string{"test", "-count=1", "-vet=off", "-timeout=" + timeout.String(), "-run", strings.Join(whole, "|")}, flags...)
-	args = append(args, "./"+pkg)
+	args := append([]string{"-test.paniconexit0", "-test.timeout=" + timeout.String(), "-test.run", strings.Join(whole, "|")}, flags...)
 	if drawsCases(l.root, pkg) {
 		// A failing case is neither kept in the tree, where it would be tried first the next time, nor made small.
 		args = append(args, fmt.Sprintf("-rapid.seed=%d", attempt), "-rapid.nofailfile", "-rapid.shrinktime=1ms")
 	}
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = l.root
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir = filepath.Join(l.root, filepath.FromSlash(pkg))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", variable, number))
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

@@ -6,8 +6,9 @@
 // Tests that draw their cases draw the same ones each time. A survivor is tried twice more with other cases: a kill
 // then counts, and the line says which attempt it took.
 //
-// Nothing in the tree is touched: the go command is told to read one file from elsewhere (-overlay). It runs in CI and
-// by hand, and must never be part of a product.
+// The bugs that lie in one function each, which is nearly all, are compiled into the tests together, and each run of a test is told which
+// of them to have. Nothing in the tree is touched: the go command is told to read some files from elsewhere (-overlay). It runs in CI and by
+// hand, and must never be part of a product.
 //
 //	go run ./internal/mutants            # all of them
 //	go run ./internal/mutants -run piece # those with such a name
@@ -80,29 +81,35 @@ func run(ctx context.Context, pattern string, jobs int) error {
 	if err != nil {
 		return fmt.Errorf("-run: %w", err)
 	}
-	mutants := slices.DeleteFunc(list(), func(m mutant) bool { return !wanted.MatchString(m.name) })
+	var mutants []numbered
+	for i, m := range list() {
+		if wanted.MatchString(m.name) {
+			mutants = append(mutants, numbered{m, i + 1})
+		}
+	}
 	if len(mutants) == 0 {
 		return errors.New("no mutant has such a name")
 	}
-	root, err := moduleRoot(ctx)
+	l, err := open(ctx)
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "quadrat-mutants-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	l := &laboratory{root: root, dir: dir}
+	defer l.close()
 	began := time.Now()
+	if err := l.build(ctx, mutants); err != nil {
+		return err
+	}
+	fmt.Printf("%d programs are built with %d mutants to choose from (%.0f s)\n", len(l.programs), len(mutants)-len(l.alone)-len(l.verdicts), time.Since(began).Seconds())
 	if err := l.healthy(ctx, mutants, jobs); err != nil {
 		return err
 	}
 	fmt.Printf("the tests pass without a mutant (%.0f s)\n\n", time.Since(began).Seconds())
 	verdicts := make([]verdict, len(mutants))
 	each(jobs, len(mutants), func(i int) {
-		verdicts[i] = l.plant(ctx, i, mutants[i])
-		fmt.Println(verdicts[i].line(mutants[i]))
+		planted := time.Now()
+		verdicts[i] = l.plant(ctx, mutants[i])
+		verdicts[i].took = time.Since(planted)
+		fmt.Println(verdicts[i].line(mutants[i].mutant))
 	})
 	survivors := 0
 	for _, v := range verdicts {

@@ -67,7 +67,6 @@ func TestVerdict(t *testing.T) {
 	}{
 		{"--- FAIL: TestX (0.00s)\nFAIL", failed, true},
 		{"ok", nil, false},
-		{"# pkg\nx.go:1: undefined\nFAIL pkg [build failed]", failed, false},
 		{"panic: test timed out after 2m\n--- FAIL: TestX", failed, false},
 		{"signal: killed", failed, false},
 		{"", errors.New("go: not found"), false},
@@ -86,11 +85,11 @@ func TestSurvivorIsTriedAgain(t *testing.T) {
 		again    bool
 		want     verdict
 	}{
-		{1, true, verdict{"", 1}},
-		{3, true, verdict{"", 3}},
-		{4, true, verdict{"lives", 3}},
-		{0, true, verdict{"lives", 3}},
-		{2, false, verdict{"lives", 1}},
+		{1, true, verdict{why: "", attempts: 1}},
+		{3, true, verdict{why: "", attempts: 3}},
+		{4, true, verdict{why: "lives", attempts: 3}},
+		{0, true, verdict{why: "lives", attempts: 3}},
+		{2, false, verdict{why: "lives", attempts: 1}},
 	} {
 		got := until(func(attempt int) (string, bool) {
 			if attempt == c.killedAt {

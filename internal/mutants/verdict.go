@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+	"time"
 )
 
 // verdict is what the test runs with a mutant come to.
 type verdict struct {
-	why      string // it is not killed; "" when it is
-	attempts int    // test runs that it took
+	why      string        // it is not killed; "" when it is
+	attempts int           // test runs that it took
+	took     time.Duration // all of them, and a build where it needs its own
 }
 
 // line is how a verdict is printed.
@@ -19,9 +21,9 @@ func (v verdict) line(m mutant) string {
 	case v.why != "":
 		return fmt.Sprintf("SURVIVES  %-12s  %s\n          %s: %s", m.layer, m.name, m.file, v.why)
 	case v.attempts > 1:
-		return fmt.Sprintf("killed    %-12s  %s (attempt %d)", m.layer, m.name, v.attempts)
+		return fmt.Sprintf("killed    %-12s  %s (attempt %d, %.1f s)", m.layer, m.name, v.attempts, v.took.Seconds())
 	}
-	return fmt.Sprintf("killed    %-12s  %s", m.layer, m.name)
+	return fmt.Sprintf("killed    %-12s  %s (%.1f s)", m.layer, m.name, v.took.Seconds())
 }
 
 // judge says why a mutant is not killed by a test run, "" when it is, and whether other cases might kill it.
@@ -32,8 +34,6 @@ func judge(out string, err error, m mutant) (why string, again bool) {
 		return fmt.Sprintf("%s -run %s passes", m.pkg, m.test), true
 	case !errors.As(err, &exit):
 		return err.Error(), false
-	case strings.Contains(out, "[build failed]"), strings.Contains(out, "[setup failed]"):
-		return "doesn't compile:\n" + out, false
 	case strings.Contains(out, "test timed out"), !strings.Contains(out, "--- FAIL: "):
 		return "no assertion fails:\n" + out, false
 	}
@@ -45,7 +45,7 @@ func until(try func(attempt int) (why string, again bool)) verdict {
 	for attempt := 1; ; attempt++ {
 		why, again := try(attempt)
 		if why == "" || !again || attempt == attempts {
-			return verdict{why, attempt}
+			return verdict{why: why, attempts: attempt}
 		}
 	}
 }
