@@ -44,5 +44,9 @@ func tables() []mutant {
 		{"tables: results in every revision", counting, "internal/server/tables.go", "s.Since, s.Until, true)", "s.Since, s.Until, false)", tests, "TestTablesTakeTheNewestRevision"},
 		{"tables: the notes of an answer left out", counting, "query/flight/statement.go", "append(result.Warnings, reply.GetNotes()...)", "append(result.Warnings, reply.GetNotes()[:0]...)", pkg, "TestAnswersComeInMessages"},
 		{"tables: a handle of another version", law, "query/flight/handle.go", " || handle[0] != handleVersion", "", pkg, "TestHandleIsAPromise"},
+		{"tables: a day goes out before its last rows came", counting, "query/flight/sort.go", ".starts/dayMs < int64(startsOf(record)[0])/dayMs", ".starts/dayMs <= int64(startsOf(record)[0])/dayMs", pkg, "TestRowsInOrder"},
+		{"tables: ORDER BY holds whatever comes", counting, "query/flight/sort.go", "p.bytes+16*int64(len(p.places)) > p.bytesMost", "p.bytes < 0", pkg, "TestOrderIsBounded"},
+		{"tables: milliseconds told as nanoseconds", counting, "query/flight/shown.go", "math.MaxInt64/factor) * factor)", "math.MaxInt64/factor))", pkg, "TestColumnsAreOfTypesOfSQL"},
+		{"tables: a name alone is that of reports", law, "query/script/parse_rows.go", `Text: "results"}, parts[0]`, `Text: "reports"}, parts[0]`, "query/script", "TestParseRows"},
 	}
 }

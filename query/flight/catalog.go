@@ -20,6 +20,8 @@ import (
 const (
 	catalog   = "quadrat"
 	tableType = "TABLE"
+	// baseTable is what the standard's INFORMATION_SCHEMA calls tables that are no views, and Grafana's plugin asks for.
+	baseTable = "BASE TABLE"
 )
 
 // tables answers for the catalog and for statements.
@@ -35,10 +37,11 @@ type kind struct {
 	schema func(kappa, ref string) *arrow.Schema
 }
 
+// kinds begins with results, which a table is of whose schema nobody names.
 func kinds() []kind {
 	return []kind{
-		{"reports", column.ReportSchema},
 		{"results", func(string, string) *arrow.Schema { return column.ResultSchema() }},
+		{"reports", column.ReportSchema},
 		{"strata", column.StratumSchema},
 	}
 }
@@ -83,16 +86,25 @@ func (t *tables) schemas(q *gen.CommandGetDbSchemas) *answer {
 			rows = append(rows, []string{catalog, k.name})
 		}
 	}
+	slices.SortFunc(rows, slices.Compare)
 	return t.texts(schema_ref.DBSchemas, rows...)
 }
 
-// listed lists the tables that a client asks for, by schema and name.
+// listed lists the tables that a client asks for, by schema and name, results first: Grafana's plugin takes the columns of the first table
+// of a name, and what it asks has no schema then.
 func (t *tables) listed(ctx context.Context, q *gen.CommandGetTables) (*answer, error) {
 	schema := schema_ref.Tables
 	if q.GetIncludeSchema() {
 		schema = schema_ref.TablesWithIncludedSchema
 	}
-	if types := q.GetTableTypes(); !inCatalog(q.Catalog) || len(types) > 0 && !slices.Contains(types, tableType) {
+	called := tableType
+	if types := q.GetTableTypes(); len(types) > 0 && !slices.Contains(types, tableType) {
+		called = baseTable
+		if !slices.Contains(types, baseTable) {
+			return none(schema), nil
+		}
+	}
+	if !inCatalog(q.Catalog) {
 		return none(schema), nil
 	}
 	list, err := t.cfg.Kappas.ListKappas(ctx, &quadratv1.ListKappasRequest{})
@@ -108,9 +120,9 @@ func (t *tables) listed(ctx context.Context, q *gen.CommandGetTables) (*answer, 
 			if !matches(q.DbSchemaFilterPattern, k.name) || !matches(q.TableNameFilterPattern, name) {
 				continue
 			}
-			row := []string{catalog, k.name, name, tableType}
+			row := []string{catalog, k.name, name, called}
 			if q.GetIncludeSchema() {
-				row = append(row, string(arrowflight.SerializeSchema(k.schema(kappa.GetName(), kappa.GetRef()), t.cfg.Alloc)))
+				row = append(row, string(arrowflight.SerializeSchema(wholeCut(k.schema(kappa.GetName(), kappa.GetRef())).schema, t.cfg.Alloc)))
 			}
 			rows = append(rows, row)
 		}

@@ -1,6 +1,8 @@
 package flight
 
 import (
+	"slices"
+
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
@@ -10,27 +12,33 @@ import (
 
 // cut is which rows and columns of stored rows a statement asks for, beside its span.
 type cut struct {
-	schema        *arrow.Schema // of what goes out
+	stored        *arrow.Schema // of what comes
+	schema        *arrow.Schema // of what goes out; a column becomes what its type says
 	columns       []int         // positions of its columns among those that are stored
 	same          []same
+	starts        int // position of the starts of the windows
+	order         script.Order
+	sortBytes     int64 // most that putting them in order may hold
 	offset, limit int64
 }
 
-// same is the condition that a column of texts holds one.
+// same is the condition that a column of texts holds one of some.
 type same struct {
 	column int
-	text   string
+	texts  []string
 }
 
-// cutOf settles the columns of a statement. It fails with a *script.Error.
-func cutOf(r *script.Rows, all *arrow.Schema) (*cut, error) {
-	c := &cut{schema: all, offset: r.Offset, limit: r.Limit}
+// cutOf settles the columns of a statement about stored rows of a schema. It fails with a *script.Error.
+func cutOf(r *script.Rows, stored *arrow.Schema) (*cut, error) {
+	c := wholeCut(stored)
+	c.order, c.offset, c.limit = r.Order, r.Offset, r.Limit
+	all := *c
 	var names []string
-	for i, field := range all.Fields() {
+	for _, field := range all.schema.Fields() {
 		names = append(names, field.Name)
-		if r.Columns == nil {
-			c.columns = append(c.columns, i)
-		}
+	}
+	if r.Columns != nil {
+		c.columns = nil
 	}
 	var fields []arrow.Field
 	for _, asked := range r.Columns {
@@ -38,14 +46,14 @@ func cutOf(r *script.Rows, all *arrow.Schema) (*cut, error) {
 		if err != nil {
 			return nil, err
 		}
-		field := all.Field(at)
+		field := all.schema.Field(at)
 		if asked.As != asked.Name {
 			field.Name = asked.As.Text
 		}
-		c.columns, fields = append(c.columns, at), append(fields, field)
+		c.columns, fields = append(c.columns, all.columns[at]), append(fields, field)
 	}
 	if r.Columns != nil {
-		meta := all.Metadata()
+		meta := stored.Metadata()
 		c.schema = arrow.NewSchema(fields, &meta)
 	}
 	for _, condition := range r.Same {
@@ -53,16 +61,24 @@ func cutOf(r *script.Rows, all *arrow.Schema) (*cut, error) {
 		if err != nil {
 			return nil, err
 		}
-		if all.Field(at).Type.ID() != arrow.STRING {
+		if stored.Field(all.columns[at]).Type.ID() != arrow.STRING {
 			return nil, condition.Column.At("columns of texts, and window_start, can stand in WHERE", "%s holds no texts", names[at])
 		}
-		c.same = append(c.same, same{at, condition.Text})
+		c.same = append(c.same, same{all.columns[at], condition.Texts})
 	}
 	return c, nil
 }
 
 // of gives the rows in messages of bounded size.
 func (c *cut) of(stored records, alloc memory.Allocator) records {
+	if c.order == script.AsStored {
+		return c.inTurn(stored, alloc)
+	}
+	return c.ordered().inTurn(sorted(c.wanted().inTurn(stored, alloc), c.order, c.sortBytes, alloc), alloc)
+}
+
+// inTurn gives the rows in the order in which they come.
+func (c *cut) inTurn(stored records, alloc memory.Allocator) records {
 	return func(yield func(arrow.Record, error) bool) {
 		out := &packer{cut: c, alloc: alloc, yield: yield}
 		defer out.drop()
@@ -117,7 +133,7 @@ func (c *cut) runs(record arrow.Record) (runs []run) {
 
 func (c *cut) holds(columns []*array.String, row int) bool {
 	for i, s := range c.same {
-		if columns[i].IsNull(row) || columns[i].Value(row) != s.text {
+		if columns[i].IsNull(row) || !slices.Contains(s.texts, columns[i].Value(row)) {
 			return false
 		}
 	}

@@ -69,17 +69,21 @@ func (p *packer) flush() bool {
 	return p.yield(record, nil)
 }
 
-// joined is a column of all that waits.
+// joined is a column of all that waits, as it goes out.
 func (p *packer) joined(column int) (arrow.Array, error) {
-	if len(p.parts) == 1 {
-		p.parts[0][column].Retain()
-		return p.parts[0][column], nil
-	}
 	slices := make([]arrow.Array, len(p.parts))
 	for i, part := range p.parts {
 		slices[i] = part[column]
 	}
-	return array.Concatenate(slices, p.alloc)
+	joined := slices[0]
+	if len(slices) > 1 {
+		var err error
+		if joined, err = array.Concatenate(slices, p.alloc); err != nil {
+			return nil, err
+		}
+		defer joined.Release()
+	}
+	return as(joined, p.cut.schema.Field(column).Type, p.alloc), nil
 }
 
 // drop forgets what waits.

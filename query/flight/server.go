@@ -45,8 +45,8 @@ type Span struct {
 
 // Rows streams stored rows.
 type Rows interface {
-	// Scan streams the rows of a span with the columns of engine/column: results in their newest revision, reports with the weights
-	// of the newest estimates. What was counted before the call is among them. A record is valid until the next one; who keeps
+	// Scan streams the rows of a span with the columns of engine/column, by the UTC days in which their windows start: results in their
+	// newest revision, reports with the weights of the newest estimates. What was counted before the call is among them. A record is valid until the next one; who keeps
 	// it retains it. An error ends the stream. It is safe for use by many goroutines.
 	Scan(ctx context.Context, s Span) iter.Seq2[arrow.Record, error]
 }
@@ -58,6 +58,9 @@ type Config struct {
 	Rows    Rows
 	Version string           // of the program, as clients show it; empty when it has none
 	Alloc   memory.Allocator // nil for Go's
+	// SortBytes bounds what a statement with ORDER BY holds: rows of one day, or all that it asks for when the newest come first. 0 is
+	// 16 MiB, about 300,000 rows of five numbers.
+	SortBytes int64
 }
 
 // Server is a Flight SQL server. It is safe for use by many goroutines and holds nothing between calls.
@@ -74,6 +77,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	if cfg.Alloc == nil {
 		cfg.Alloc = memory.DefaultAllocator
+	}
+	if cfg.SortBytes == 0 {
+		cfg.SortBytes = 16 << 20
 	}
 	t := &tables{cfg: cfg}
 	t.Alloc = cfg.Alloc

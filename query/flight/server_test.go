@@ -101,7 +101,12 @@ func (v town) tell(n int, yield func(arrow.Record, error) bool) bool {
 // serve gives a client of a server over a town.
 func serve(t *testing.T, v town) *flightsql.Client {
 	t.Helper()
-	s, err := New(Config{Kappas: v, Answers: v, Rows: v, Alloc: v.alloc})
+	return serveTown(t, Config{Kappas: v, Answers: v, Rows: v, Alloc: v.alloc})
+}
+
+func serveTown(t *testing.T, c Config) *flightsql.Client {
+	t.Helper()
+	s, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -312,6 +317,7 @@ func TestHandleIsAPromise(t *testing.T) {
 func FuzzTicket(f *testing.F) {
 	for _, command := range []proto.Message{
 		&gen.TicketStatementQuery{StatementHandle: handleOf("SELECT stratum FROM strata.indoor WHERE window_start < '2026-11-20' LIMIT 1")},
+		&gen.TicketStatementQuery{StatementHandle: handleOf("SELECT time FROM strata.indoor WHERE stratum IN ('a', 'b') ORDER BY time DESC")},
 		&gen.CommandPreparedStatementQuery{PreparedStatementHandle: handleOf("SELECT mean(t) FROM kappa.indoor")},
 		&gen.CommandGetTables{IncludeSchema: true, TableTypes: []string{"TABLE"}, TableNameFilterPattern: new("%d__r")},
 		&gen.CommandGetDbSchemas{}, &gen.CommandGetSqlInfo{Info: []uint32{0, 508}}, &gen.CommandGetXdbcTypeInfo{}, &gen.CommandGetCatalogs{},

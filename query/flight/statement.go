@@ -44,34 +44,40 @@ func (t *tables) constant(value int64) *answer {
 	})
 }
 
-// question is a question about stored reports. Its results have the columns of stored results; what the reader should know of how
+// question is a question about stored reports. Its results have the columns of the table of results; what the reader should know of how
 // it was answered stands among their warnings, since a table has no other place.
 func (t *tables) question(text string, q *script.Stored) (*answer, error) {
 	if _, err := t.cfg.Kappas.Resolve(q.Kappa.Text); err != nil {
 		return nil, noKappa(q.Kappa)
 	}
-	return &answer{column.ResultSchema(), func(ctx context.Context) records {
-		return func(yield func(arrow.Record, error) bool) {
-			reply, err := t.cfg.Answers.Query(ctx, &quadratv1.QueryRequest{Script: text})
-			if err != nil {
-				yield(nil, err)
+	all := wholeCut(column.ResultSchema())
+	return &answer{all.schema, func(ctx context.Context) records {
+		return all.of(t.results(ctx, text), t.cfg.Alloc)
+	}}, nil
+}
+
+// results is the answer to a question, in records of bounded size.
+func (t *tables) results(ctx context.Context, text string) records {
+	return func(yield func(arrow.Record, error) bool) {
+		reply, err := t.cfg.Answers.Query(ctx, &quadratv1.QueryRequest{Script: text})
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for _, result := range reply.GetResults() {
+			result.Warnings = append(result.Warnings, reply.GetNotes()...)
+		}
+		for rest := reply.GetResults(); len(rest) > 0; {
+			n := min(messageRows, len(rest))
+			record := column.NewResults(t.cfg.Alloc, rest[:n])
+			more := yield(record, nil)
+			record.Release()
+			if !more {
 				return
 			}
-			for _, result := range reply.GetResults() {
-				result.Warnings = append(result.Warnings, reply.GetNotes()...)
-			}
-			for rest := reply.GetResults(); len(rest) > 0; {
-				n := min(messageRows, len(rest))
-				record := column.NewResults(t.cfg.Alloc, rest[:n])
-				more := yield(record, nil)
-				record.Release()
-				if !more {
-					return
-				}
-				rest = rest[n:]
-			}
+			rest = rest[n:]
 		}
-	}}, nil
+	}
 }
 
 func noKappa(kappa script.Ident) error {
@@ -93,6 +99,7 @@ func (t *tables) rows(r *script.Rows) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	cut.sortBytes = t.cfg.SortBytes
 	span := Span{Kind: kind.name, Ref: ref}
 	span.Since, span.Until = r.Span()
 	return &answer{cut.schema, func(ctx context.Context) records {

@@ -13,18 +13,16 @@ type sqlType struct {
 	number   gen.XdbcDataType
 	digits   int32 // or characters; 0 when there is no bound
 	quoted   bool  // its literals stand in single quotes
-	unsigned bool
-	compares bool // it can stand in WHERE
+	compares bool  // it can stand in WHERE
 }
 
 func sqlTypes() []sqlType {
 	return []sqlType{
 		{name: "BOOLEAN", number: gen.XdbcDataType_XDBC_BIT, digits: 1},
 		{name: "BIGINT", number: gen.XdbcDataType_XDBC_BIGINT, digits: 19},
-		{name: "UBIGINT", number: gen.XdbcDataType_XDBC_BIGINT, digits: 20, unsigned: true},
 		{name: "DOUBLE", number: gen.XdbcDataType_XDBC_DOUBLE, digits: 15},
 		{name: "VARCHAR", number: gen.XdbcDataType_XDBC_VARCHAR, quoted: true, compares: true},
-		{name: "TIMESTAMP", number: gen.XdbcDataType_XDBC_TIMESTAMP, digits: 24, quoted: true, compares: true},
+		{name: "TIMESTAMP", number: gen.XdbcDataType_XDBC_TIMESTAMP, digits: 29, quoted: true, compares: true},
 	}
 }
 
@@ -61,9 +59,7 @@ func (s sqlType) row(b *array.RecordBuilder) {
 			b.Field(i).(*array.Int32Builder).Append(search)
 		case "case_sensitive":
 			b.Field(i).(*array.BooleanBuilder).Append(s.quoted)
-		case "unsigned_attribute":
-			b.Field(i).(*array.BooleanBuilder).Append(s.unsigned)
-		case "fixed_prec_scale", "auto_increment":
+		case "unsigned_attribute", "fixed_prec_scale", "auto_increment":
 			b.Field(i).(*array.BooleanBuilder).Append(false)
 		case "literal_prefix", "literal_suffix":
 			if s.quoted {

@@ -37,6 +37,13 @@ func (p *parser) rows(r *Rows) *Error {
 		}
 		asked = append(asked, more...)
 	}
+	if p.accept("ORDER") {
+		by, err := p.order(r)
+		if err != nil {
+			return err
+		}
+		asked = append(asked, by)
+	}
 	if err := p.page(r); err != nil {
 		return err
 	}
@@ -116,7 +123,7 @@ func (p *parser) columnName() (Ident, *Error) {
 	return p.ident("a column or *")
 }
 
-// table reads [quadrat.]schema.kappa and the alias behind it.
+// table reads [[quadrat.]schema.]kappa and the alias behind it.
 func (p *parser) table(r *Rows) (alias Ident, err *Error) {
 	var parts []Ident
 	for {
@@ -129,6 +136,8 @@ func (p *parser) table(r *Rows) (alias Ident, err *Error) {
 		}
 	}
 	switch {
+	case len(parts) == 1: // as a client writes that knows a table by its name alone
+		parts = []Ident{{Pos: parts[0].Pos, Text: "results"}, parts[0]}
 	case len(parts) == 3 && strings.EqualFold(parts[0].Text, "quadrat"):
 		parts = parts[1:]
 	case len(parts) != 2:
@@ -150,16 +159,42 @@ func clauseOfRows(t token) bool {
 // strayClause is the error about a clause that stored rows can't be asked with.
 func (p *parser) strayClause() *Error {
 	t := p.peek()
-	hint := didYouMean(t.text, "the clauses are SELECT, FROM, WHERE, LIMIT, OFFSET", "WHERE", "LIMIT", "OFFSET")
+	hint := didYouMean(t.text, "the clauses are SELECT, FROM, WHERE, ORDER BY, LIMIT, OFFSET", "WHERE", "LIMIT", "OFFSET")
 	switch {
 	case t.is("GROUP") || t.is("HAVING"):
 		hint = "stored reports can be grouped: SELECT mean(…) FROM kappa.<kappa> GROUP BY …"
 	case t.is("ORDER"):
-		hint = "rows come by day; sort them where they are read"
+		hint = "ORDER BY stands before LIMIT and OFFSET"
 	case t.is("OR"):
 		hint = "conditions are joined by AND"
 	}
 	return p.expected("a clause of rows or the end", hint)
+}
+
+// order reads what follows ORDER.
+func (p *parser) order(r *Rows) (by qualified, err *Error) {
+	const hint = "rows can be ordered by window_start alone; sort them by more where they are read"
+	if err := p.keyword("BY"); err != nil {
+		return by, err
+	}
+	at := p.peek()
+	if by, err = p.qualified(false); err != nil {
+		err.Hint = hint
+		return by, err
+	}
+	if !startsWindows(by.last) {
+		return by, errorAt(at.pos, hint, "expected window_start, found %s", by.last.Text)
+	}
+	r.Order = Ascending
+	if p.accept("DESC") {
+		r.Order = Descending
+	} else {
+		p.accept("ASC")
+	}
+	if p.peek().text == "," {
+		return by, p.expected("LIMIT, OFFSET or the end", hint)
+	}
+	return by, nil
 }
 
 // page reads LIMIT and OFFSET, in either order.
@@ -208,7 +243,7 @@ func (p *parser) conditions(r *Rows) (asked []qualified, err *Error) {
 			return nil, err
 		}
 		asked = append(asked, column)
-		if strings.EqualFold(column.last.Text, ColumnWindowStart) {
+		if startsWindows(column.last) {
 			err = p.conditionOnTime(r)
 		} else {
 			err = p.conditionOnText(r, column.last)
@@ -249,15 +284,39 @@ func (p *parser) conditionOnTime(r *Rows) *Error {
 }
 
 func (p *parser) conditionOnText(r *Rows, column Ident) *Error {
-	if !p.acceptSymbol("=") {
-		return p.expected("=", "a column other than window_start can only be compared with a text, by =")
+	same := Same{Column: column}
+	switch {
+	case p.acceptSymbol("="):
+		if err := p.text(&same); err != nil {
+			return err
+		}
+	case p.accept("IN"):
+		if err := p.expectSymbol("(", ""); err != nil {
+			return err
+		}
+		for more := true; more; more = p.acceptSymbol(",") {
+			if err := p.text(&same); err != nil {
+				return err
+			}
+		}
+		if err := p.expectSymbol(")", ""); err != nil {
+			return err
+		}
+	default:
+		return p.expected("= or IN", "a column other than window_start can only be compared with texts, by = or IN")
 	}
+	r.Same = append(r.Same, same)
+	return nil
+}
+
+// text reads one of the texts of a condition.
+func (p *parser) text(s *Same) *Error {
 	t := p.peek()
 	if t.kind != literal {
 		return p.expected("a text", "write it in single quotes, '…'")
 	}
 	p.at++
-	r.Same = append(r.Same, Same{Column: column, Text: t.text})
+	s.Texts = append(s.Texts, t.text)
 	return nil
 }
 

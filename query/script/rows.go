@@ -17,11 +17,13 @@ type Statement struct {
 // Rows asks for the stored rows of one kappa as they are:
 //
 //	SELECT   * | column [AS name] {, …}
-//	FROM     [quadrat.]schema.kappa [[AS] alias]
+//	FROM     [[quadrat.]schema.]kappa [[AS] alias]
 //	[ WHERE  condition { AND condition } ]
+//	[ ORDER BY window_start [ASC | DESC] ]
 //	[ LIMIT  n ] [ OFFSET n ]
 //
-// A condition compares window_start with a moment by =, <, <=, >, >= or BETWEEN, or another column with a text by =. A moment
+// Without a schema it is results. A condition compares window_start, which is called time, too, with a moment by =, <, <=, >, >= or
+// BETWEEN, or another column with a text by =, or with several by IN. A moment
 // is '2026-11-20' or '2026-11-20T10:00:00Z', in UTC unless it names its offset, bare, behind TIMESTAMP or DATE, or in
 // CAST(… AS TIMESTAMP). Treat it as read only.
 type Rows struct {
@@ -31,6 +33,7 @@ type Rows struct {
 	Same    []Same   // conditions on columns with texts
 	SinceMs int64    // first window start asked for, in milliseconds since 1970; 0 when open
 	UntilMs int64    // first one no longer asked for; math.MaxInt64 when open
+	Order   Order    // of the rows, by the starts of their windows
 	Offset  int64    // rows to pass over
 	Limit   int64    // most rows; math.MaxInt64 for all
 }
@@ -38,14 +41,32 @@ type Rows struct {
 // Column is a column that is asked for, and the name that it shall have.
 type Column struct{ Name, As Ident }
 
-// Same is the condition that a column holds a text.
+// Same is the condition that a column holds one of some texts.
 type Same struct {
 	Column Ident
-	Text   string
+	Texts  []string
 }
 
-// ColumnWindowStart is the column that a span of windows is asked for by.
-const ColumnWindowStart = "window_start"
+// Order is an order of rows.
+type Order int8
+
+// Orders by the start of the window. Rows of one window keep the order in which they are stored.
+const (
+	AsStored   Order = 0
+	Ascending  Order = 1
+	Descending Order = -1
+)
+
+// A span of windows is asked for by the column of their starts, under either name.
+const (
+	ColumnWindowStart = "window_start"
+	ColumnTime        = "time"
+)
+
+// startsWindows tells whether a column is that of the starts of windows.
+func startsWindows(column Ident) bool {
+	return strings.EqualFold(column.Text, ColumnWindowStart) || strings.EqualFold(column.Text, ColumnTime)
+}
 
 // Empty tells whether no window can match.
 func (r *Rows) Empty() bool { return r.SinceMs >= r.UntilMs }

@@ -33,9 +33,21 @@ LIMIT 10 OFFSET 5`)
 	ten := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
 	switch {
 	case len(r.Columns) != 3 || r.Columns[0].As.Text != "time" || r.Columns[0].Name.Text != "window_start" || r.Columns[2].Name.Text != "epsilon",
-		r.Schema.Text != "results" || r.Kappa.Text != "in door", len(r.Same) != 1 || r.Same[0].Text != "mean(t)",
+		r.Schema.Text != "results" || r.Kappa.Text != "in door", len(r.Same) != 1 || r.Same[0].Texts[0] != "mean(t)",
 		!since.Equal(ten) || !until.Equal(ten.Add(time.Hour)), r.Limit != 10 || r.Offset != 5:
 		t.Errorf("%+v %v %v", r, since, until)
+	}
+	for text, schema := range map[string]string{"SELECT * FROM indoor": "results", "SELECT x.time FROM \"Indoor\" x": "results", "SELECT * FROM strata.indoor": "strata"} {
+		if s, err := ParseSQL(text); err != nil || s.Rows == nil || s.Rows.Schema.Text != schema || !strings.EqualFold(s.Rows.Kappa.Text, "indoor") {
+			t.Errorf("%s: %+v, %v", text, s, err)
+		}
+	}
+	s, err = ParseSQL("SELECT * FROM results.k r WHERE cell IN ('a', 'b') AND time >= '2026-11-20' and r.time <= '2026-11-21T00:00:00Z' order by r.time desc limit 3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := s.Rows; len(r.Same) != 1 || len(r.Same[0].Texts) != 2 || r.Order != Descending || r.Limit != 3 || r.UntilMs-r.SinceMs != 86_400_001 {
+		t.Errorf("%+v", r)
 	}
 	for _, text := range []string{"SELECT * FROM reports.k7f3q2", "SELECT x.* FROM reports.k7f3q2 AS x", "SELECT k7f3q2.* FROM quadrat.reports.k7f3q2"} {
 		s, err := ParseSQL(text)
@@ -89,13 +101,18 @@ func TestParseSQLRefusals(t *testing.T) {
 		"SELECT count(*) FROM results.k":                                          "line 1, column 13: expected a column, found ( (functions are for stored reports",
 		"SELECT value ci_low FROM results.k":                                      "line 1, column 14: expected FROM, found ci_low (put AS",
 		"SELECT *, value FROM results.k":                                          "line 1, column 8: * stands beside other columns",
-		"SELECT * FROM indoor":                                                    "line 1, column 15: expected a schema and a kappa",
 		"SELECT * FROM other.results.indoor":                                      "line 1, column 15: expected a schema and a kappa",
-		"SELECT *\nFROM results.k ORDER BY value":                                 "line 2, column 16: expected a clause of rows or the end, found ORDER (rows come by day",
+		"SELECT *\nFROM results.k ORDER BY value":                                 "line 2, column 25: expected window_start, found value (rows can be ordered by",
+		"SELECT * FROM results.k ORDER BY 1":                                      "line 1, column 34: expected a column",
+		"SELECT * FROM results.k ORDER BY time, cell":                             "line 1, column 38: expected LIMIT, OFFSET or the end, found , (rows can be",
+		"SELECT * FROM results.k ORDER time":                                      "line 1, column 31: expected BY",
+		"SELECT * FROM results.k LIMIT 1 ORDER BY time":                           "line 1, column 33: expected a clause of rows or the end, found ORDER (ORDER BY stands before",
+		"SELECT * FROM results.k WHERE cell IN ()":                                "line 1, column 40: expected a text",
+		"SELECT * FROM results.k WHERE cell IN ('a' 'b')":                         "line 1, column 44: expected a closing parenthesis",
 		"SELECT * FROM results.k GROUP BY cell":                                   "line 1, column 25: expected a clause of rows or the end, found GROUP (stored reports can be grouped",
 		"SELECT * FROM results.k LIMIT -1":                                        "line 1, column 31: expected a whole number of rows",
 		"SELECT * FROM results.k LIMIT 1.5":                                       "line 1, column 31: expected a whole number of rows",
-		"SELECT * FROM results.k WHERE value > 3":                                 "line 1, column 37: expected =, found > (a column other than",
+		"SELECT * FROM results.k WHERE value > 3":                                 "line 1, column 37: expected = or IN, found > (a column other than",
 		"SELECT * FROM results.k WHERE cell = 3":                                  "line 1, column 38: expected a text, found 3",
 		"SELECT * FROM results.k WHERE window_start <> '2026-11-20'":              "line 1, column 44: expected =, <",
 		"SELECT * FROM results.k WHERE window_start > 'noon'":                     "line 1, column 46: expected a moment",
@@ -132,6 +149,7 @@ func TestFindColumn(t *testing.T) {
 func FuzzParseSQL(f *testing.F) {
 	f.Add("SELECT a.b AS c, \"d\" FROM quadrat.results.k a WHERE window_start BETWEEN DATE '2026-11-20' AND '2026-11-21' AND cell = '{}' LIMIT 1 OFFSET 2;")
 	f.Add("SELECT mean(temperature) FROM kappa.indoor WINDOW 1h")
+	f.Add("SELECT time FROM k WHERE time <= '2026-11-20T10:00:00Z' AND cell IN ('a', 'b') ORDER BY time DESC LIMIT 1")
 	f.Add("SELECT 1")
 	f.Fuzz(func(t *testing.T, text string) {
 		s, err := ParseSQL(text)
