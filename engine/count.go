@@ -76,8 +76,17 @@ func (w *window) seat(r *reports, v *verdict) {
 
 // hear counts the answers of devices that have a seat and were not heard before.
 func (w *window) hear(r *reports, v *verdict) {
-	p, groups := w.plan, uint32(len(w.frame.groups))
 	r.said = slices.Grow(r.said[:0], len(r.berths))[:len(r.berths)]
+	if w.plain() {
+		w.hearScores(r, v)
+	} else {
+		w.hearEach(r, v)
+	}
+}
+
+// hearEach is hear for every window.
+func (w *window) hearEach(r *reports, v *verdict) {
+	p, groups := w.plan, uint32(len(w.frame.groups))
 	values, statistics := r.value[:len(r.berths)], r.statistic[:len(r.berths)]
 	for i := range r.berths {
 		d := &r.berths[i]
@@ -119,18 +128,63 @@ func (w *window) hear(r *reports, v *verdict) {
 	}
 }
 
+// plain tells that every report is a code with a score, and that the moments are all that is kept of it.
+func (w *window) plain() bool {
+	s := w.plan.statistics
+	return len(s) == 1 && s[0].scores != nil && s[0].noises == nil && s[0].bins == nil && w.tails == nil && w.values == nil && w.plan.clusteredBy == ""
+}
+
+// hearScores does for a plain window what hearEach does, and asks of no report what holds for all of them: it takes half the time.
+func (w *window) hearScores(r *reports, v *verdict) {
+	s := &w.plan.statistics[0]
+	scores, noise, heard, moments := s.scores, s.noise, w.heard, w.moments
+	values, said := r.value[:len(r.berths)], r.said[:len(r.berths)]
+	counted := 0
+	for i := range r.berths {
+		d := &r.berths[i]
+		if d.seat == vacant {
+			continue
+		}
+		code := uint64(values[i])
+		if code >= uint64(len(scores)) {
+			v.refuse(causeCode, i)
+			d.seat = vacant
+			continue
+		}
+		word, bit := &heard[d.turn/64], uint64(1)<<(d.turn%64)
+		if bit&*word != 0 {
+			v.duplicate++
+			d.seat = vacant
+			continue
+		}
+		*word |= bit
+		counted++
+		score := scores[code]
+		moments[d.seat].Add(score, noise)
+		said[i] = math.Float64bits(score)
+	}
+	v.counted += counted
+}
+
 // store makes a row of each report that was counted.
 func (w *window) store(r *reports, rows *column.Rows, sequence uint64) {
 	start, _ := w.plan.span(w.index)
 	shades := w.plan.shades()
 	designs := rows.Designs(start, len(w.moments)*shades) // of the groups, in the order of moments, and of the noises of each
 	room := rows.Room(len(r.berths))
+	statistics, noise, shade := w.plan.statistics, 0.0, 0
+	alike := len(statistics) == 1 && statistics[0].noises == nil
+	if alike {
+		noise = statistics[0].noise
+	}
 	n := 0
 	for i, d := range r.berths {
 		if d.seat == vacant {
 			continue
 		}
-		noise, shade := w.plan.statistics[r.statistic[i]].noiseOf(r.value[i])
+		if !alike {
+			noise, shade = statistics[r.statistic[i]].noiseOf(r.value[i])
+		}
 		design := &designs[int(d.seat)*shades+shade]
 		if *design == 0 {
 			*design = rows.Share(w.design(w.groupOf(d.seat), int(r.statistic[i]), noise)) + 1

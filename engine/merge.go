@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/quadrat-dev/quadrat/internal/broker"
+	"github.com/quadrat-dev/quadrat/internal/follow"
 )
 
 // round is the handovers of all shares at one mark.
@@ -66,21 +67,17 @@ type link struct {
 // readChain puts the parts of a share behind a position into links, in order, until ctx ends.
 func (e *Engine) readChain(ctx context.Context, stream jetstream.Stream, share int, from uint64, links chan<- link) {
 	subjects := []string{broker.PartialSubject(share)}
-	e.keepFollowing(ctx, stream, subjects, from, func(msg jetstream.Msg) (uint64, bool, error) {
-		meta, err := msg.Metadata()
-		if err != nil {
-			return 0, false, err
-		}
-		l := link{position: meta.Sequence.Stream}
+	e.keepFollowing(ctx, stream, subjects, from, func(msg follow.Message) (bool, error) {
+		l := link{position: msg.Position}
 		l.handover, l.err = decodeHandover(msg.Data())
 		if l.err == nil && (l.share != uint64(share) || l.shares != uint64(e.config.Part.Shares)) {
 			l.err = fmt.Errorf("share %d of %d where %d of %d is expected", l.share, l.shares, share, e.config.Part.Shares)
 		}
 		select {
 		case links <- l:
-			return l.position, true, nil
+			return true, nil
 		case <-ctx.Done():
-			return 0, false, nil
+			return false, nil
 		}
 	})
 }

@@ -11,6 +11,7 @@ const (
 // metrics counts what the engine does. No label names a device or a value.
 type metrics struct {
 	reports  *prometheus.CounterVec // by outcome: counted, duplicate, or a cause
+	heard    prometheus.Counter     // those that are counted
 	releases *prometheus.CounterVec // by outcome, as reports
 	late     prometheus.Counter
 	closed   prometheus.Counter
@@ -57,9 +58,8 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 		repeated:         counter("handovers_repeated_total", "Parts of handovers that stood in PARTIALS already."),
 		refusedHandovers: counter("handovers_refused_total", "Windows in handovers that the merger could not add; above 0 is a fault."),
 	}
-	for _, outcome := range []string{outcomeCounted, outcomeDuplicate} {
-		m.reports.WithLabelValues(outcome)
-	}
+	m.heard = m.reports.WithLabelValues(outcomeCounted)
+	m.reports.WithLabelValues(outcomeDuplicate)
 	for c := range causes {
 		m.reports.WithLabelValues(c.String()) // a cause that never struck shows as 0
 	}
@@ -94,7 +94,7 @@ func (m *metrics) released(refused cause, counted bool) {
 // counted adds what became of a group.
 func (m *metrics) counted(v *verdict) {
 	if v.counted > 0 {
-		m.reports.WithLabelValues(outcomeCounted).Add(float64(v.counted))
+		m.heard.Add(float64(v.counted))
 	}
 	if v.duplicate > 0 {
 		m.reports.WithLabelValues(outcomeDuplicate).Add(float64(v.duplicate))

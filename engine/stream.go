@@ -49,27 +49,24 @@ func (e *Engine) read(ctx context.Context, from uint64, queue chan<- message) er
 	if err != nil {
 		return fmt.Errorf("engine: %s: %w", broker.StreamReports, err)
 	}
-	e.keepFollowing(ctx, stream, e.subjects(), from, func(msg jetstream.Msg) (uint64, bool, error) {
-		m, err := newMessage(msg)
-		if err != nil {
-			return 0, false, err
-		}
+	e.keepFollowing(ctx, stream, e.subjects(), from, func(msg follow.Message) (bool, error) {
+		m := newMessage(msg)
 		e.received.Store(m.sequence)
 		if !e.reserve(ctx, &m) {
-			return 0, false, nil
+			return false, nil
 		}
 		select {
 		case queue <- m:
-			return m.sequence, true, nil
+			return true, nil
 		case <-ctx.Done():
-			return 0, false, nil
+			return false, nil
 		}
 	})
 	return nil
 }
 
-// taker takes a message of a stream and gives its position; ok is false once ctx has ended.
-type taker = func(msg jetstream.Msg) (position uint64, ok bool, err error)
+// taker takes a message of a stream; ok is false once ctx has ended.
+type taker = func(msg follow.Message) (ok bool, err error)
 
 // keepFollowing gives the messages of some subjects, or with nil of all, behind a position to take, in order, until ctx ends. A consumer that
 // fails is made again.
@@ -84,21 +81,15 @@ func (e *Engine) keepFollowing(ctx context.Context, stream jetstream.Stream, sub
 	}
 }
 
-func newMessage(msg jetstream.Msg) (message, error) {
-	meta, err := msg.Metadata()
-	if err != nil {
-		return message{}, err
-	}
-	m := message{
-		sequence: meta.Sequence.Stream, partition: broker.Partitions, subject: msg.Subject(), data: msg.Data(),
-	}
+func newMessage(msg follow.Message) message {
+	m := message{sequence: msg.Position, partition: broker.Partitions, subject: msg.Subject(), data: msg.Data()}
 	token := strings.TrimPrefix(m.subject, broker.PrefixReport)
 	if m.subject == broker.SubjectMark {
 		m.markMs = markOf(msg.Headers())
 	} else if n, err := strconv.ParseUint(token, 10, 32); err == nil {
 		m.partition = uint32(n)
 	}
-	return m, nil
+	return m
 }
 
 // markOf reads a mark; 0 for what is none.

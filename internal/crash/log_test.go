@@ -47,7 +47,7 @@ func copyStream(w *rig, from jetstream.JetStream, name string) {
 	to, err := jetstream.New(w.sender)
 	must(w.t, err)
 	reader := follow.Reader{Stream: stream}
-	must(w.t, reader.Read(w.t.Context(), func(m jetstream.Msg) (uint64, bool, error) {
+	must(w.t, reader.Read(w.t.Context(), func(m follow.Message) (bool, error) {
 		out := &nats.Msg{Subject: m.Subject(), Data: m.Data(), Header: nats.Header{}}
 		for key, values := range m.Headers() {
 			if !strings.HasPrefix(key, "Nats-") { // what these ask of a stream has been done
@@ -55,13 +55,9 @@ func copyStream(w *rig, from jetstream.JetStream, name string) {
 			}
 		}
 		if _, err := to.PublishMsgAsync(out, jetstream.WithStallWait(patience)); err != nil {
-			return 0, false, err
+			return false, err
 		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return 0, false, err
-		}
-		return meta.Sequence.Stream, meta.Sequence.Stream < last, nil
+		return m.Position < last, nil
 	}))
 	select {
 	case <-to.PublishAsyncComplete():

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -19,8 +20,61 @@ const (
 	idleMost = time.Minute
 )
 
-// errGap says that a consumer left out a message.
-var errGap = errors.New("a message was left out on its way")
+// errGap says that a consumer left out a message, and errPlace that it doesn't tell where a message stands.
+var (
+	errGap   = errors.New("a message was left out on its way")
+	errPlace = errors.New("a message doesn't tell its place in the stream")
+)
+
+// place is where a message stands in its stream and in what its consumer has sent, both from 1.
+type place struct{ position, delivered, pending uint64 }
+
+// placeOf reads the place of a message off the subject that asks for its acknowledgement: nine tokens that end with the times of delivery, the
+// stream's sequence, the consumer's, a time and how many are pending, or two more in front and perhaps one behind (NATS ADR-15). It allocates
+// nothing, unlike the library's own call: an engine does it for every message.
+func placeOf(reply string) (p place, ok bool) {
+	first := 5 // of the tokens that count
+	switch strings.Count(reply, ".") {
+	case 8: //nolint:mnd // between nine tokens
+	case 10, 11: //nolint:mnd // between eleven or twelve
+		first += 2
+	default:
+		return p, false
+	}
+	if !strings.HasPrefix(reply, "$JS.ACK.") {
+		return p, false
+	}
+	for at := 0; reply != ""; at++ {
+		var token string
+		token, reply, _ = strings.Cut(reply, ".")
+		var into *uint64
+		switch at - first {
+		case 0:
+			into = &p.position
+		case 1:
+			into = &p.delivered
+		case 3:
+			into = &p.pending
+		default:
+			continue
+		}
+		if *into, ok = number(token); !ok {
+			return p, false
+		}
+	}
+	return p, ok && p.position > 0 && p.delivered > 0
+}
+
+// number reads a decimal number without a sign.
+func number(s string) (n uint64, ok bool) {
+	for _, c := range []byte(s) {
+		if c < '0' || c > '9' || n > (1<<64-1-9)/10 {
+			return 0, false
+		}
+		n = 10*n + uint64(c-'0')
+	}
+	return n, s != ""
+}
 
 // Reader reads the messages of a stream in order. It is for use by one goroutine.
 type Reader struct {
@@ -30,9 +84,16 @@ type Reader struct {
 	Pull     jetstream.PullMessagesOpt // how much is asked for at once; nil for the library's default
 }
 
+// Message is a message and where it stands.
+type Message struct {
+	jetstream.Msg
+	Position uint64 // in the stream, from 1
+	Pending  uint64 // how many of the reader's messages stood behind it when it was sent
+}
+
 // Read gives messages to take until ctx ends or take says that it is enough, which is no error, or until something fails: then the next call goes
-// on where this one ended. Take gives the position of its message.
-func (r *Reader) Read(ctx context.Context, take func(jetstream.Msg) (position uint64, ok bool, err error)) (err error) {
+// on where this one ended. A message that take fails on is given again.
+func (r *Reader) Read(ctx context.Context, take func(Message) (ok bool, err error)) (err error) {
 	consumer, err := r.consumer(ctx)
 	if err != nil {
 		return err
@@ -62,18 +123,18 @@ func (r *Reader) Read(ctx context.Context, take func(jetstream.Msg) (position ui
 		if err != nil {
 			return err
 		}
-		meta, err := msg.Metadata()
-		if err != nil {
-			return err
+		place, ok := placeOf(msg.Reply())
+		if !ok {
+			return errPlace
 		}
-		if meta.Sequence.Consumer != next {
-			return fmt.Errorf("message %d: %w", meta.Sequence.Stream, errGap)
+		if place.delivered != next {
+			return fmt.Errorf("message %d: %w", place.position, errGap)
 		}
-		position, ok, err := take(msg)
+		ok, err = take(Message{Msg: msg, Position: place.position, Pending: place.pending})
 		if err != nil || !ok {
 			return err
 		}
-		r.Position = position
+		r.Position = place.position
 	}
 }
 

@@ -32,23 +32,23 @@ func TestReaderGoesOn(t *testing.T) {
 	r := follow.Reader{Stream: stream, Subjects: []string{"s.1"}, Position: behind, Pull: jetstream.PullMaxMessages(4)}
 	next, failures := byte(behind+1), 0
 	for int(next) < messages {
-		err := r.Read(t.Context(), func(m jetstream.Msg) (uint64, bool, error) {
+		err := r.Read(t.Context(), func(m follow.Message) (bool, error) {
 			if m.Data()[0] != next {
-				return 0, false, fmt.Errorf("message %d where %d is next", m.Data()[0], next)
+				return false, fmt.Errorf("message %d where %d is next", m.Data()[0], next)
 			}
 			next += 2
 			if next == messages/2+1 {
 				for name := range stream.ConsumerNames(t.Context()).Name() {
 					if err := stream.DeleteConsumer(t.Context(), name); err != nil {
-						return 0, false, err
+						return false, err
 					}
 				}
 			}
 			meta, err := m.Metadata()
-			if err != nil {
-				return 0, false, err
+			if err == nil && (m.Position != meta.Sequence.Stream || m.Pending != meta.NumPending) {
+				err = fmt.Errorf("place %d with %d pending where the library reads %d and %d", m.Position, m.Pending, meta.Sequence.Stream, meta.NumPending)
 			}
-			return meta.Sequence.Stream, int(next) < messages, nil
+			return int(next) < messages, err
 		})
 		if err == nil {
 			break

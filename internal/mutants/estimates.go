@@ -41,7 +41,9 @@ func estimators() []mutant {
 func engines() []mutant {
 	const count, checkpoint = "engine/count.go", "engine/checkpoint.go"
 	return []mutant{
-		{"dedupe: a duplicate counts twice", counting, count, "if *word&bit != 0 {", "if *word&bit == 1<<63 {", "engine", "TestEndToEnd|TestRestartChangesNothing"},
+		{"dedupe: a duplicate counts twice", counting, count, "if bit&*word != 0 {", "if bit&*word == 1<<63 {", "engine", "TestPlainWindowsCountTheSame"},
+		{"dedupe: a duplicate counts twice where there are several statistics", counting, count, "if *word&bit != 0 {", "if *word&bit == 1<<63 {", "engine", "TestEndToEnd|TestPlainWindowsCountTheSame"},
+		{"counting: a plain window takes a code that no device sends", counting, count, "if code >= uint64(len(scores)) {", "if code > uint64(len(scores)) {", "engine", "TestPlainWindowsCountTheSame"},
 		{"hopping: the oldest pane left out", counting, "engine/hop.go", "for index := w.index - w.plan.panes + 1;", "for index := w.index - w.plan.panes + 2;", "engine", "TestHoppingWindowsAreTheirPanes"},
 		{"hopping: a late report revises its own window only", counting, "engine/change.go", "next < l.window.index+l.window.plan.panes", "next < l.window.index", "engine", "TestHoppingLateReportsReviseTheirWindows"},
 		{"dedupe: forgotten at a restart", counting, "engine/decode.go", "w.heard = append(w.heard, r.word())", "w.heard = append(w.heard, 0*r.word())", "engine", "TestRestartChangesNothing|TestCrashBetweenCommitAndCheckpoint"},

@@ -39,13 +39,9 @@ func (s *Service) readResults(ctx context.Context) error {
 	}
 	reader := follow.Reader{Stream: stream}
 	for ctx.Err() == nil {
-		err := reader.Read(ctx, func(m jetstream.Msg) (uint64, bool, error) {
-			meta, err := m.Metadata()
-			if err != nil {
-				return 0, false, err
-			}
-			s.take(meta, m.Data())
-			return meta.Sequence.Stream, true, nil
+		err := reader.Read(ctx, func(m follow.Message) (bool, error) {
+			s.take(m)
+			return true, nil
 		})
 		if errors.Is(err, jetstream.ErrMsgIteratorClosed) { // the connection is closed for ever
 			return fmt.Errorf("results: %w", err)
@@ -62,14 +58,14 @@ func (s *Service) readResults(ctx context.Context) error {
 }
 
 // take adds one message to the index. One that can't be read is counted and passed over.
-func (s *Service) take(meta *jetstream.MsgMetadata, data []byte) {
+func (s *Service) take(m follow.Message) {
 	result := &quadratv1.Result{}
-	if err := proto.Unmarshal(data, result); err != nil || result.GetRef() == "" || result.GetWindowStart() == nil {
+	if err := proto.Unmarshal(m.Data(), result); err != nil || result.GetRef() == "" || result.GetWindowStart() == nil {
 		s.metrics.unreadable.Inc()
-	} else if s.results.add(meta.Sequence.Stream, result) {
+	} else if s.results.add(m.Position, result) {
 		s.metrics.results.Inc()
 	}
-	if meta.NumPending == 0 {
+	if m.Pending == 0 {
 		s.caught.Store(true)
 	}
 }
