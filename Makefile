@@ -14,7 +14,7 @@ test: ## pass all tests
 race: ## pass all tests under the race detector
 	go test -race ./...
 
-fuzz: ## run every fuzz target for ten seconds (FUZZTIME=10s)
+fuzz: ## run every fuzz target for ten seconds (FUZZTIME=10m)
 	go run ./internal/rules/fuzzall -time $(or $(FUZZTIME),10s)
 
 lint: ## check style

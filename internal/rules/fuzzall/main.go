@@ -3,18 +3,24 @@
 //
 //	go run ./internal/rules/fuzzall -time 10s
 //
-// With -plain the targets are built as ordinary tests, and run two at a time: without the counters that guide the search, but also without
-// compiling every dependency once more. That is the form for a machine with an empty build cache.
+// The tests of a package are built once for all its targets. Counters that guide the search are built into the packages of this module
+// alone: those of others, which are most, stay as they are in the build cache.
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,81 +30,117 @@ import (
 // known is how many fuzz targets there are: one for every decoder and parser.
 const known = 46
 
-// atOnce is how many targets run at the same time, sharing the processors, where none is built with the counters.
-const atOnce = 2
-
 // minimise bounds the tries at shortening one interesting input, which otherwise take all the time of a target.
 const minimise = "20x"
 
 func main() {
 	each := flag.Duration("time", 10*time.Second, "how long each target runs")
-	plain := flag.Bool("plain", false, "build without the counters that guide the search")
+	jobs := flag.Int("jobs", runtime.GOMAXPROCS(0), "targets at a time")
 	flag.Parse()
-	if err := run(context.Background(), *each, *plain); err != nil {
+	if err := run(context.Background(), *each, max(1, *jobs)); err != nil {
 		fmt.Fprintln(os.Stderr, "fuzz:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, each time.Duration, plain bool) error {
-	out, err := exec.CommandContext(ctx, "go", "test", "-list", "^Fuzz", "./...").Output()
+func run(ctx context.Context, each time.Duration, jobs int) error {
+	found, err := list(ctx)
 	if err != nil {
 		return fmt.Errorf("list targets: %w", err)
+	}
+	count := 0
+	for _, p := range found {
+		count += len(p.targets)
+	}
+	if count != known {
+		return fmt.Errorf("there are %d targets, not %d: count a new one in internal/rules/fuzzall, and never lose one", count, known)
 	}
 	dir, err := os.MkdirTemp("", "fuzz")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	found, count := targetsOf(string(out))
-	if count != known {
-		return fmt.Errorf("there are %d targets, not %d: count a new one in internal/rules/fuzzall, and never lose one", count, known)
-	}
-	add, workers := guided, 1 // the testing package uses all processors by itself
-	if plain {
-		add, workers = unguided, atOnce
-	}
 	var targets []target
-	for _, p := range found {
-		of, err := add(ctx, dir, p.pkg, p.targets, each)
-		if err != nil {
+	for i, p := range found {
+		program := filepath.Join(dir, strconv.Itoa(i)+".test")
+		if err := build(ctx, program, p); err != nil {
 			return err
 		}
-		targets = append(targets, of...)
+		for _, name := range p.targets {
+			targets = append(targets, target{name, p.Dir, []string{
+				program, "-test.run", "^$", "-test.fuzz", "^" + name + "$", "-test.fuzztime", each.String(), "-test.fuzzminimizetime", minimise,
+				"-test.fuzzcachedir", filepath.Join(dir, "found", strconv.Itoa(i)), "-test.parallel", strconv.Itoa(max(1, runtime.GOMAXPROCS(0)/jobs)),
+			}})
+		}
 	}
-	if err := all(ctx, targets, workers); err != nil {
+	if err := all(ctx, targets, jobs); err != nil {
 		return err
 	}
 	fmt.Printf("fuzz: %d targets passed, %s each\n", len(targets), each)
 	return nil
 }
 
-// fuzzed is a package and the names of its targets.
+// fuzzed is a package that has targets.
 type fuzzed struct {
-	pkg     string
-	targets []string
+	ImportPath, Dir           string
+	TestGoFiles, XTestGoFiles []string
+	Module                    struct{ Path string }
+	targets                   []string
 }
 
-// targetsOf reads what go test -list prints: the packages that have targets, and how many there are in all.
-func targetsOf(listed string) (found []fuzzed, count int) {
-	var waiting []string
-	for line := range strings.Lines(listed) {
-		words := strings.Fields(line)
-		switch {
-		case len(words) == 1 && strings.HasPrefix(words[0], "Fuzz"):
-			waiting = append(waiting, words[0])
-		case len(words) >= 2 && words[0] == "ok" && len(waiting) > 0:
-			found, count = append(found, fuzzed{words[1], waiting}), count+len(waiting)
-			waiting = nil
+// list finds the targets in the source: to ask each package's tests for them, all would have to be built.
+func list(ctx context.Context) (found []fuzzed, _ error) {
+	out, err := exec.CommandContext(ctx, "go", "list", "-json=ImportPath,Dir,TestGoFiles,XTestGoFiles,Module", "./...").Output()
+	if err != nil {
+		return nil, err
+	}
+	for d := json.NewDecoder(bytes.NewReader(out)); d.More(); {
+		var p fuzzed
+		if err := d.Decode(&p); err != nil {
+			return nil, err
+		}
+		for _, file := range slices.Concat(p.TestGoFiles, p.XTestGoFiles) {
+			names, err := targetsOf(filepath.Join(p.Dir, file))
+			if err != nil {
+				return nil, err
+			}
+			p.targets = append(p.targets, names...)
+		}
+		if len(p.targets) > 0 {
+			found = append(found, p)
 		}
 	}
-	return found, count
+	return found, nil
+}
+
+// targetsOf returns the names of the targets of a file.
+func targetsOf(path string) (names []string, _ error) {
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range file.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && strings.HasPrefix(f.Name.Name, "Fuzz") {
+			names = append(names, f.Name.Name)
+		}
+	}
+	return names, nil
+}
+
+// build makes the tests of a package into a program.
+func build(ctx context.Context, program string, p fuzzed) error {
+	counted := "-gcflags=" + p.Module.Path + "/...=-d=libfuzzer" // what go test -fuzz gives to all packages
+	out, err := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-ldflags=-s -w", counted, "-o", program, p.ImportPath).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("build %s: %w\n%s", p.ImportPath, err, out)
+	}
+	return nil
 }
 
 // target is how one target is run.
 type target struct {
-	dir  string
-	args []string
+	name, dir string
+	args      []string
 }
 
 // all runs the targets, so many at the same time, and stops at the first that fails.
@@ -110,7 +152,7 @@ func all(ctx context.Context, targets []target, workers int) error {
 	for range workers {
 		running.Go(func() {
 			for t := range next {
-				if err := fuzz(ctx, t.dir, t.args...); err != nil {
+				if err := t.fuzz(ctx); err != nil {
 					stop(err)
 				}
 			}
@@ -124,56 +166,44 @@ func all(ctx context.Context, targets []target, workers int) error {
 	return context.Cause(ctx)
 }
 
-func guided(_ context.Context, _, pkg string, names []string, each time.Duration) (out []target, _ error) {
-	for _, name := range names {
-		out = append(out, target{args: []string{
-			"go", "test", "-run", "^$", "-fuzz", "^" + name + "$", "-fuzztime", each.String(), "-fuzzminimizetime", minimise, pkg,
-		}})
-	}
-	return out, nil
-}
-
-func unguided(ctx context.Context, dir, pkg string, names []string, each time.Duration) (out []target, _ error) {
-	program := filepath.Join(dir, strings.ReplaceAll(pkg, "/", "-")+".test")
-	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", program, pkg).CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build %s: %w\n%s", pkg, err, out)
-	}
-	home, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}", pkg).Output()
-	if err != nil {
-		return nil, fmt.Errorf("find %s: %w", pkg, err)
-	}
-	for _, name := range names {
-		out = append(out, target{dir: strings.TrimSpace(string(home)), args: []string{
-			program, "-test.run", "^$", "-test.fuzz", "^" + name + "$", "-test.fuzztime", each.String(), "-test.fuzzminimizetime", minimise,
-			"-test.fuzzcachedir", filepath.Join(dir, "found"), "-test.parallel", strconv.Itoa(max(1, runtime.GOMAXPROCS(0)/atOnce)),
-		}})
-	}
-	return out, nil
-}
-
 // attempts is how often a target is run whose time was up at an unlucky moment: the testing package then says so as a
 // failure, without an input that fails.
 const attempts = 3
 
-func fuzz(ctx context.Context, dir string, args ...string) error {
+// fuzz runs the target, and prints how far it came.
+func (t target) fuzz(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	line := strings.Join(args, " ")
-	fmt.Println("fuzz:", line)
 	var err error
 	for range attempts {
-		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-		cmd.Dir = dir
+		cmd := exec.CommandContext(ctx, t.args[0], t.args[1:]...)
+		cmd.Dir = t.dir
 		var out []byte
 		out, err = cmd.CombinedOutput()
 		if err == nil {
+			came, guided := progress(string(out))
+			if came == "" || !guided {
+				return fmt.Errorf("%s: no search, or none with a guide:\n%s", t.name, out)
+			}
+			fmt.Printf("fuzz: %-32s %s\n", t.name, came)
 			return nil
 		}
-		err = fmt.Errorf("%s: %w\n%s", line, err, out)
+		err = fmt.Errorf("%s: %w\n%s", strings.Join(t.args, " "), err, out)
 		if !strings.Contains(string(out), "context deadline exceeded") || strings.Contains(string(out), "Failing input") {
 			return err
 		}
 	}
 	return err
+}
+
+// progress is the last thing that a search says of itself, and whether counters guided it. A program that has no such target, or was built
+// without counters, is content to say so and to end well.
+func progress(out string) (came string, guided bool) {
+	for line := range strings.Lines(out) {
+		if said, ok := strings.CutPrefix(line, "fuzz: elapsed: "); ok && strings.Contains(said, "execs: ") {
+			came = strings.TrimSpace(said)
+		}
+	}
+	return came, !strings.Contains(out, "not built with coverage instrumentation")
 }
