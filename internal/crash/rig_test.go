@@ -26,7 +26,7 @@ import (
 )
 
 // patience bounds every wait; no round depends on how long things take below it.
-const patience = 2 * time.Minute
+const patience = 10 * time.Minute
 
 // answerPatience is how long a request waits before it is said again, as a device does.
 const answerPatience = time.Second

@@ -15,8 +15,10 @@ const leastReports = 30
 // with a fifth of them silent. The seed is fixed. A lap has 60 panels and their members' readings hardly change from lap
 // to lap, so that the standard error of the share is about 0.012 and not that of a thousand independent intervals.
 func TestCoverage(t *testing.T) {
+	t.Parallel()
 	for name, offline := range map[string]float64{"all devices": 0, "a fifth silent": 0.2} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			intervals, covered := 0, 0
 			for _, l := range run(t, demo.Config{Windows: 200, Seed: 1, Offline: offline}) {
 				if l.Summary != nil || l.Reports < leastReports {

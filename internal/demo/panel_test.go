@@ -62,6 +62,7 @@ func (h *held) band() bool {
 // standard error below 0.4 points with the five fleets of a short run, and must lie in 93.5 to 96.5 %; a statistic at one epsilon has
 // one of 2, so that only its band is held, and -fleets=20 tells more.
 func TestCoverageOfStatistics(t *testing.T) {
+	t.Parallel()
 	const leastReports, windows = 200, 48
 	names := []string{"mean(temperature)", "proportion(temperature > 26)", "histogram(temperature, 8)", "median(temperature)", "quantile(temperature, 0.9)"}
 	var all held

@@ -60,6 +60,7 @@ PRIVACY  LOCAL EPSILON 1 PER 1h BETWEEN 10 AND 40
 // variances: their ratio has an F distribution with as many degrees of freedom as estimates, the bins of a histogram counted once,
 // beyond which it lies with 1e-6.
 func TestCoverageRotationAgainstSplitting(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		statistic       string
 		noise, reported float64 // least ratios
