@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -28,7 +27,11 @@ func open(ctx context.Context) (*laboratory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &laboratory{filepath.Dir(mod), dir, map[string]string{}, map[int]bool{}, map[int]verdict{}}, nil
+	return laboratoryOf(filepath.Dir(mod), dir), nil
+}
+
+func laboratoryOf(root, dir string) *laboratory {
+	return &laboratory{root: root, dir: dir, programs: map[string]string{}, alone: map[int]bool{}, verdicts: map[int]verdict{}}
 }
 
 func (l *laboratory) close() { _ = os.RemoveAll(l.dir) }
@@ -167,8 +170,6 @@ func (l *laboratory) compile(ctx context.Context, overlay, to string, pkgs ...st
 	for _, pkg := range pkgs {
 		args = append(args, "./"+pkg)
 	}
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = l.root
-	out, err := cmd.CombinedOutput()
-	return string(out), err
+	out, _, err := l.run(ctx, l.root, nil, "go", args...)
+	return out, err
 }

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,6 +24,20 @@ type laboratory struct {
 	programs  map[string]string // of each package the tests, with all bugs of which a schema can be made
 	alone     map[int]bool      // the mutants that need a program of their own
 	verdicts  map[int]verdict   // of the mutants that can't be planted at all
+	used      atomic.Int64      // processor time of all builds and tests, as a time.Duration
+}
+
+// run runs a command in a folder, and tells what it printed and the processor time that it took.
+func (l *laboratory) run(ctx context.Context, folder string, env []string, name string, args ...string) (string, time.Duration, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir, cmd.Env = folder, append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	var used time.Duration
+	if cmd.ProcessState != nil {
+		used = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	}
+	l.used.Add(int64(used))
+	return string(out), used, err
 }
 
 // goEnv asks the go command for one of its settings.
@@ -50,7 +65,7 @@ func (l *laboratory) healthy(ctx context.Context, mutants []numbered, jobs int) 
 	faults := make([]error, len(packages))
 	each(jobs, len(packages), func(i int) {
 		pkg := packages[i]
-		out, err := l.test(ctx, l.programs[pkg], pkg, tests[pkg], 1, 0, "-test.v")
+		out, _, err := l.test(ctx, l.programs[pkg], pkg, tests[pkg], 1, 0, "-test.v")
 		if err != nil {
 			faults[i] = fmt.Errorf("%s doesn't pass without a mutant: %w\n%s", pkg, err, out)
 			return
@@ -92,10 +107,14 @@ func (l *laboratory) plant(ctx context.Context, m numbered) verdict {
 		defer func() { _ = os.Remove(out) }()
 		program = out
 	}
-	return until(func(attempt int) (string, bool) {
-		out, err := l.test(ctx, program, m.pkg, []string{m.test}, attempt, m.number, "-test.failfast")
+	var all time.Duration
+	v := until(func(attempt int) (string, bool) {
+		out, used, err := l.test(ctx, program, m.pkg, []string{m.test}, attempt, m.number, "-test.failfast")
+		all += used
 		return judge(out, err, m.mutant)
 	})
+	v.used = all
+	return v
 }
 
 // original returns the file that a bug is to be in. Its place must be found there once.
@@ -118,7 +137,7 @@ func mutate(root string, m mutant) (string, error) {
 
 // test runs some tests of one package, with the mutant of a number or, for 0, with none. Tests that draw their cases draw those that belong
 // to the attempt's number.
-func (l *laboratory) test(ctx context.Context, program, pkg string, patterns []string, attempt, number int, flags ...string) (string, error) {
+func (l *laboratory) test(ctx context.Context, program, pkg string, patterns []string, attempt, number int, flags ...string) (string, time.Duration, error) {
 	whole := make([]string, len(patterns))
 	for i, pattern := range patterns {
 		parts := levels(pattern)
@@ -132,11 +151,8 @@ func (l *laboratory) test(ctx context.Context, program, pkg string, patterns []s
 		// A failing case is neither kept in the tree, where it would be tried first the next time, nor made small.
 		args = append(args, fmt.Sprintf("-rapid.seed=%d", attempt), "-rapid.nofailfile", "-rapid.shrinktime=1ms")
 	}
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Dir = filepath.Join(l.root, filepath.FromSlash(pkg))
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", variable, number))
-	out, err := cmd.CombinedOutput()
-	return string(out), err
+	env := fmt.Sprintf("%s=%d", variable, number)
+	return l.run(ctx, filepath.Join(l.root, filepath.FromSlash(pkg)), []string{env}, program, args...)
 }
 
 // drawsCases says whether a package's tests use rapid.

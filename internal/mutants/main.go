@@ -99,16 +99,14 @@ func run(ctx context.Context, pattern string, jobs int) error {
 	if err := l.build(ctx, mutants); err != nil {
 		return err
 	}
-	fmt.Printf("%d programs are built with %d mutants to choose from (%.0f s)\n", len(l.programs), len(mutants)-len(l.alone)-len(l.verdicts), time.Since(began).Seconds())
+	fmt.Printf("%d programs are built with %d mutants to choose from (%s)\n", len(l.programs), len(mutants)-len(l.alone)-len(l.verdicts), l.since(began))
 	if err := l.healthy(ctx, mutants, jobs); err != nil {
 		return err
 	}
-	fmt.Printf("the tests pass without a mutant (%.0f s)\n\n", time.Since(began).Seconds())
+	fmt.Printf("the tests pass without a mutant (%s)\n\n", l.since(began))
 	verdicts := make([]verdict, len(mutants))
 	each(jobs, len(mutants), func(i int) {
-		planted := time.Now()
 		verdicts[i] = l.plant(ctx, mutants[i])
-		verdicts[i].took = time.Since(planted)
 		fmt.Println(verdicts[i].line(mutants[i].mutant))
 	})
 	survivors := 0
@@ -117,11 +115,16 @@ func run(ctx context.Context, pattern string, jobs int) error {
 			survivors++
 		}
 	}
-	fmt.Printf("\n%d passed, %d failed (%.0f s)\n", len(mutants)-survivors, survivors, time.Since(began).Seconds())
+	fmt.Printf("\n%d passed, %d failed (%s)\n", len(mutants)-survivors, survivors, l.since(began))
 	if survivors > 0 {
 		return fmt.Errorf("%d of %d mutants are not killed", survivors, len(mutants))
 	}
 	return ctx.Err()
+}
+
+// since tells the time since then, and what the processors have worked.
+func (l *laboratory) since(began time.Time) string {
+	return fmt.Sprintf("%.0f s, %.0f s of a processor", time.Since(began).Seconds(), time.Duration(l.used.Load()).Seconds())
 }
 
 // each calls f for 0…n-1, so many at a time.

@@ -74,7 +74,7 @@ var bugsOfSource = []struct{ old, new, says string }{
 
 // TestSchemaHasEachBug builds one program with bugs in functions of each form, and runs it with each of them and with none.
 func TestSchemaHasEachBug(t *testing.T) {
-	l := &laboratory{root: t.TempDir(), dir: t.TempDir()}
+	l := laboratoryOf(t.TempDir(), t.TempDir())
 	write(t, filepath.Join(l.root, "go.mod"), "module example.org/program\n\ngo 1.24\n")
 	write(t, filepath.Join(l.root, "main.go"), source)
 	s, err := schemaOf("main.go", source)
@@ -133,7 +133,7 @@ func TestBuildLeavesOutWhatDoesNotCompile(t *testing.T) {
 	}
 	write(t, filepath.Join(root, "x", "x.go"), "package x\n\nconst two = 2\n\nfunc one() int { return 1 }\n")
 	write(t, filepath.Join(root, "x", "x_test.go"), "package x\n\nimport \"testing\"\n\nfunc TestOne(t *testing.T) {\n\tif one() != 1 || two != 2 {\n\t\tt.Error(\"wrong\")\n\t}\n}\n")
-	l := &laboratory{root, t.TempDir(), map[string]string{}, map[int]bool{}, map[int]verdict{}}
+	l := laboratoryOf(root, t.TempDir())
 	bug := func(number int, old, changed string) numbered {
 		return numbered{mutant{old: old, new: changed, file: "x/x.go", pkg: "x", test: "TestOne"}, number}
 	}

@@ -12,7 +12,7 @@ import (
 type verdict struct {
 	why      string        // it is not killed; "" when it is
 	attempts int           // test runs that it took
-	took     time.Duration // all of them, and a build where it needs its own
+	used     time.Duration // processor time of all of them
 }
 
 // line is how a verdict is printed.
@@ -21,9 +21,9 @@ func (v verdict) line(m mutant) string {
 	case v.why != "":
 		return fmt.Sprintf("SURVIVES  %-12s  %s\n          %s: %s", m.layer, m.name, m.file, v.why)
 	case v.attempts > 1:
-		return fmt.Sprintf("killed    %-12s  %s (attempt %d, %.1f s)", m.layer, m.name, v.attempts, v.took.Seconds())
+		return fmt.Sprintf("killed    %-12s  %s (attempt %d, %.1f s of a processor)", m.layer, m.name, v.attempts, v.used.Seconds())
 	}
-	return fmt.Sprintf("killed    %-12s  %s (%.1f s)", m.layer, m.name, v.took.Seconds())
+	return fmt.Sprintf("killed    %-12s  %s (%.1f s of a processor)", m.layer, m.name, v.used.Seconds())
 }
 
 // judge says why a mutant is not killed by a test run, "" when it is, and whether other cases might kill it.
