@@ -44,6 +44,8 @@ type Engine struct {
 	nowMs    int64    // moment of the message that is being counted
 	newest   [broker.Partitions]int64
 	levelMs  int64     // watermark before GRACE: what has closed
+	markedMs int64     // newest mark that the marker put, as it looked last
+	awaited  int64     // when it will put the next one; below 0 for never
 	late     []late    // closed windows that late reports came for
 	lateAt   time.Time // when the first of them came
 	orphans  []*column.Rows
@@ -113,7 +115,9 @@ func (e *Engine) Apply(record *quadratv1.KappaRecord) error {
 	}
 	e.promise(e.kappas[ref])
 	e.tables.tidy(e.kappas)
-	e.wake()
+	if !e.shares() && (e.awaited < 0 || e.kappas[ref].dueAt(e.markedMs) < e.awaited) {
+		e.wake()
+	}
 	return nil
 }
 

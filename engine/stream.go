@@ -140,6 +140,7 @@ func (e *Engine) nextMark(marked int64) (due time.Time, ok bool) {
 			least = at
 		}
 	}
+	e.markedMs, e.awaited = marked, least
 	return time.UnixMilli(least).UTC(), least >= 0
 }
 

@@ -178,4 +178,5 @@ func TestTheServerTellsOfForeignClaims(t *testing.T) {
 // noPlans is a plan set without plans.
 type noPlans struct{}
 
+func (noPlans) Version(uint64) uint64                                    { return 0 }
 func (noPlans) Since(uint64) ([]*quadratv1.DevicePlan, uint64, []string) { return nil, 0, nil }

@@ -22,14 +22,19 @@ import (
 // helloMost is the longest hello, in bytes.
 const helloMost = 64 << 10
 
-// repliesMost bounds the cached replies: one for each version that devices still hold.
-const repliesMost = 256
+// replyBytesMost is about how many bytes of plans one reply carries; a device that lacks more gets the rest by its next hellos.
+const replyBytesMost = 512 << 10
+
+// repliesBytesMost bounds the cached replies, one for each version that devices still hold, in bytes.
+const repliesBytesMost = 8 << 20
 
 // Plans is where the server learns what a device lacks.
 type Plans interface {
 	// Since returns the plans published after a version of the plan set, the current version, and the references of all
 	// live kappas. Equal versions mean equal plans. A version that is not of this plan set counts as 0.
 	Since(version uint64) (plans []*quadratv1.DevicePlan, current uint64, live []string)
+	// Version is the current version, at least as new as one that a device has heard of from another server.
+	Version(heard uint64) uint64
 }
 
 // ServerConfig says how hellos are served. Zero fields take the default in brackets.
@@ -92,6 +97,7 @@ type Server struct {
 	mu      sync.Mutex // guards everything below
 	refused map[Code]uint64
 	replies map[holds][]byte // encoded replies
+	kept    int              // bytes of replies
 	current uint64           // version that the replies lead to
 }
 
@@ -230,19 +236,47 @@ func (s *Server) refuse(err error) []byte {
 // reply is the encoded reply, but for the time, to a device that holds so much. It is encoded once for each. A device is told no
 // plan that asks for a mechanism that it doesn't know; the planner will make one that it does.
 func (s *Server) reply(held holds) []byte {
-	plans, current, live := s.plans.Since(held.version)
+	now := s.plans.Version(held.version)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if current != s.current || len(s.replies) >= repliesMost {
+	if b, ok := s.replies[held]; ok && now == s.current {
+		return b
+	}
+	plans, current, live := s.plans.Since(held.version)
+	if current != s.current || s.kept > repliesBytesMost {
 		clear(s.replies)
-		s.current = current
+		s.current, s.kept = current, 0
 	}
-	b, ok := s.replies[held]
-	if !ok {
-		b = encodeReply(&quadratv1.HelloReply{PlanSetVersion: current, Plans: held.followed(plans), Live: live})
-		s.replies[held] = b
-	}
+	b := encodeReply(held.answer(plans, current, live))
+	s.replies[held] = b
+	s.kept += len(b)
 	return b
+}
+
+// answer is a reply of those plans that a device lacks, which come by version. One that lacks more than a reply carries is
+// told of the first ones, as if the plan set ended there; of kappas that it will learn of later it is not told that they live.
+func (h holds) answer(plans []*quadratv1.DevicePlan, current uint64, live []string) *quadratv1.HelloReply {
+	bytes, told := 0, len(plans)
+	for i, p := range plans {
+		if bytes += proto.Size(p); bytes > replyBytesMost && i > 0 && p.GetPlanSetVersion() > plans[i-1].GetPlanSetVersion() {
+			told = i
+			break
+		}
+	}
+	if told == len(plans) {
+		return &quadratv1.HelloReply{PlanSetVersion: current, Plans: h.followed(plans), Live: live}
+	}
+	later := map[string]bool{}
+	for _, p := range plans[told:] {
+		later[p.GetRef()] = true
+	}
+	for _, p := range plans[:told] {
+		delete(later, p.GetRef())
+	}
+	return &quadratv1.HelloReply{
+		PlanSetVersion: plans[told-1].GetPlanSetVersion(), Plans: h.followed(plans[:told]), More: true,
+		Live: slices.DeleteFunc(slices.Clone(live), func(ref string) bool { return later[ref] }),
+	}
 }
 
 // encodeReply encodes a message that can't fail to be encoded: its texts are ours, or were checked to be UTF-8.

@@ -197,6 +197,8 @@ type fixedPlans struct {
 	mechanism string
 }
 
+func (p fixedPlans) Version(uint64) uint64 { return p.version }
+
 func (p fixedPlans) Since(version uint64) (plans []*quadratv1.DevicePlan, current uint64, live []string) {
 	if version < p.version {
 		plans = []*quadratv1.DevicePlan{{
@@ -329,5 +331,61 @@ func TestRepliesFollowThePlanSet(t *testing.T) {
 	plans.version = 2
 	if got := ask(1); len(got.GetPlans()) != 1 || got.GetPlanSetVersion() != 2 {
 		t.Fatalf("after a change: %v", got)
+	}
+}
+
+// manyPlans is a plan set of so many kappas, each of which came with a version of its own.
+type manyPlans int
+
+func (p manyPlans) Version(uint64) uint64 { return uint64(p) }
+
+func (p manyPlans) Since(version uint64) (plans []*quadratv1.DevicePlan, current uint64, live []string) {
+	for v := uint64(1); v <= uint64(p); v++ {
+		ref := fmt.Sprintf("k%05d", v)
+		live = append(live, ref)
+		if v > version {
+			plans = append(plans, &quadratv1.DevicePlan{Ref: ref, Revision: 1, PlanSetVersion: v, Salt: make([]byte, 1000)})
+		}
+	}
+	return plans, uint64(p), live
+}
+
+// A device that lacks more plans than a message carries gets them piece by piece, each as a plan set that ends there, and the server keeps
+// no more of such answers than it should.
+func TestManyPlansComeInPieces(t *testing.T) {
+	const kappas = 3000
+	srv := NewServer(newTestRegistry(), manyPlans(kappas), ServerConfig{Clock: clock.NewManual(epoch)})
+	held, version, pieces := map[string]bool{}, uint64(0), 0
+	for more := true; more; pieces++ {
+		h := helloOf("d")
+		h.PlanSetVersion = version
+		b, err := proto.Marshal(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw := srv.Answer("quadrat.hello.d", b)
+		reply := answer(t, raw)
+		for _, p := range reply.GetPlans() {
+			held[p.GetRef()] = true
+		}
+		if len(raw) > replyBytesMost+replyBytesMost/4 || reply.GetPlanSetVersion() <= version || len(reply.GetLive()) != len(held) {
+			t.Fatalf("a piece of %d bytes leads from version %d to %d; %d kappas live and %d are held", len(raw), version, reply.GetPlanSetVersion(),
+				len(reply.GetLive()), len(held))
+		}
+		for _, ref := range reply.GetLive() {
+			if !held[ref] {
+				t.Fatalf("%s lives, and its plan was not told", ref)
+			}
+		}
+		version, more = reply.GetPlanSetVersion(), reply.GetMore()
+	}
+	if len(held) != kappas || version != kappas || pieces < kappas*1000/replyBytesMost {
+		t.Errorf("%d plans of version %d came in %d pieces", len(held), version, pieces)
+	}
+	for version := range uint64(100) {
+		srv.reply(holds{version: version})
+		if srv.kept > repliesBytesMost+2*replyBytesMost {
+			t.Fatalf("%d bytes of answers are kept", srv.kept)
+		}
 	}
 }

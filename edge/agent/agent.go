@@ -59,6 +59,7 @@ type Agent struct {
 	attributes map[string]string // those of the configuration, and gateway for a device behind one
 	version    uint64            // of the plan set held; 0 for none
 	kappas     []held
+	places     map[string]int // of many kappas; nil when nobody has looked since one went
 	counts     [outcomes]uint32
 	invalid    uint32       // plans that broke their law
 	key        *privacy.Key // of the secret, once it was asked for

@@ -76,27 +76,33 @@ func (s Standing) String() string {
 var ErrRefused = errors.New("hello: refused by the server")
 
 // ApplyReply takes in the answer to a hello. It returns ErrRefused when the device was refused; then nothing changes.
-// Again says that the server lists a kappa whose plan the device neither holds nor was given, because the server's plan
-// set isn't the one that the device knew: the next hello names version 0, and should be said soon.
+// Again says that the next hello should be said soon: there are more plans than one answer carries, or the server lists a kappa whose
+// plan the device neither holds nor was given, because the server's plan set isn't the one that the device knew; then the
+// next hello names version 0.
 func (a *Agent) ApplyReply(r *wire.HelloReply) (again bool, err error) {
 	if r.Error != "" {
 		return false, ErrRefused
 	}
-	a.kappas = slices.DeleteFunc(a.kappas, func(h held) bool { return !slices.Contains(r.Live, h.ref) })
+	live := make(map[string]bool, len(r.Live))
+	for _, ref := range r.Live {
+		live[ref] = true
+	}
+	a.drop(func(h held) bool { return !live[h.ref] })
 	for _, w := range r.Plans {
-		if slices.Contains(r.Live, w.Ref) {
+		if live[w.Ref] {
 			a.hold(w)
 		}
 	}
 	named := a.version
 	a.version = r.PlanSetVersion
-	for _, ref := range r.Live {
-		if named != 0 && a.find(ref) == nil {
-			a.version = 0
-			return true, nil
-		}
+	for i := range a.kappas {
+		delete(live, a.kappas[i].ref)
 	}
-	return false, nil
+	if named != 0 && len(live) > 0 {
+		a.version = 0
+		return true, nil
+	}
+	return r.More, nil
 }
 
 // ApplyBroadcast takes in a change. Gap says that the device has missed an earlier one and must say hello; the change
@@ -106,7 +112,7 @@ func (a *Agent) ApplyBroadcast(b *wire.PlanBroadcast) (gap bool) {
 		return false
 	}
 	if b.Deleted != "" {
-		a.kappas = slices.DeleteFunc(a.kappas, func(h held) bool { return h.ref == b.Deleted })
+		a.drop(func(h held) bool { return h.ref == b.Deleted })
 	}
 	if b.Plan != nil {
 		a.hold(b.Plan)
@@ -131,6 +137,9 @@ func (a *Agent) hold(w *wire.DevicePlan) {
 	h := a.find(w.Ref)
 	if h == nil {
 		a.kappas = append(a.kappas, held{ref: w.Ref})
+		if a.places != nil {
+			a.places[w.Ref] = len(a.kappas) - 1
+		}
 		h = &a.kappas[len(a.kappas)-1]
 	}
 	at, found := slices.BinarySearchFunc(h.revisions, r.number, func(x revision, n uint32) int {
@@ -197,7 +206,26 @@ func (a *Agent) takes(model string) bool {
 	return slices.Contains(a.config.Policy.Models, model)
 }
 
+// searchMost is how many kappas are searched one by one; beyond it their places are remembered.
+const searchMost = 32
+
+func (a *Agent) drop(which func(held) bool) {
+	a.kappas, a.places = slices.DeleteFunc(a.kappas, which), nil
+}
+
 func (a *Agent) find(ref string) *held {
+	if len(a.kappas) > searchMost {
+		if a.places == nil {
+			a.places = make(map[string]int, len(a.kappas))
+			for i := range a.kappas {
+				a.places[a.kappas[i].ref] = i
+			}
+		}
+		if i, ok := a.places[ref]; ok {
+			return &a.kappas[i]
+		}
+		return nil
+	}
 	for i := range a.kappas {
 		if a.kappas[i].ref == ref {
 			return &a.kappas[i]

@@ -63,7 +63,7 @@ func engines() []mutant {
 		{"frame: who doesn't know the mechanism is due", design, "engine/plan.go", "p.query.Mechanisms = append(p.query.Mechanisms, compiled.mechanism)", "p.query.Mechanisms = p.query.Mechanisms[:0]", "engine", "TestFrameHasOnlyWhomThePlanCanAsk"},
 		{"plan: asks by a mechanism that not all know", law, "query/plan/question.go", "&& !slices.Contains(q.known, m.Name()) {", "&& slices.Contains(q.known, m.Name()) {", "query/service", "TestOldDevicesAreNotAskedByNewMechanisms"},
 		{"plan: squares by a mechanism whose noise isn't known", formula, "query/plan/question.go", "out[i].mechanism, out[i].noise, out[i].law = u.squareName, ", "out[i].mechanism, out[i].noise, out[i].law = u.meanName, ", "query/service", "TestOldDevicesAreNotAskedByNewMechanisms"},
-		{"fleet: a device is told a plan that it can't follow", law, "fleet/server.go", "Plans: held.followed(plans), Live", "Plans: plans, Live", "fleet", "TestRepliesFollowThePlanSet"},
+		{"fleet: a device is told a plan that it can't follow", law, "fleet/server.go", "Plans: h.followed(plans), Live", "Plans: plans, Live", "fleet", "TestRepliesFollowThePlanSet"},
 		{"counting: powers forgotten at a restart", counting, "engine/decode.go", "M3: r.float(), M4: r.float()", "M3: r.float(), M4: 2 * r.float()", "engine", "TestVariance"},
 	}
 }

@@ -56,7 +56,7 @@ const (
 
 // list returns all mutants.
 func list() []mutant {
-	return slices.Concat(mechanisms(), categories(), devices(), memories(), estimators(), engines(), gateways(), releases(), storages(), clusters(), questions(),
+	return slices.Concat(mechanisms(), categories(), devices(), memories(), estimators(), engines(), gateways(), releases(), storages(), clusters(), crowds(), questions(),
 		tables(), exports())
 }
 

@@ -282,7 +282,7 @@ func (s *Server) answering(ctx context.Context) (c service.Config, err error) {
 		return c, err
 	}
 	return service.Config{
-		Fleet: s.devices, Plans: plans, Dead: dead{letters}, Broadcast: s.broker.Conn(), Results: s.broker.JetStream(), Clock: s.config.Clock,
+		Fleet: s.devices, Changes: s.devices.Version, Plans: plans, Dead: dead{letters}, Broadcast: s.broker.Conn(), Results: s.broker.JetStream(), Clock: s.config.Clock,
 		Entropy: s.config.Entropy, Logger: s.log, Registry: s.registry, Token: s.config.Token, Retention: s.config.Retention,
 		RecordBytesMax: int(min(s.broker.Conn().MaxPayload()-recordRoom, recordMost)), Shuffler: s.config.Shuffler, Memory: s.memory,
 		Heartbeat: s.config.heartbeat,

@@ -24,35 +24,45 @@ func (f *Fleet) hello(ctx context.Context, from, to int, progress func(done, all
 	var done int
 	var mu sync.Mutex // guards done
 	return f.each(ctx, to-from, func(ctx context.Context, i int) error {
-		who := f.speaker(from + i)
-		f.mu.Lock()
-		hello := who.hello()
-		f.mu.Unlock()
-		answer, err := f.ask(ctx, subjectHello+who.by, hello.Append(nil))
-		if err != nil {
-			return err
+		for more := true; more; {
+			var err error
+			if more, err = f.greet(ctx, f.speaker(from+i), &replies); err != nil {
+				return err
+			}
 		}
-		reply, err := replies.decode(answer)
-		if err != nil {
-			return fmt.Errorf("hello: %w", ErrServer)
-		}
-		if reply.Error != "" {
-			return fmt.Errorf("hello of %s: %s", hello.Device, reply.Error)
-		}
-		f.mu.Lock()
-		err = who.apply(reply)
-		for _, p := range reply.Plans {
-			f.follow(p)
-		}
-		f.mu.Unlock()
 		mu.Lock()
 		defer mu.Unlock()
 		done++
 		if progress != nil {
 			progress(done, to-from)
 		}
-		return err
+		return nil
 	})
+}
+
+// greet says one hello; more tells that the answer didn't carry all plans that the speaker lacks.
+func (f *Fleet) greet(ctx context.Context, who speaker, replies *replies) (more bool, err error) {
+	f.mu.Lock()
+	hello := who.hello()
+	f.mu.Unlock()
+	answer, err := f.ask(ctx, subjectHello+who.by, hello.Append(nil))
+	if err != nil {
+		return false, err
+	}
+	reply, err := replies.decode(answer)
+	if err != nil {
+		return false, fmt.Errorf("hello: %w", ErrServer)
+	}
+	if reply.Error != "" {
+		return false, fmt.Errorf("hello of %s: %s", hello.Device, reply.Error)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	err = who.apply(reply)
+	for _, p := range reply.Plans {
+		f.follow(p)
+	}
+	return reply.More, err
 }
 
 // meeting is a moment of the server's clock, and when it was on this machine's.

@@ -51,6 +51,7 @@ type HelloReply struct {
 	PlanSetVersion uint64
 	Plans          []*DevicePlan // those published after the version that the hello named
 	Live           []string      // references of all live kappas
+	More           bool          // the next hello, which should be said soon, gets further plans
 }
 
 // Validate returns ErrDevice or ErrHello when the hello breaks its law: at most 32 attributes and capabilities, none
@@ -232,7 +233,8 @@ func (r *HelloReply) Append(b []byte) []byte {
 	for _, p := range r.Plans {
 		b = appendMessage(b, 4, p.Append(nil))
 	}
-	return appendTexts(b, 5, r.Live)
+	b = appendTexts(b, 5, r.Live)
+	return appendBool(b, 6, r.More)
 }
 
 // DecodeHelloReply reads a reply. It checks form; the plans' law is checked by their Validate.
@@ -254,6 +256,8 @@ func DecodeHelloReply(b []byte) (HelloReply, error) {
 			message(&f, DecodeDevicePlan, func(p *DevicePlan) { r.Plans = append(r.Plans, p) })
 		case 5:
 			f.texts(&r.Live)
+		case 6:
+			f.bool(&r.More)
 		}
 	}
 	return r, f.err

@@ -29,7 +29,11 @@ type Draft struct {
 	Revision uint32                  // from 1; 0 for a plan that is only explained
 	Now      time.Time               // the revision is in force from the next window on
 	Previous *quadratv1.PlanRevision // the revision before it; nil for the first
-	Known    []Known                 // what results tell about spreads; the last that fits counts
+	Known    []Known                 // what is known about spreads; the last that fits counts
+	// Still says that the fleet is as it was when the previous revision was found to fit
+	Still bool
+	// Knows tells what results of other kappas say about the spreads that a plan depends on; nil for nobody to ask
+	Knows func(*quadratv1.DevicePlan) []Known
 }
 
 // Planner turns scripts into plans over the fleet as it is. It is safe for use by many goroutines.
@@ -106,8 +110,10 @@ type Config struct {
 	Registry *prometheus.Registry // metrics; nil for one of its own
 	Token    string               // bearer token; empty for none
 
-	Shared bool        // other processes write the bucket PLANS, too: changes are compared and set, and those of others are followed
-	Keeps  func() bool // whether this process redraws plans and forgets old kappas now; nil for always
+	Shared  bool          // other processes write the bucket PLANS, too: changes are compared and set, and those of others are followed
+	Changes func() uint64 // a number that grows whenever a device comes, goes or changes; nil when nobody counts
+
+	Keeps func() bool // whether this process redraws plans and forgets old kappas now; nil for always
 
 	Shuffler shuffle.Party // who the operator declares to publish shuffled batches; nobody by default
 

@@ -77,20 +77,17 @@ func checkScript(script string, params map[string]float64) error {
 func (s *Service) present(name string, r *quadratv1.PutKappaRequest) (*quadratv1.PutKappaResponse, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for ref, d := range s.live {
+	if d := s.alike(name, r); d != nil {
 		kappa := d.record.GetKappa()
-		same := sameQuestion(kappa, r.GetScript(), r.GetParams())
-		if kappa.GetName() == name || name == "" && same {
-			if d.failed() {
-				return nil, errFailed(kappa)
-			}
-			if !same {
-				return nil, &Error{Code: Exists, Message: fmt.Sprintf(
-					"the name %q belongs to kappa %s with another script or other parameters; delete it first, or take another name",
-					name, ref)}
-			}
-			return &quadratv1.PutKappaResponse{Ref: ref, Plan: s.planNow(d.record)}, nil
+		if d.failed() {
+			return nil, errFailed(kappa)
 		}
+		if !sameQuestion(kappa, r.GetScript(), r.GetParams()) {
+			return nil, &Error{Code: Exists, Message: fmt.Sprintf(
+				"the name %q belongs to kappa %s with another script or other parameters; delete it first, or take another name",
+				name, kappa.GetRef())}
+		}
+		return &quadratv1.PutKappaResponse{Ref: kappa.GetRef(), Plan: s.planNow(d.record)}, nil
 	}
 	if len(s.live) >= s.cfg.KappasMax {
 		return nil, &Error{Code: TooMany, Message: fmt.Sprintf("there are %d kappas, and no more are allowed; delete one", len(s.live))}
@@ -98,10 +95,23 @@ func (s *Service) present(name string, r *quadratv1.PutKappaRequest) (*quadratv1
 	return nil, nil
 }
 
+// alike is the live kappa of a name or, for an empty one, of the same script and parameters; nil when there is none. The caller holds mu.
+func (s *Service) alike(name string, r *quadratv1.PutKappaRequest) *deployed {
+	if name != "" {
+		return s.named(name)
+	}
+	for _, ref := range s.roll.texts[r.GetScript()] {
+		if d := s.live[ref]; sameQuestion(d.record.GetKappa(), r.GetScript(), r.GetParams()) {
+			return d
+		}
+	}
+	return nil
+}
+
 func (s *Service) firstDraft(name string, r *quadratv1.PutKappaRequest) (Draft, error) {
 	d := Draft{
 		Script: r.GetScript(), Params: r.GetParams(), Name: name, Revision: 1, Now: s.cfg.Clock.Now(),
-		Salt: make([]byte, 16), Known: s.known(),
+		Salt: make([]byte, 16), Knows: s.knows,
 	}
 	if _, err := io.ReadFull(s.cfg.Entropy, d.Salt); err != nil {
 		return Draft{}, fmt.Errorf("salt: %w", err)
@@ -197,18 +207,10 @@ func postpone(revision *quadratv1.PlanRevision, now time.Time) {
 }
 
 func (s *Service) insert(record *quadratv1.KappaRecord, version uint64) {
-	ref := record.GetKappa().GetRef()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.version = version
-	if d, ok := s.live[ref]; ok {
-		d.record = record
-		return
-	}
-	s.live[ref] = &deployed{record: record}
-	if s.begun && !s.ended {
-		s.tend(ref, s.live[ref])
-	}
+	s.enter(record.GetKappa().GetRef(), record)
 }
 
 // broadcast tells all devices. A lost broadcast is no fault: devices learn at their next hello.
@@ -336,7 +338,7 @@ func (s *Service) Explain(ctx context.Context, r *quadratv1.ExplainRequest) (*qu
 		return nil, err
 	}
 	draft := Draft{
-		Script: r.GetScript(), Params: r.GetParams(), Name: name, Salt: make([]byte, 16), Now: s.cfg.Clock.Now(), Known: s.known(),
+		Script: r.GetScript(), Params: r.GetParams(), Name: name, Salt: make([]byte, 16), Now: s.cfg.Clock.Now(), Knows: s.knows,
 	}
 	revision, err := s.draw(ctx, draft)
 	if err != nil {

@@ -250,6 +250,23 @@ func (x *index) since(span Span) (entries []entry, older bool) {
 	return inOrder(entries), true
 }
 
+// overall is the results of a statistic over all cells, of the windows that start at a moment or later, oldest first.
+func (x *index) overall(ref, statistic string, since time.Time) (entries []entry) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	h, ok := x.kappas[ref]
+	if !ok {
+		return nil
+	}
+	from, _ := slices.BinarySearch(h.windows, since.UnixMilli())
+	for _, start := range h.windows[from:] {
+		if e, ok := h.results[start][resultKey{statistic: statistic}]; ok {
+			entries = append(entries, e)
+		}
+	}
+	return entries
+}
+
 // last is the results of the newest window.
 func (x *index) last(ref string) []entry {
 	x.mu.RLock()

@@ -1,7 +1,9 @@
 package service
 
 import (
+	"iter"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/quadrat-dev/quadrat/fleet"
@@ -20,19 +22,44 @@ type Known struct {
 // knownWindows is how many of the newest windows of a kappa are asked.
 const knownWindows = 60
 
-// known asks the newest results of every running kappa.
-func (s *Service) known() []Known {
-	s.mu.RLock()
-	revisions := make(map[string]*quadratv1.PlanRevision, len(s.live))
-	for ref, d := range s.live {
-		revisions[ref] = latest(d.record)
-	}
-	s.mu.RUnlock()
+// askedMost is how many running kappas are asked about one spread.
+const askedMost = 8
+
+// knows asks the newest results of running kappas about what a plan's statistics ask, of each the newest kappa that has an answer.
+func (s *Service) knows(asked *quadratv1.DevicePlan) []Known {
 	var out []Known
-	for ref, revision := range revisions {
-		out = append(out, s.measured(ref, revision)...)
+	for _, statistic := range asked.GetStatistics() {
+		if statistic.GetCategories() > 0 {
+			continue // nobody knows the spread of sets of categories
+		}
+		q := questionOf(asked.GetCapability(), statistic)
+		for ref, revision := range s.asking(q) {
+			if known := s.measured(ref, revision, q); len(known) > 0 {
+				out = append(out, known...)
+				break
+			}
+		}
 	}
 	return out
+}
+
+// asking is the newest of the kappas that ask a question, newest first, with their newest revisions.
+func (s *Service) asking(q question) iter.Seq2[string, *quadratv1.PlanRevision] {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	refs := s.roll.asked[q]
+	refs = slices.Clone(refs[max(0, len(refs)-askedMost):])
+	revisions := make([]*quadratv1.PlanRevision, len(refs))
+	for i, ref := range refs {
+		revisions[i] = latest(s.live[ref].record)
+	}
+	return func(yield func(string, *quadratv1.PlanRevision) bool) {
+		for i := range slices.Backward(refs) {
+			if !yield(refs[i], revisions[i]) {
+				return
+			}
+		}
+	}
 }
 
 // knownBefore is what a kappa's own plan and results tell for its next revision: what its plan supposed, and behind it
@@ -50,20 +77,20 @@ func (s *Service) knownBefore(record *quadratv1.KappaRecord) []Known {
 		}
 	}
 	for _, r := range record.GetRevisions() { // oldest first: the newest measurement counts
-		out = append(out, s.measured(record.GetKappa().GetRef(), r)...)
+		out = append(out, s.measured(record.GetKappa().GetRef(), r, question{})...)
 	}
 	return out
 }
 
-// measured is what the newest results of one revision of a kappa tell.
-func (s *Service) measured(ref string, revision *quadratv1.PlanRevision) []Known {
+// measured is what the newest results of one revision of a kappa tell about a question; about all of its own for none.
+func (s *Service) measured(ref string, revision *quadratv1.PlanRevision, about question) []Known {
 	var out []Known
 	device := revision.GetDevice()
 	if device.GetModel() == fleet.ModelGateway {
 		return nil // the noise of sums and that of devices can't be told apart in a result
 	}
 	length := time.Duration(device.GetWindowMs()) * time.Millisecond
-	entries, _ := s.results.since(Span{Ref: ref, Since: s.cfg.Clock.Now().Add(-(knownWindows + 2 + time.Duration(revision.GetPlan().GetPanes())) * length)})
+	since := s.cfg.Clock.Now().Add(-(knownWindows + 2 + time.Duration(revision.GetPlan().GetPanes())) * length)
 	noise := map[string]float64{}
 	for _, view := range revision.GetPlan().GetStatistics() {
 		noise[view.GetName()] = view.GetNoiseStdDev()
@@ -73,11 +100,14 @@ func (s *Service) measured(ref string, revision *quadratv1.PlanRevision) []Known
 		if !told || statistic.GetCategories() > 0 {
 			continue // a part of a ratio has no result of its own, a set of categories has many
 		}
+		if about != (question{}) && about != questionOf(device.GetCapability(), statistic) {
+			continue
+		}
 		panes := float64(max(1, revision.GetPlan().GetPanes()))
 		if device.GetLapWindows()*uint32(len(device.GetStatistics())) < uint32(panes) {
 			continue // the answers of one device to several panes of a window go together
 		}
-		if sd, ok := spreadOf(entries, statistic, device.GetRevision(), sigma, panes); ok {
+		if sd, ok := spreadOf(s.results.overall(ref, statistic.GetName(), since), statistic, device.GetRevision(), sigma, panes); ok {
 			out = append(out, Known{Capability: device.GetCapability(), Statistic: statistic, StdDev: sd})
 		}
 	}
@@ -147,6 +177,5 @@ func learned(pilot map[string]map[string]float64, p *quadratv1.Plan) map[string]
 // alike tells whether one device's summary has the same spread for two statistics: the same reading and summary, within
 // the same bounds, or the same condition. It does not know the spread of sets of categories.
 func alike(a, b *quadratv1.StatisticPlan) bool {
-	return b.GetCategories() == 0 && a.GetReading() == b.GetReading() && a.GetSummary() == b.GetSummary() && a.GetComparison() == b.GetComparison() &&
-		a.GetThresholdMicro() == b.GetThresholdMicro() && a.GetLoMicro() == b.GetLoMicro() && a.GetHiMicro() == b.GetHiMicro()
+	return b.GetCategories() == 0 && questionOf("", a) == questionOf("", b)
 }

@@ -16,6 +16,31 @@ type look struct {
 	at    time.Time
 	plan  *quadratv1.DevicePlan // for the length of windows, which is that of all revisions
 	ended bool                  // guarded by the mutex of the looks
+	fits  fit
+}
+
+// fit is over which fleet a revision was found to fit.
+type fit struct {
+	changes  uint64 // of the fleet
+	revision uint32
+	since    time.Time // of the first look that found it
+	settled  bool      // nothing that the fleet has noted takes effect later
+}
+
+// settleAfter is how much later than it is noted a change of the fleet takes effect at most: rows begin behind the newest window that was opened.
+const settleAfter = 10 * time.Second
+
+// over tells whether a revision is known to fit a fleet.
+func (f fit) over(changes uint64, revision uint32) bool {
+	return f.settled && f.changes == changes && f.revision == revision
+}
+
+// found notes that a revision fits.
+func (f *fit) found(changes uint64, revision uint32, now time.Time) {
+	if f.since.IsZero() || f.changes != changes || f.revision != revision {
+		*f = fit{changes: changes, revision: revision, since: now}
+	}
+	f.settled = f.settled || now.Sub(f.since) >= settleAfter
 }
 
 // looks is those of all kappas, the earliest first. Its methods are safe for use by many goroutines.

@@ -62,7 +62,11 @@ func (p *FleetPlanner) Plan(ctx context.Context, d Draft) (*quadratv1.PlanRevisi
 	if err != nil {
 		return nil, err
 	}
-	if options.Pilot = learned(pilot(d.Known, revision.GetDevice()), revision.GetPlan()); options.Pilot != nil {
+	known := d.Known
+	if d.Knows != nil {
+		known = append(slices.Clone(known), d.Knows(revision.GetDevice())...)
+	}
+	if options.Pilot = learned(pilot(known, revision.GetDevice()), revision.GetPlan()); options.Pilot != nil {
 		if revision, err = plan.Build(s, members, options); err != nil {
 			return nil, err
 		}
@@ -156,12 +160,14 @@ func (p *FleetPlanner) Redraw(d Draft) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	rows := p.frames.Frame(queryOf(s), d.Now)
-	if count, mechanism := strangersTo(d.Previous, rows); count > 0 {
-		return fmt.Sprintf("%d of %d devices don't know the mechanism %s", count, len(rows), mechanism), nil
-	}
-	if redraw, reason := plan.NeedsRedraw(d.Previous, membersOf(rows)); redraw {
-		return reason, nil
+	if !d.Still {
+		rows := p.frames.Frame(queryOf(s), d.Now)
+		if count, mechanism := strangersTo(d.Previous, rows); count > 0 {
+			return fmt.Sprintf("%d of %d devices don't know the mechanism %s", count, len(rows), mechanism), nil
+		}
+		if redraw, reason := plan.NeedsRedraw(d.Previous, membersOf(rows)); redraw {
+			return reason, nil
+		}
 	}
 	next := nextWindow(s, d.Now)
 	if turn, ok := plan.NextTurn(d.Previous); ok && next >= turn && next%int64(d.Previous.GetDevice().GetLapWindows()) == 0 {

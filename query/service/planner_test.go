@@ -127,3 +127,48 @@ func TestFleetPlannerRefuses(t *testing.T) {
 		t.Errorf("a frequency of four thousand: %v", err)
 	}
 }
+
+// countedFrames counts how often a frame is taken.
+type countedFrames struct {
+	*fleet.Registry
+
+	taken int
+}
+
+func (f *countedFrames) Frame(q fleet.Query, at time.Time) []*fleet.Row {
+	f.taken++
+	return f.Registry.Frame(q, at)
+}
+
+// A fleet that is as it was isn't looked over again, but those who rested still get their turn.
+func TestAStillFleetIsNotLookedOver(t *testing.T) {
+	frames := &countedFrames{Registry: registryOf(t, 400)}
+	p := service.NewFleetPlanner(frames, func(context.Context) error { return nil })
+	const few = "KAPPA few AS SELECT mean(temperature) FROM sense.temperature SAMPLE 4 DEVICES WINDOW 1m PRIVACY LOCAL EPSILON 1 PER 2m BETWEEN 10 AND 40"
+	draft := service.Draft{Script: few, Ref: "k7f3q2", Name: "few", Salt: make([]byte, 16), Revision: 1, Now: start.Add(time.Minute)}
+	revision, err := p.Plan(t.Context(), draft)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := frames.taken
+	draft.Previous, draft.Revision, draft.Still = revision, 2, true
+	if reason, err := p.Redraw(draft); reason != "" || err != nil || frames.taken != before {
+		t.Errorf("%q, %v, %d frames", reason, err, frames.taken-before)
+	}
+	turned := false
+	for range 200 {
+		draft.Now = draft.Now.Add(time.Minute)
+		reason, err := p.Redraw(draft)
+		if err != nil {
+			t.Fatal(err)
+		}
+		turned = turned || strings.Contains(reason, "rested")
+	}
+	if !turned || frames.taken != before {
+		t.Errorf("a turn came: %v, %d frames were taken", turned, frames.taken-before)
+	}
+	draft.Still = false
+	if _, err := p.Redraw(draft); err != nil || frames.taken != before+1 {
+		t.Errorf("%v, %d frames", err, frames.taken-before)
+	}
+}

@@ -24,7 +24,7 @@ func (s *Service) keepFitting(ctx context.Context) {
 		if l == nil {
 			return
 		}
-		if err := s.redraw(ctx, l.ref); err != nil && ctx.Err() == nil {
+		if err := s.redraw(ctx, l); err != nil && ctx.Err() == nil {
 			s.cfg.Logger.Warn("plan not redrawn; the old one stays", "ref", l.ref, "error", err)
 		}
 		l.at = lookAfter(l.plan, l.at, s.cfg.Clock.Now())
@@ -54,7 +54,7 @@ func lookAfter(plan *quadratv1.DevicePlan, last, now time.Time) time.Time {
 }
 
 // redraw draws a new revision of a kappa when its plan no longer fits the fleet.
-func (s *Service) redraw(ctx context.Context, ref string) error {
+func (s *Service) redraw(ctx context.Context, l *look) error {
 	if !s.cfg.Keeps() {
 		return nil
 	}
@@ -63,7 +63,7 @@ func (s *Service) redraw(ctx context.Context, ref string) error {
 	if err := s.catch(ctx); err != nil {
 		return err
 	}
-	record, err := s.find(ref)
+	record, err := s.find(l.ref)
 	if err != nil || record.GetKappa().GetState() == paused {
 		return nil // a kappa that was deleted meanwhile needs no plan
 	}
@@ -71,7 +71,15 @@ func (s *Service) redraw(ctx context.Context, ref string) error {
 	if latest(record).GetDevice().GetFromWindow() > windowAt(latest(record).GetDevice(), draft.Now) {
 		return nil // the newest plan is not in force yet; it is looked at when it is
 	}
+	var changes uint64
+	if s.cfg.Changes != nil {
+		changes = s.cfg.Changes()
+		draft.Still = l.fits.over(changes, draft.Revision)
+	}
 	reason, err := s.cfg.Planner.Redraw(draft)
+	if err == nil && reason == "" {
+		l.fits.found(changes, draft.Revision, draft.Now)
+	}
 	if err != nil || reason == "" {
 		return err
 	}
@@ -84,7 +92,7 @@ func (s *Service) redraw(ctx context.Context, ref string) error {
 		return err
 	}
 	s.metrics.redraws.Inc()
-	s.cfg.Logger.Info("plan redrawn", "ref", ref, "revision", draft.Revision, "reason", reason,
+	s.cfg.Logger.Info("plan redrawn", "ref", l.ref, "revision", draft.Revision, "reason", reason,
 		"population", revision.GetPlan().GetPopulation())
 	return nil
 }

@@ -37,6 +37,7 @@ type Service struct {
 
 	mu      sync.RWMutex // guards everything below; records themselves are never changed once they are in
 	live    map[string]*deployed
+	roll    roll                              // of the live ones
 	gone    map[string]*quadratv1.KappaRecord // deleted, until retention ends
 	version uint64
 	begun   bool
@@ -69,7 +70,7 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, methods: methods, store: store{kv: cfg.Plans}, results: newIndex(&cfg), openAPI: document,
-		figures: shuffle.NewFigures(cfg.Shuffler), live: map[string]*deployed{}, gone: map[string]*quadratv1.KappaRecord{},
+		figures: shuffle.NewFigures(cfg.Shuffler), live: map[string]*deployed{}, roll: newRoll(), gone: map[string]*quadratv1.KappaRecord{},
 	}
 	s.metrics = newMetrics(s)
 	if cfg.Shared {
@@ -92,7 +93,7 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 func (s *Service) restore(ctx context.Context, record *quadratv1.KappaRecord) error {
 	ref := record.GetKappa().GetRef()
 	if record.GetDeleted() == nil {
-		s.live[ref] = &deployed{record: record}
+		s.enter(ref, record)
 	} else {
 		if s.cfg.Clock.Now().Sub(record.GetDeleted().AsTime()) > s.cfg.Retention {
 			return s.store.forget(ctx, ref)
@@ -108,9 +109,23 @@ func (s *Service) restore(ctx context.Context, record *quadratv1.KappaRecord) er
 		s.cfg.Logger.Error("kappa can't be run; it is listed as failed", "ref", ref, "error", err)
 		record = proto.CloneOf(record)
 		record.Kappa.State = failed
-		s.live[ref] = &deployed{record: record}
+		s.enter(ref, record)
 	}
 	return nil
+}
+
+// enter makes a record that of a live kappa, whether it was one before or not. The caller holds mu, or is New.
+func (s *Service) enter(ref string, record *quadratv1.KappaRecord) {
+	if d := s.live[ref]; d != nil {
+		s.roll.enter(record, d.record)
+		d.record = record
+		return
+	}
+	s.roll.enter(record, nil)
+	s.live[ref] = &deployed{record: record}
+	if s.begun && !s.ended {
+		s.tend(ref, s.live[ref])
+	}
 }
 
 // errBroken stands for a record whose fault was logged when it was read.
@@ -185,10 +200,8 @@ func (s *Service) find(ref string) (*quadratv1.KappaRecord, error) {
 
 // named is the live kappa of a name, or nil. The caller holds mu.
 func (s *Service) named(name string) *deployed {
-	for _, d := range s.live {
-		if d.record.GetKappa().GetName() == name {
-			return d
-		}
+	if ref, ok := s.roll.named[name]; ok {
+		return s.live[ref]
 	}
 	return nil
 }
@@ -242,6 +255,14 @@ func (s *Service) GetPlan(_ context.Context, r *quadratv1.GetPlanRequest) (*quad
 		return nil, err
 	}
 	return &quadratv1.GetPlanResponse{Kappa: record.GetKappa(), Plan: s.planNow(record)}, nil
+}
+
+// Version is the current version of the plan set, at least as new as one that somebody has heard of.
+func (s *Service) Version(heard uint64) uint64 {
+	s.upTo(heard)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.version
 }
 
 // Since returns the plans published after a version of the plan set, the current version, and the references of all

@@ -114,14 +114,7 @@ func (s *Service) learn(e follow.Entry) error {
 		s.drop(ref, record)
 		return nil
 	}
-	if d := s.live[ref]; d != nil {
-		d.record = record
-		return nil
-	}
-	s.live[ref] = &deployed{record: record}
-	if s.begun && !s.ended {
-		s.tend(ref, s.live[ref])
-	}
+	s.enter(ref, record)
 	return nil
 }
 
@@ -131,6 +124,7 @@ func (s *Service) drop(ref string, record *quadratv1.KappaRecord) {
 		if d.stop != nil {
 			d.stop()
 		}
+		s.roll.leave(d.record)
 		delete(s.live, ref)
 		s.cfg.Engine.Remove(ref)
 	}

@@ -316,12 +316,15 @@ type HelloReply struct {
 	Error string `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
 	// The server's time, in milliseconds from the UTC epoch.
 	ServerTimeMs int64 `protobuf:"varint,2,opt,name=server_time_ms,json=serverTimeMs,proto3" json:"server_time_ms,omitempty"`
-	// Version of the server's plan set.
+	// Version of the plan set that the device holds with this reply: the server's, unless more is set.
 	PlanSetVersion uint64 `protobuf:"varint,3,opt,name=plan_set_version,json=planSetVersion,proto3" json:"plan_set_version,omitempty"`
 	// Plans that the device lacks: those published after the version that it named.
 	Plans []*DevicePlan `protobuf:"bytes,4,rep,name=plans,proto3" json:"plans,omitempty"`
-	// References of all kappas that are live; a device drops plans of any other.
-	Live          []string `protobuf:"bytes,5,rep,name=live,proto3" json:"live,omitempty"`
+	// References of all kappas that are live; a device drops plans of any other. When more is set it lacks those that the device learns of
+	// by its next hellos.
+	Live []string `protobuf:"bytes,5,rep,name=live,proto3" json:"live,omitempty"`
+	// There are more plans than one reply carries; the next hello, which should be said soon, names plan_set_version and gets the next ones.
+	More          bool `protobuf:"varint,6,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -389,6 +392,13 @@ func (x *HelloReply) GetLive() []string {
 		return x.Live
 	}
 	return nil
+}
+
+func (x *HelloReply) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 // PlanBroadcast is what is published on quadrat.plan when a kappa is deployed, revised, paused or deleted.
@@ -1424,14 +1434,15 @@ const file_quadrat_v1_fleet_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a;\n" +
 	"\rCountersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xb4\x01\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xc8\x01\n" +
 	"\n" +
 	"HelloReply\x12\x14\n" +
 	"\x05error\x18\x01 \x01(\tR\x05error\x12$\n" +
 	"\x0eserver_time_ms\x18\x02 \x01(\x03R\fserverTimeMs\x12(\n" +
 	"\x10plan_set_version\x18\x03 \x01(\x04R\x0eplanSetVersion\x12,\n" +
 	"\x05plans\x18\x04 \x03(\v2\x16.quadrat.v1.DevicePlanR\x05plans\x12\x12\n" +
-	"\x04live\x18\x05 \x03(\tR\x04live\"\xaa\x01\n" +
+	"\x04live\x18\x05 \x03(\tR\x04live\x12\x12\n" +
+	"\x04more\x18\x06 \x01(\bR\x04more\"\xaa\x01\n" +
 	"\rPlanBroadcast\x12(\n" +
 	"\x10plan_set_version\x18\x01 \x01(\x04R\x0eplanSetVersion\x12)\n" +
 	"\x10previous_version\x18\x02 \x01(\x04R\x0fpreviousVersion\x12*\n" +
