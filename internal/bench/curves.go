@@ -15,6 +15,7 @@ const (
 	curvePanel    = "panel"
 	curveRecovery = "recovery"
 	curveQuery    = "query"
+	curveLoad     = "load"
 )
 
 // look says how a curve is drawn.
@@ -33,6 +34,10 @@ func looks() []look {
 		{
 			curvePanel, "Planning a panel as the fleet grows", "permanent random numbers, sorted, and the arcs of a lap of 96 windows", "devices of the stratum",
 			"processor time, s", "planning", "slices.Sort of them", "goal: 1 s for 10⁷",
+		},
+		{
+			curveLoad, "What a report costs as the load grows", "single reports that are stored, synced and answered; clients and broker included",
+			"requests that wait at once", "processor time of a report, µs", "stored and answered", "answered, not stored", "goal: no dearer",
 		},
 		{
 			curveRecovery, "Recovery as the history grows", "from the checkpoint and a million reports behind it to the next checkpoint",

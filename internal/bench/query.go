@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"io"
 	"path/filepath"
 	"time"
 
@@ -18,6 +19,7 @@ const (
 	queryExact    = "SELECT mean(temperature) FROM kappa.indoor GROUP BY region"
 	querySampled  = "SELECT mean(temperature) FROM kappa.indoor GROUP BY region SAMPLE 1 PERCENT"
 	queryMeasured = 7
+	exportWindows = 1
 )
 
 // queryRows measures questions about twenty million stored reports, by region. The other side of the first goal, DuckDB over
@@ -48,7 +50,36 @@ func queryRows(ctx context.Context, config Config) ([]Row, error) {
 			Note: fmt.Sprintf("%d reports; %.3f s of processor time; DuckDB beside it: make bench-query", t.stored, median(t.exactWork)),
 		}.atMost(queryGoal), sampled)
 	}
-	return out, nil
+	exported, err := exportRow(ctx, folder)
+	return append(out, exported), err
+}
+
+// exportRow measures an export as a client gets it, without the way there. The reference reads the same rows and throws them away.
+func exportRow(ctx context.Context, folder *stored.Folder) (Row, error) {
+	const reports = exportWindows * queryPanel
+	figure, read, err := turns(
+		func() (float64, error) {
+			began := time.Now()
+			err := folder.Export(ctx, io.Discard, exportWindows)
+			return reports / time.Since(began).Seconds(), err
+		},
+		func() (float64, error) {
+			began, rows := time.Now(), int64(0)
+			for rec, err := range folder.Scan(ctx, exportWindows) {
+				if err != nil {
+					return 0, err
+				}
+				rows += rec.NumRows()
+			}
+			if rows != reports {
+				return 0, fmt.Errorf("%d reports were read, not %d", rows, reports)
+			}
+			return reports / time.Since(began).Seconds(), nil
+		})
+	return Row{
+		Name: "export", Goal: "≥ 250,000 reports/s: no slower than the intake takes them", Figure: figure, Unit: "reports/s",
+		Reference: "the same rows read and thrown away", ReferenceFigure: read, Note: fmt.Sprintf("%d reports as one Arrow IPC stream, by zstd", reports),
+	}.atLeast(intakeGoal), err
 }
 
 // asked is how long questions took, in seconds, how many reports they were about, and how many rows the last one decoded.

@@ -24,7 +24,8 @@ const (
 	streamWindows    = 8
 	streamPerMessage = 64 // what the intake packs: a few thousand reports a batch over 64 partitions
 	streamGoal       = 0.8
-	storedGoal       = 24 // bytes
+	storedGoal       = 24   // bytes
+	checkpointGoal   = 0.05 // seconds
 	parquetGoal      = 1e6
 	publishAtOnce    = 64
 	parquetWindows   = 2
@@ -62,8 +63,8 @@ func streamRows(ctx context.Context, config Config) ([]Row, error) {
 		return nil, err
 	}
 	const reports, later = streamDevices * streamWindows, streamDevices * (streamWindows - 1)
-	run := 0
-	var ours, bare []float64 // of the windows behind the first
+	run, state := 0, 0
+	var ours, bare, checkpoints, synced []float64 // the first two of the windows behind the first
 	figure, beside, err := turns(func() (float64, error) {
 		run++
 		folder := filepath.Join(config.Dir, fmt.Sprintf("engine-%d", run))
@@ -72,7 +73,12 @@ func streamRows(ctx context.Context, config Config) ([]Row, error) {
 			config: config, devices: devices, folder: folder, now: streamWindows - 1, behind: first.LastSeq,
 			open: func(string) (engine.Sink, error) { return discard{}, nil },
 		})
-		ours = append(ours, later/took.behind.Seconds())
+		if err != nil {
+			return 0, err
+		}
+		ours, checkpoints = append(ours, later/took.behind.Seconds()), append(checkpoints, took.checkpoint.Seconds())
+		size, alone, err := copyCheckpoint(config.Dir, folder)
+		state, synced = size, append(synced, alone.Seconds())
 		return reports / took.whole.Seconds(), err
 	}, func() (float64, error) {
 		took, err := readAll(ctx, b, first.LastSeq)
@@ -99,7 +105,23 @@ func streamRows(ctx context.Context, config Config) ([]Row, error) {
 	stored := Row{
 		Name: "stream bytes", Goal: "≤ 24 bytes per stored report", Figure: float64(bytes) / reports, Unit: "bytes", Note: "in REPORTS, with all overhead",
 	}.atMost(storedGoal)
-	return []Row{stream, steady, stored}, nil
+	checkpoint := Row{
+		Name: "checkpoint", Goal: "≤ 1 % of the 5 s between two", Figure: median(checkpoints), Unit: "s",
+		Reference: "a synced file of the same bytes", ReferenceFigure: median(synced),
+		Note: fmt.Sprintf("%d windows of %d devices: %d bytes", streamWindows, streamDevices, state),
+	}.atMost(checkpointGoal)
+	return []Row{stream, steady, stored, checkpoint}, nil
+}
+
+// copyCheckpoint writes a file as large as the checkpoint in an engine's folder, and gives the size and how long that took.
+func copyCheckpoint(dir, folder string) (size int, took time.Duration, err error) {
+	body, err := os.ReadFile(filepath.Join(folder, "engine", "engine.checkpoint"))
+	if err != nil {
+		return 0, 0, err
+	}
+	began := time.Now()
+	err = writeSynced(filepath.Join(dir, "checkpoint"), func(f *os.File) error { _, err := f.Write(body); return err })
+	return len(body), time.Since(began), err
 }
 
 // parquetRows measures the same way into Parquet files. The reference writes the same messages to a file and syncs it.
@@ -219,8 +241,8 @@ type task struct {
 	open    func(folder string) (engine.Sink, error)
 }
 
-// spent is how long something took, and how long of it behind a position.
-type spent struct{ whole, behind time.Duration }
+// spent is how long something took, how long of it behind a position, and how long of it the checkpoint at the end.
+type spent struct{ whole, behind, checkpoint time.Duration }
 
 // drive lets a new engine read the whole stream until what it counted is durable, and gives how long that took.
 func drive(ctx context.Context, b *broker.Broker, t task) (took spent, err error) {
@@ -259,8 +281,9 @@ func drive(ctx context.Context, b *broker.Broker, t task) (took spent, err error
 			passed = time.Now()
 		}
 	}
+	counted := time.Now()
 	err = e.Checkpoint(ctx)
-	took = spent{whole: time.Since(began), behind: time.Since(passed)}
+	took = spent{whole: time.Since(began), behind: time.Since(passed), checkpoint: time.Since(counted)}
 	stop()
 	return took, errors.Join(err, <-ended)
 }

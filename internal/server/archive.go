@@ -10,7 +10,6 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
-	"github.com/apache/arrow/go/v17/arrow/ipc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -76,16 +75,7 @@ func (a archive) Export(ctx context.Context, w io.Writer, what string, span serv
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	out := ipc.NewWriter(w, ipc.WithSchema(schema), ipc.WithZstd())
-	for record, err := range records {
-		if err == nil {
-			err = writeRecord(out, schema, record)
-		}
-		if err != nil {
-			return fmt.Errorf("export: %w", err)
-		}
-	}
-	if err := out.Close(); err != nil {
+	if err := storage.WriteStream(w, schema, records); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
 	return nil
@@ -105,13 +95,6 @@ func (a archive) named(ctx context.Context, kind storage.Kind, span service.Span
 	}
 	meta := arrow.NewMetadata(keys, values)
 	return arrow.NewSchema(storage.Schema(kind, kappa, span.Ref).Fields(), &meta), nil
-}
-
-// writeRecord writes a record under the stream's own metadata.
-func writeRecord(out *ipc.Writer, schema *arrow.Schema, record arrow.Record) error {
-	same := array.NewRecord(schema, record.Columns(), record.NumRows())
-	defer same.Release()
-	return out.Write(same) //nolint:wrapcheck // the caller wraps
 }
 
 // resultsOf reads a record of results back into messages: a column has the name of its field, or that of a nested

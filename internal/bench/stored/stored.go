@@ -10,6 +10,7 @@ package stored
 import (
 	"context"
 	"fmt"
+	"io"
 	"iter"
 	"math"
 	"math/rand/v2"
@@ -179,6 +180,16 @@ func (f *Folder) Strata(context.Context, string, time.Time, time.Time) iter.Seq2
 			}
 		}
 	}
+}
+
+// Export writes the reports of the first windows as the server does: one Arrow IPC stream.
+func (f *Folder) Export(ctx context.Context, w io.Writer, windows int) error {
+	return storage.WriteStream(w, storage.Schema(storage.KindReports, kappa, ref), f.Scan(ctx, windows))
+}
+
+// Scan reads what Export writes.
+func (f *Folder) Scan(ctx context.Context, windows int) storage.Records {
+	return f.store.ScanWeighted(ctx, ref, time.Time{}, End(windows))
 }
 
 // Ask answers a question as the server does, without its checkpoint and without the way there and back.
