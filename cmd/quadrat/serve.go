@@ -75,6 +75,9 @@ func (c *serveCmd) Run(ctx context.Context, t *terminal) error {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		memory.Collector(config.Memory)
 	}
+	if err := c.check(ctx, &config); err != nil {
+		return err
+	}
 	s, err := server.Start(ctx, config)
 	if err != nil {
 		return err

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"time"
 
+	"github.com/quadrat-dev/quadrat/internal/server"
 	"github.com/quadrat-dev/quadrat/storage"
 	"github.com/quadrat-dev/quadrat/storage/bucket"
 )
@@ -79,6 +82,31 @@ func (f *storeFlags) open(flag, url string) (*bucket.Bucket, error) {
 		return nil, &usageError{flag + ": " + err.Error()}
 	}
 	return b, nil
+}
+
+// checked is a bucket that can be tried before it is relied upon.
+type checked interface {
+	Check(ctx context.Context, writes bool) error
+}
+
+// check tries the buckets. A cluster's that refuses is an error, since nothing would be stored; what may pass, and whatever an archive says, is
+// logged, since the server takes reports meanwhile.
+func (f *storeFlags) check(ctx context.Context, config *server.Config) error {
+	if b, ok := config.Bucket.(checked); ok {
+		err := b.Check(ctx, config.Role != server.RoleAPI)
+		if errors.Is(err, bucket.ErrRefused) {
+			return fmt.Errorf("--bucket %s: %w", f.Bucket, err)
+		}
+		if err != nil {
+			config.Logger.Warn("the bucket can't be reached; what is counted waits for it", "bucket", f.Bucket, "error", err)
+		}
+	}
+	if b, ok := config.Archive.(checked); ok {
+		if err := b.Check(ctx, true); err != nil {
+			config.Logger.Error("nothing can be archived; files stay where they are", "archive", f.Archive, "error", err)
+		}
+	}
+	return nil
 }
 
 func (f *storeFlags) retention() storage.Retention {

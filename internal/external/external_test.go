@@ -39,6 +39,12 @@ func TestDuckDBComputesTheServedResults(t *testing.T) {
 // ask lets 3,000 simulated devices answer a question, and returns what the server serves once it has all their reports.
 func ask(t *testing.T, server *program, question string, simulate ...string) (ref string, served []result) {
 	t.Helper()
+	return askWhile(t, server, question, func() {}, simulate...)
+}
+
+// askWhile does something else while the devices answer.
+func askWhile(t *testing.T, server *program, question string, while func(), simulate ...string) (ref string, served []result) {
+	t.Helper()
 	fleet := exec.CommandContext(t.Context(), server.path, append([]string{
 		"simulate", "--nats", server.nats, "--devices", "3000", "--seed", "7",
 	}, simulate...)...)
@@ -58,6 +64,7 @@ func ask(t *testing.T, server *program, question string, simulate ...string) (re
 	if code := server.call(t, "PUT", "/kappa", question, &put); code != 201 {
 		t.Fatalf("PUT: %d", code)
 	}
+	while()
 	if err := <-ended; err != nil {
 		t.Fatalf("simulate: %v\n%s", err, said)
 	}

@@ -98,9 +98,11 @@ func serve(t *testing.T, flags ...string) *program {
 // start starts it and waits until it is ready.
 func (p *program) start(t *testing.T) {
 	t.Helper()
-	cmd := exec.Command(p.path, append([]string{ //nolint:gosec // our own program
-		"serve", "--data", p.data, "--http", p.httpAddress, "--grpc", p.grpcAddress, "--nats-listen", p.natsListen,
-	}, p.flags...)...)
+	flags := append([]string{"serve", "--data", p.data, "--http", p.httpAddress, "--grpc", p.grpcAddress}, p.flags...)
+	if p.natsListen != "" { // otherwise it has a broker outside
+		flags = append(flags, "--nats-listen", p.natsListen)
+	}
+	cmd := exec.Command(p.path, flags...) //nolint:gosec // our own program
 	cmd.Stderr = &p.log
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -119,7 +121,20 @@ func (p *program) start(t *testing.T) {
 		t.Fatalf("ready line %q: %v", line, err)
 	}
 	p.httpAddress, p.grpcAddress, p.nats = ready.HTTP, ready.GRPC, ready.NATS
-	p.natsListen, p.http = strings.TrimPrefix(ready.NATS, "nats://"), "http://"+ready.HTTP
+	p.http = "http://" + ready.HTTP
+	if p.natsListen != "" {
+		p.natsListen = strings.TrimPrefix(ready.NATS, "nats://")
+	}
+}
+
+// kill ends it as a power cut does.
+func (p *program) kill(t *testing.T) {
+	t.Helper()
+	if err := p.cmd.Process.Kill(); err != nil {
+		t.Error(err)
+	}
+	_ = p.cmd.Wait() // it was killed
+	p.cmd = nil
 }
 
 // stop asks it to end and waits until it has.

@@ -265,8 +265,19 @@ func TestTablesSpeakToDrivers(t *testing.T) {
 			t.Errorf("no %s", what)
 		}
 	}
-	if _, keys := r.fetch(r.sql.GetPrimaryKeys(t.Context(), flightsql.TableRef{Table: "indoor"})); len(keys) != 0 {
-		t.Errorf("primary keys %q", keys)
+	indoor := flightsql.TableRef{Table: "indoor"}
+	for what, asked := range map[string]func() (*arrowflight.FlightInfo, error){
+		"primary":  func() (*arrowflight.FlightInfo, error) { return r.sql.GetPrimaryKeys(t.Context(), indoor) },
+		"exported": func() (*arrowflight.FlightInfo, error) { return r.sql.GetExportedKeys(t.Context(), indoor) },
+		"imported": func() (*arrowflight.FlightInfo, error) { return r.sql.GetImportedKeys(t.Context(), indoor) },
+		"crossing": func() (*arrowflight.FlightInfo, error) { return r.sql.GetCrossReference(t.Context(), indoor, indoor) },
+	} {
+		if _, keys := r.fetch(asked()); len(keys) != 0 {
+			t.Errorf("%s keys %q", what, keys)
+		}
+	}
+	if _, err := r.sql.BeginTransaction(t.Context()); status.Code(err) != codes.Unimplemented {
+		t.Errorf("a transaction: %v", err)
 	}
 	prepared, err := r.sql.Prepare(t.Context(), "SELECT statistic, value FROM quadrat.results.indoor")
 	if err != nil {

@@ -123,7 +123,7 @@ func (b *Bucket) Get(ctx context.Context, name string, from, to int64) (io.ReadC
 	}
 	if from > 0 && !strings.HasPrefix(header.Get("Content-Range"), fmt.Sprintf("bytes %d-", from)) {
 		cancel()
-		return nil, errors.Join(errors.New("get: the object store ignores ranges"), body.Close())
+		return nil, errors.Join(fmt.Errorf("get: %w: it ignores ranges", ErrRefused), body.Close())
 	}
 	return &reading{ReadCloser: body, cancel: cancel}, nil
 }
@@ -171,11 +171,15 @@ func (b *Bucket) List(ctx context.Context, prefix string) iter.Seq2[string, erro
 	}
 }
 
-// told makes an answer of the store one of our errors. Codes and texts of the store say nothing of keys or secrets.
+// told makes an answer of the store one of our errors. Codes and texts of the store say nothing of keys or secrets. A bucket that isn't there
+// is no object that went.
 func told(err error) error {
 	answer := minio.ToErrorResponse(err)
-	if answer.StatusCode == http.StatusNotFound {
+	switch {
+	case answer.StatusCode == http.StatusNotFound && answer.Code != minio.NoSuchBucket:
 		return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	case refused(answer):
+		return fmt.Errorf("%w: %w (%s)", ErrRefused, err, answer.Code)
 	}
 	return err
 }

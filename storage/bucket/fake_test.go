@@ -22,13 +22,14 @@ import (
 type s3 struct {
 	*httptest.Server
 
-	mu       sync.Mutex
-	objects  map[string][]byte
-	requests map[string]int // by method
-	fail     int            // this many requests get 503
-	cut      int            // this many bodies of GET break off in the middle
-	slow     time.Duration  // before each answer
-	flip     bool           // a bit of what is put changes on its way
+	mu                   sync.Mutex
+	objects              map[string][]byte
+	requests             map[string]int // by method
+	fail                 int            // this many requests get 503
+	cut                  int            // this many bodies of GET break off in the middle
+	slow                 time.Duration  // before each answer
+	flip                 bool           // a bit of what is put changes on its way
+	rangeless, forgetful bool           // it gives whole objects; it lists none
 }
 
 const bucketName, accessKey = "area", "AKIAEXAMPLE"
@@ -74,6 +75,8 @@ func (s *s3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusServiceUnavailable, "SlowDown")
 	case !strings.Contains(r.Header.Get("Authorization"), "Credential="+accessKey+"/"):
 		refuse(w, http.StatusForbidden, "AccessDenied")
+	case !ok && r.URL.Path != "/"+bucketName && r.URL.Path != "/"+bucketName+"/":
+		refuse(w, http.StatusNotFound, "NoSuchBucket")
 	case lists:
 		s.list(w, r)
 	case !ok || bodyErr != nil:
@@ -106,7 +109,7 @@ func (s *s3) list(w http.ResponseWriter, r *http.Request) {
 	prefix, after := r.URL.Query().Get("prefix"), r.URL.Query().Get("continuation-token")
 	var names []string
 	for name := range s.objects {
-		if strings.HasPrefix(name, prefix) && name > after {
+		if strings.HasPrefix(name, prefix) && name > after && !s.forgetful {
 			names = append(names, name)
 		}
 	}
@@ -134,7 +137,7 @@ func (s *s3) get(w http.ResponseWriter, r *http.Request, name string) {
 	h.Set("ETag", `"`+hex.EncodeToString(sum[:])+`"`)
 	h.Set("Last-Modified", "Fri, 20 Nov 2026 10:00:00 GMT")
 	status := http.StatusOK
-	if text, ok := strings.CutPrefix(r.Header.Get("Range"), "bytes="); ok {
+	if text, ok := strings.CutPrefix(r.Header.Get("Range"), "bytes="); ok && !s.rangeless {
 		first, second, _ := strings.Cut(text, "-")
 		from, err := strconv.Atoi(first)
 		last, errLast := strconv.Atoi(second)
