@@ -46,12 +46,13 @@ func (s *Service) stalled(err error) {
 type sender struct {
 	grpc.ServerStream
 
-	since atomic.Int64 // in nanoseconds from the UTC epoch; 0 while none waits
+	begun time.Time    // of the call; durations since then don't jump when the machine's clock is set
+	since atomic.Int64 // in nanoseconds from begun, above 0; 0 while none waits
 }
 
 // SendMsg notes that a message waits.
 func (s *sender) SendMsg(m any) error {
-	s.since.Store(time.Now().UnixNano())
+	s.since.Store(max(1, int64(time.Since(s.begun))))
 	defer s.since.Store(0)
 	return s.ServerStream.SendMsg(m) //nolint:wrapcheck // a stream passes errors on
 }
@@ -59,7 +60,7 @@ func (s *sender) SendMsg(m any) error {
 // patiently runs a call that streams. Only the end of a call ends the sending of a message that the caller doesn't take; so the call ends when one has
 // waited too long, and the goroutine that sends right behind it.
 func (s *Service) patiently(stream grpc.ServerStream, call func(grpc.ServerStream) error) error {
-	out, done := &sender{ServerStream: stream}, make(chan error, 1)
+	out, done := &sender{ServerStream: stream, begun: time.Now()}, make(chan error, 1)
 	go func() {
 		var err error
 		defer func() { done <- recovered(recover(), err) }()
@@ -71,8 +72,8 @@ func (s *Service) patiently(stream grpc.ServerStream, call func(grpc.ServerStrea
 		select {
 		case err := <-done:
 			return err
-		case now := <-ticker.C:
-			if since := out.since.Load(); since != 0 && now.Sub(time.Unix(0, since)) > s.patience() {
+		case <-ticker.C:
+			if since := out.since.Load(); since != 0 && time.Since(out.begun)-time.Duration(since) > s.patience() {
 				s.metrics.stalled.Inc()
 				return &Error{Code: Slow, Message: "the reader took nothing for too long and was dropped; ask again"}
 			}
