@@ -46,11 +46,10 @@ func New(js jetstream.JetStream, bucket string, take func(Entry) error) *Bucket 
 
 // Catch returns once take has got every value that was stored before the call.
 func (b *Bucket) Catch(ctx context.Context) error {
-	stream, err := b.js.Stream(ctx, b.stream)
+	last, err := b.last(ctx)
 	if err != nil {
 		return fmt.Errorf("follow %s: %w", b.stream, err)
 	}
-	last := stream.CachedInfo().State.LastSeq
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for b.position < last {
@@ -87,12 +86,21 @@ func (b *Bucket) Position() uint64 {
 // notFound is the server's code for "no message found".
 const notFound = 10037
 
-// answer is what the server says to the request for a message; its bytes are base64, as encoding/json reads them.
+// errNoLeader says that a stream has no leader now.
+var errNoLeader = errors.New("the stream has no leader now")
+
+// answer is what the server says of a stream, or of a message; its bytes are base64, as encoding/json reads them.
 type answer struct {
 	Error *struct {
 		Code        int    `json:"err_code"`
 		Description string `json:"description"`
 	} `json:"error"`
+	State struct {
+		Last uint64 `json:"last_seq"`
+	} `json:"state"`
+	Cluster *struct {
+		Leader string `json:"leader"`
+	} `json:"cluster"` // absent where a server is alone
 	Message *struct {
 		Subject  string `json:"subject"`
 		Sequence uint64 `json:"seq"`
@@ -101,25 +109,46 @@ type answer struct {
 	} `json:"message"`
 }
 
-// next asks the leader for the first message behind the position. The library's own call may ask a replica, which may not have it yet.
-func (b *Bucket) next(ctx context.Context) (e Entry, found bool, err error) {
-	request, err := json.Marshal(map[string]any{"seq": b.position + 1, "next_by_subj": b.prefix + ">"})
+// ask asks the leader of the stream.
+func (b *Bucket) ask(ctx context.Context, question string, details any) (*answer, error) {
+	request, err := json.Marshal(details)
 	if err != nil {
-		return e, false, err
+		return nil, err
 	}
 	prefix := b.js.Options().APIPrefix
 	if prefix == "" {
 		prefix = jetstream.DefaultAPIPrefix
 	}
-	msg, err := b.js.Conn().RequestWithContext(ctx, strings.TrimSuffix(prefix, ".")+".STREAM.MSG.GET."+b.stream, request)
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	msg, err := ask(ctx, b.js.Conn(), strings.TrimSuffix(prefix, ".")+question+b.stream, request)
 	if err != nil {
-		return e, false, err
+		return nil, err
 	}
-	var a answer
-	if err := json.Unmarshal(msg.Data, &a); err != nil {
-		return e, false, err
-	}
+	a := &answer{}
+	return a, json.Unmarshal(msg.Data, a)
+}
+
+// last is the last position of the stream. While there is no leader every replica answers with what it has, which may be too little.
+func (b *Bucket) last(ctx context.Context) (uint64, error) {
+	a, err := b.ask(ctx, ".STREAM.INFO.", struct{}{})
 	switch {
+	case err != nil:
+		return 0, err
+	case a.Error != nil:
+		return 0, errors.New(a.Error.Description)
+	case a.Cluster != nil && a.Cluster.Leader == "":
+		return 0, errNoLeader
+	}
+	return a.State.Last, nil
+}
+
+// next asks the leader for the first message behind the position. The library's own call may ask a replica, which may not have it yet.
+func (b *Bucket) next(ctx context.Context) (e Entry, found bool, err error) {
+	a, err := b.ask(ctx, ".STREAM.MSG.GET.", map[string]any{"seq": b.position + 1, "next_by_subj": b.prefix + ">"})
+	switch {
+	case err != nil:
+		return e, false, err
 	case a.Error != nil && a.Error.Code == notFound:
 		return e, false, nil
 	case a.Error != nil:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -14,8 +15,8 @@ const (
 	// heartbeat is how often an idle consumer must show that it lives; one that is silent for two of them is given up. The library's default
 	// is fifteen seconds, and its ordered consumer asks for ten before it asks again: too long for who is to be back within ten.
 	heartbeat = 1500 * time.Millisecond
-	// askPatience is for the answer to a request for a consumer.
-	askPatience = 3 * time.Second
+	// consumerAgain is when one more consumer is asked for because those before haven't answered.
+	consumerAgain = 400 * time.Millisecond
 	// idleMost is when the server forgets a consumer that nobody reads from.
 	idleMost = time.Minute
 )
@@ -138,12 +139,36 @@ func (r *Reader) Read(ctx context.Context, take func(Message) (ok bool, err erro
 	}
 }
 
-// consumer makes a consumer that holds nothing on disk and asks for no answers.
+// consumer makes a consumer that holds nothing on disk and asks for no answers. While the servers have no leader nobody answers, and for a while
+// after the death of one of them they give consumers to it, which then never answer. So it is asked for again and again, each time for another
+// one, until the first is there; what was made besides is forgotten by itself.
 func (r *Reader) consumer(ctx context.Context) (jetstream.Consumer, error) {
-	asking, cancel := context.WithTimeout(ctx, askPatience)
-	defer cancel()
-	return r.Stream.CreateConsumer(asking, jetstream.ConsumerConfig{
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	config := jetstream.ConsumerConfig{
 		FilterSubjects: r.Subjects, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.Position + 1,
 		AckPolicy: jetstream.AckNonePolicy, MaxDeliver: 1, MemoryStorage: true, Replicas: 1, InactiveThreshold: idleMost,
-	})
+	}
+	type made struct {
+		consumer jetstream.Consumer
+		err      error
+	}
+	answers := make(chan made, askPatience/consumerAgain+2)
+	var group sync.WaitGroup
+	defer group.Wait() // they end with ctx
+	defer cancel()
+	again := time.NewTicker(consumerAgain)
+	defer again.Stop()
+	for {
+		group.Go(func() {
+			consumer, err := r.Stream.CreateConsumer(ctx, config)
+			answers <- made{consumer, err}
+		})
+		select {
+		case m := <-answers:
+			return m.consumer, m.err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-again.C:
+		}
+	}
 }
