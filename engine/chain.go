@@ -65,7 +65,7 @@ var errChain = errors.New("the handover before it is not in PARTIALS: put stream
 // putHandover puts a part into the chain, unless it stands there already: what it says is a function of the log, so whoever put it
 // there put the same.
 func (e *Engine) putHandover(ctx context.Context, h *handed) error {
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	ctx, cancel := context.WithTimeout(ctx, e.patience())
 	defer cancel()
 	c := &e.chain
 	if !c.known {
@@ -94,12 +94,15 @@ func (e *Engine) putHandover(ctx context.Context, h *handed) error {
 
 // findChain reads the newest part of the share's chain.
 func (e *Engine) findChain(ctx context.Context) error {
-	stream, err := e.config.JetStream.Stream(ctx, broker.StreamPartials)
-	if err != nil {
-		return err
+	if e.partials == nil { // asked for once: a stream without a leader doesn't say what it is, but its replicas say what they hold
+		stream, err := e.config.JetStream.Stream(ctx, broker.StreamPartials)
+		if err != nil {
+			return err
+		}
+		e.partials = stream
 	}
 	c := chain{known: true}
-	m, err := stream.GetLastMsgForSubject(ctx, broker.PartialSubject(e.config.Part.Share))
+	m, err := e.partials.GetLastMsgForSubject(ctx, broker.PartialSubject(e.config.Part.Share))
 	if err == nil {
 		var h *handover
 		if h, err = decodeHandover(m.Data); err == nil {

@@ -16,9 +16,13 @@ const (
 	checkpointTempName = checkpointName + ".tmp"
 )
 
-// save makes a checkpoint: what was made is handed on, the sink commits, then the file appears whole, which the sink is told. It tries until ctx
-// ends. A crash between the sink's commit and the file leaves the older file; the sink then drops what it committed.
-func (e *Engine) save(ctx context.Context) error {
+// save makes a checkpoint: what was made is handed on, the sink commits, then the file appears whole, which the sink is told. With must it tries until
+// ctx ends, without it once: then the error is errPutOff when it could not be done. A crash between the sink's commit and the file leaves the older file; the sink then drops what it committed.
+func (e *Engine) save(ctx context.Context, must bool) error {
+	do := e.attempt
+	if must {
+		do = e.persist
+	}
 	e.mu.Lock()
 	e.gather()
 	encoded := e.encode()
@@ -30,10 +34,10 @@ func (e *Engine) save(ctx context.Context) error {
 	if err := e.emit(ctx); err != nil {
 		return err
 	}
-	if err := e.persist(ctx, "commit", func() error { return e.config.Sink.Commit(sequence) }); err != nil {
+	if err := do(ctx, "commit", func() error { return e.config.Sink.Commit(sequence) }); err != nil {
 		return err
 	}
-	if err := e.persist(ctx, "checkpoint", func() error { return e.config.Checkpoints.Save(ctx, sequence, encoded) }); err != nil {
+	if err := do(ctx, "checkpoint", func() error { return e.config.Checkpoints.Save(ctx, sequence, encoded) }); err != nil {
 		return err
 	}
 	e.config.Sink.Permanent(sequence)
@@ -41,9 +45,7 @@ func (e *Engine) save(ctx context.Context) error {
 	case e.config.Part == nil:
 		e.covered(sequence)
 	case e.merges():
-		if err := e.trimChains(ctx, positions[:e.config.Part.Shares]); err != nil && ctx.Err() == nil {
-			e.config.Log.Warn("engine: trim", "error", err)
-		}
+		e.merged(positions[:e.config.Part.Shares])
 	}
 	e.out.reports = 0
 	e.metrics.saved.Inc()

@@ -25,7 +25,8 @@ type Frames interface {
 }
 
 // Sink keeps reports and results for good. The engine calls it from one goroutine. After an error the engine waits and
-// makes the same call again, so a call that failed must have had no effect or one that the next call replaces.
+// makes the same call again, so a call that failed must have had no effect or one that the next call replaces. A part of a cluster
+// whose Commit failed may give more before it calls Commit again, then of a later position.
 type Sink interface {
 	// Restore drops everything beyond a stream position; it is called once, before anything else.
 	Restore(sequence uint64) error

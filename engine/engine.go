@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/quadrat-dev/quadrat/engine/column"
 	"github.com/quadrat-dev/quadrat/internal/broker"
 	"github.com/quadrat-dev/quadrat/privacy/shuffle"
@@ -25,7 +27,8 @@ type Engine struct {
 	metrics *metrics
 	kick    chan struct{} // wakes the marker when the next mark may be due earlier
 	asked   chan chan struct{}
-	durable chan uint64 // position of the newest checkpoint on disk, for trim
+	durable chan uint64  // position of the newest checkpoint on disk, for trim
+	spent   chan []int64 // of a merger: positions in PARTIALS, by share, of the newest checkpoint on disk, for trimMerged
 	health  health
 	figures *shuffle.Figures
 	out     output        // of Run's goroutine only
@@ -61,6 +64,7 @@ type Engine struct {
 	received  atomic.Uint64
 	inform    func(records bool, rowsMs int64) error // of Run's goroutine only
 	chain     chain                                  // likewise
+	partials  jetstream.Stream                       // likewise; nil before it was needed
 }
 
 // late is a closed window with late reports.
@@ -86,7 +90,7 @@ func New(config Config) (*Engine, error) {
 		return nil, fmt.Errorf("engine: metrics: %w", err)
 	}
 	return &Engine{
-		config: config, metrics: m, kick: make(chan struct{}, 1), asked: make(chan chan struct{}), durable: make(chan uint64, 1), taken: make(chan struct{}, 1), used: list.New(),
+		config: config, metrics: m, kick: make(chan struct{}, 1), asked: make(chan chan struct{}), durable: make(chan uint64, 1), spent: make(chan []int64, 1), taken: make(chan struct{}, 1), used: list.New(),
 		kappas: map[string]*kappa{}, figures: shuffle.NewFigures(config.Shuffler),
 	}, nil
 }
@@ -213,10 +217,15 @@ func (e *Engine) run(ctx context.Context, orderly bool) error {
 	group.Go(func() { failed <- e.read(inner, from, queue) })
 	group.Go(func() { e.mark(inner) })
 	group.Go(func() { e.tick(inner, ticks) })
+	again := make(chan time.Time, 1)
+	group.Go(func() { e.tickAgain(inner, again, ticks) })
+	if e.merges() {
+		group.Go(func() { e.trimMerged(inner) })
+	}
 	if !e.shares() {
 		group.Go(func() { e.trim(inner) })
 	}
-	err := e.work(ctx, queue, ticks, failed)
+	err := e.work(ctx, job{queue: queue, ticks: ticks, again: again, failed: failed})
 	cancel()
 	group.Wait()
 	if errors.Is(err, ErrFenced) {
@@ -227,7 +236,7 @@ func (e *Engine) run(ctx context.Context, orderly bool) error {
 	}
 	last, stop := context.WithTimeout(context.WithoutCancel(ctx), lastPatience)
 	defer stop()
-	if saveErr := e.save(last); saveErr != nil {
+	if saveErr := e.save(last, true); saveErr != nil {
 		err = errors.Join(err, fmt.Errorf("engine: last checkpoint: %w", saveErr))
 	}
 	return err

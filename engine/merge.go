@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -188,6 +189,37 @@ func (e *Engine) addGathered(k *kappa, share int, g *gathered, out *output) *win
 	}
 	w.closedBy |= bit
 	return w
+}
+
+// merged tells trimMerged up to where a checkpoint on disk covers the chains.
+func (e *Engine) merged(positions []int64) {
+	positions = slices.Clone(positions)
+	for {
+		select {
+		case e.spent <- positions:
+			return
+		default:
+		}
+		select {
+		case <-e.spent:
+		default:
+		}
+	}
+}
+
+// trimMerged takes from PARTIALS what checkpoints on disk cover, until ctx ends. Nobody waits for it.
+func (e *Engine) trimMerged(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case positions := <-e.spent:
+			if err := e.trimChains(ctx, positions); err != nil && ctx.Err() == nil {
+				e.metrics.retries.WithLabelValues("trim").Inc()
+				e.config.Log.Warn("engine: trim; the next checkpoint tries again", "error", err)
+			}
+		}
+	}
 }
 
 // trimChains takes what a checkpoint covers from PARTIALS. The newest part of each chain that was merged stays, so that a share finds its place.

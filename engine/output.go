@@ -77,39 +77,48 @@ func deadLetter(c cause, m *message, content []byte) *nats.Msg {
 	return msg
 }
 
+// saveAgain is when a part tries again to make a checkpoint that it could not make.
+const saveAgain = time.Second
+
+// job is what Run's goroutine works on.
+type job struct {
+	queue  <-chan message
+	ticks  <-chan struct{}  // it may be time for a checkpoint
+	again  chan<- time.Time // asks for a tick at a moment
+	failed <-chan error     // why the reader ended
+
+	unsaved bool            // something was counted since the newest checkpoint
+	askers  []chan struct{} // are closed once there is one
+	rests   time.Time       // before which none is tried, since one has failed
+}
+
 // work counts messages and hands on what comes of them until ctx ends or the reader fails.
-func (e *Engine) work(ctx context.Context, queue <-chan message, ticks <-chan struct{}, failed <-chan error) error {
-	unsaved := false
+func (e *Engine) work(ctx context.Context, j job) error {
 	for {
 		wanted := false
-		var asker chan struct{}
 		select {
 		case <-ctx.Done():
 			return nil
-		case err := <-failed:
+		case err := <-j.failed:
 			if err != nil {
 				return err
 			}
-			failed = nil
+			j.failed = nil
 			continue
-		case m := <-queue:
-			e.takeAll(m, queue)
-			unsaved = true
+		case m := <-j.queue:
+			e.takeAll(m, j.queue)
+			j.unsaved = true
 			if e.stale {
 				return nil // ctx has ended
 			}
-		case <-ticks:
-			wanted = unsaved
-		case asker = <-e.asked:
-			wanted = true
+		case <-j.ticks:
+			wanted = j.unsaved
+		case asker := <-e.asked:
+			j.askers = append(j.askers, asker)
 		}
 		err := e.emit(ctx)
-		if err == nil && (wanted || e.out.reports >= e.config.CheckpointReports) {
-			err = e.save(ctx)
-			unsaved = err != nil
-		}
-		if asker != nil && err == nil {
-			close(asker)
+		if err == nil && (wanted || len(j.askers) > 0 || e.out.reports >= e.config.CheckpointReports) {
+			err = e.checkpoint(ctx, &j)
 		}
 		if err != nil && ctx.Err() == nil {
 			return err
@@ -118,6 +127,31 @@ func (e *Engine) work(ctx context.Context, queue <-chan message, ticks <-chan st
 			return nil //nolint:nilerr // a shutdown is no fault
 		}
 	}
+}
+
+// checkpoint makes a checkpoint. A part that can't goes on counting and tries again later, for as long as there is room: its checkpoints lie in
+// streams of their own, and results need not wait until those have a leader.
+func (e *Engine) checkpoint(ctx context.Context, j *job) error {
+	must := e.config.Part == nil || e.out.reports >= 2*e.config.CheckpointReports || e.config.Memory.Rows.Full()
+	if !must && e.config.Pace.Now().Before(j.rests) {
+		return nil
+	}
+	err := e.save(ctx, must)
+	if errors.Is(err, errPutOff) {
+		j.unsaved, j.rests = true, e.config.Pace.Now().Add(saveAgain)
+		select {
+		case j.again <- j.rests:
+		default: // there will be a tick already
+		}
+		return nil
+	}
+	if j.unsaved = err != nil; err == nil {
+		for _, asker := range j.askers {
+			close(asker)
+		}
+		j.askers = nil
+	}
+	return err
 }
 
 // takeAll counts a message and those that already wait behind it, up to the bound of the queue.
@@ -258,10 +292,10 @@ func (e *Engine) publishSome(ctx context.Context, messages []*nats.Msg) error {
 		}
 		futures = append(futures, f)
 	}
-	timer := time.NewTimer(askPatience)
+	timer := time.NewTimer(e.patience())
 	defer timer.Stop()
 	for _, f := range futures {
-		timer.Reset(askPatience)
+		timer.Reset(e.patience())
 		select {
 		case <-f.Ok():
 		case err := <-f.Err():

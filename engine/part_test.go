@@ -29,6 +29,8 @@ type kept struct {
 	mu      sync.Mutex
 	content []byte
 	owner   int
+	fault   error // of every Save
+	refused int   // how often Save has failed
 }
 
 // owned is the checkpoints of one owner.
@@ -55,6 +57,10 @@ func (o owned) Save(_ context.Context, _ uint64, checkpoint []byte) error {
 	defer o.mu.Unlock()
 	if o.owner != o.kept.owner {
 		return ErrFenced
+	}
+	if o.fault != nil {
+		o.refused++
+		return o.fault
 	}
 	o.content = slices.Clone(checkpoint)
 	return nil

@@ -36,28 +36,78 @@ func (e *Engine) Status() Status {
 	return s
 }
 
+// tellAgain is how long a fault lasts until it is told of again, then as an error. What the death of a NATS server interrupts goes on before.
+const tellAgain = 15 * time.Second
+
 // health holds what the engine waits for, by what failed.
 type health struct {
 	mu     sync.Mutex // guards faults
-	faults map[string]error
+	faults map[string]*trouble
 }
 
-// set notes a fault, or with nil that there is none any more.
-func (h *health) set(what string, err error) {
+// trouble is what fails, and since when.
+type trouble struct {
+	err         error
+	since, told time.Time
+}
+
+// suffer notes a fault. It tells how long it has lasted, and whether it is time to tell of it: at first, and then every tellAgain.
+func (h *health) suffer(what string, err error, now time.Time) (lasted time.Duration, tell bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err == nil {
-		delete(h.faults, what)
-		return
+	t := h.faults[what]
+	if t == nil {
+		if h.faults == nil {
+			h.faults = map[string]*trouble{}
+		}
+		h.faults[what] = &trouble{err: err, since: now, told: now}
+		return 0, true
 	}
-	if h.faults == nil {
-		h.faults = map[string]error{}
+	t.err = err
+	if tell = now.Sub(t.told) >= tellAgain; tell {
+		t.told = now
 	}
-	h.faults[what] = err
+	return now.Sub(t.since), tell
+}
+
+// recover notes that something doesn't fail any more. It tells since when it did; ok is false when it didn't.
+func (h *health) recover(what string) (since time.Time, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t, ok := h.faults[what]
+	if !ok {
+		return time.Time{}, false
+	}
+	delete(h.faults, what)
+	return t.since, true
 }
 
 func (h *health) fault() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return errors.Join(slices.Collect(maps.Values(h.faults))...)
+	faults := make([]error, 0, len(h.faults))
+	for _, what := range slices.Sorted(maps.Keys(h.faults)) {
+		faults = append(faults, h.faults[what].err)
+	}
+	return errors.Join(faults...)
+}
+
+// suffers counts something that failed, and tells of it: as a warning at first, as an error when it lasts.
+func (e *Engine) suffers(what string, err error) {
+	e.metrics.retries.WithLabelValues(what).Inc()
+	lasted, tell := e.health.suffer(what, err, e.config.Pace.Now())
+	switch {
+	case !tell:
+	case lasted == 0:
+		e.config.Log.Warn("engine: waiting", "error", err)
+	default:
+		e.config.Log.Error("engine: still waiting", "since", lasted.Round(time.Second), "error", err)
+	}
+}
+
+// recovers tells that something that failed doesn't fail any more.
+func (e *Engine) recovers(what string) {
+	if since, ok := e.health.recover(what); ok {
+		e.config.Log.Info("engine: goes on", "what", what, "waited", e.config.Pace.Now().Sub(since).Round(time.Millisecond))
+	}
 }

@@ -22,8 +22,12 @@ const (
 	lastPatience = 15 * time.Second
 	retryFirst   = 50 * time.Millisecond
 	retryMost    = 5 * time.Second
-	retryPart    = time.Second // in a cluster: who waits for a part's output has been promised that it doesn't take long
 	pullMessages = 512
+
+	// In a cluster: a server that dies takes questions with it, and its streams are silent for some seconds. Whoever asked one of them is to ask
+	// again before they speak, and soon after.
+	askPart   = 3 * time.Second
+	retryPart = 250 * time.Millisecond
 )
 
 // message is one message of REPORTS.
@@ -167,13 +171,21 @@ func ended(ctx context.Context) bool {
 }
 
 func (e *Engine) publishMark(ctx context.Context, ms int64) error {
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	ctx, cancel := context.WithTimeout(ctx, e.patience())
 	defer cancel()
 	msg := nats.NewMsg(broker.SubjectMark)
 	msg.Header.Set(markHeader, strconv.FormatInt(ms, 10))
 	msg.Header.Set(jetstream.MsgIDHeader, "mark/"+strconv.FormatInt(ms, 10)) // a second try must not stand behind later reports
 	_, err := e.config.JetStream.PublishMsg(ctx, msg)
 	return err
+}
+
+// patience is how long the engine waits for an answer of a stream before it asks again.
+func (e *Engine) patience() time.Duration {
+	if e.config.Part != nil {
+		return askPart
+	}
+	return askPatience
 }
 
 // tick asks for a checkpoint from time to time.
@@ -186,9 +198,36 @@ func (e *Engine) tick(ctx context.Context, ticks chan<- struct{}) {
 	}
 }
 
+// tickAgain asks for one more checkpoint at each moment that it is told.
+func (e *Engine) tickAgain(ctx context.Context, moments <-chan time.Time, ticks chan<- struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case at := <-moments:
+			if e.config.Pace.WaitUntil(ctx, at) != nil {
+				return
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case ticks <- struct{}{}:
+		}
+	}
+}
+
+// inProcess tells whether a message was refused because the stream is storing one of the same identity right now, the engine's own or that of
+// another part: there is nothing wrong, and the next try finds it stored.
+func inProcess(err error) bool {
+	const duplicateInProcess jetstream.ErrorCode = 10158
+	var answer *jetstream.APIError
+	return errors.As(err, &answer) && answer.ErrorCode == duplicateInProcess
+}
+
 // persist calls do until it succeeds or ctx ends. Until then the engine counts nothing more and its status tells why.
 func (e *Engine) persist(ctx context.Context, what string, do func() error) error {
-	defer e.health.set(what, nil)
+	defer e.recovers(what)
 	most := retryMost
 	if e.config.Part != nil {
 		most = retryPart
@@ -201,15 +240,37 @@ func (e *Engine) persist(ctx context.Context, what string, do func() error) erro
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		err = fmt.Errorf("%s: %w", what, err)
 		if errors.Is(err, ErrFenced) {
-			return err
+			return fmt.Errorf("%s: %w", what, err)
 		}
-		e.health.set(what, err)
-		e.metrics.retries.WithLabelValues(what).Inc()
-		e.config.Log.Error("engine: waiting", "error", err)
+		if inProcess(err) {
+			wait = retryFirst
+			e.config.Log.Debug("engine: the message is being stored", "what", what)
+		} else {
+			e.suffers(what, fmt.Errorf("%s: %w", what, err))
+		}
 		if err := e.config.Pace.WaitUntil(ctx, e.config.Pace.Now().Add(wait)); err != nil {
 			return err
 		}
 	}
+}
+
+// errPutOff says that something could not be done now and is to be tried again later.
+var errPutOff = errors.New("put off")
+
+// attempt calls do once. When it fails the engine's status tells why until a later call of the same succeeds; the error is ErrFenced, ctx's, or
+// errPutOff.
+func (e *Engine) attempt(ctx context.Context, what string, do func() error) error {
+	err := do()
+	switch {
+	case err == nil:
+		e.recovers(what)
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, ErrFenced):
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	e.suffers(what, fmt.Errorf("%s: %w", what, err))
+	return errPutOff
 }
