@@ -175,6 +175,9 @@ func (s *shard) setDirty() {
 	s.dirty = true
 }
 
+// flushAgain is the pause after a write that failed: whoever needs the horizon is waiting for it.
+const flushAgain = 100 * time.Millisecond
+
 // lastFlush bounds how long the last write may take when Run ends.
 const lastFlush = 10 * time.Second
 
@@ -182,8 +185,9 @@ const lastFlush = 10 * time.Second
 // is left and returns what that gave.
 func (s *Store) Run(ctx context.Context) error {
 	clk := s.cfg.Clock
-	tended := clk.Now()
-	for clk.WaitUntil(ctx, clk.Now().Add(s.cfg.FlushEvery)) == nil {
+	tended, pause := clk.Now(), s.cfg.FlushEvery
+	var failing bool
+	for clk.WaitUntil(ctx, clk.Now().Add(pause)) == nil {
 		now := clk.Now()
 		if now.Sub(tended) >= time.Minute {
 			tended = now
@@ -200,8 +204,17 @@ func (s *Store) Run(ctx context.Context) error {
 		if errors.Is(err, ErrFenced) {
 			return err
 		}
-		if err != nil && ctx.Err() == nil {
-			s.cfg.Log.Warn("fleet not stored; it is tried again", "error", err)
+		pause = s.cfg.FlushEvery
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			if pause = min(pause, flushAgain); !failing {
+				s.cfg.Log.Warn("fleet not stored; it is tried again until it is", "error", err)
+			}
+			failing = true
+		case failing:
+			failing = false
+			s.cfg.Log.Info("fleet stored again")
 		}
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastFlush)

@@ -366,6 +366,7 @@ func (m *Member) work(ctx context.Context, h *holding, lease *Lease, share int) 
 	if err != nil {
 		return err
 	}
+	defer owned.sweep(m.log)()
 	config := m.config.Engine
 	config.JetStream, config.Sink, config.Checkpoints, config.Folder = m.config.JetStream, store, owned, ""
 	config.Part = &engine.Part{Share: share, Shares: m.config.Shares, Follower: follower{records: m.records, rows: m.config.Rows}}

@@ -270,3 +270,73 @@ func TestPartsHaveRoomOfTheirOwn(t *testing.T) {
 			process.States.Refused())
 	}
 }
+
+// unanswered is a bucket that loses the answers to some updates, and may give old values, as a replica that is behind does.
+type unanswered struct {
+	jetstream.KeyValue
+
+	lose   int
+	behind jetstream.KeyValueEntry // is given once
+}
+
+func (u *unanswered) Update(ctx context.Context, key string, value []byte, last uint64) (uint64, error) {
+	revision, err := u.KeyValue.Update(ctx, key, value, last)
+	if u.lose > 0 && err == nil {
+		u.lose--
+		return 0, context.DeadlineExceeded
+	}
+	return revision, err
+}
+
+func (u *unanswered) Get(ctx context.Context, key string) (jetstream.KeyValueEntry, error) {
+	if entry := u.behind; entry != nil {
+		u.behind = nil
+		return entry, nil
+	}
+	return u.KeyValue.Get(ctx, key)
+}
+
+// TestAnOwnerKnowsItsOwnHead: an owner whose head came into force without an answer goes on, whatever it saves next, and isn't taken for one that
+// was replaced; nor is one that a replica tells of an earlier head. What no head names is removed.
+func TestAnOwnerKnowsItsOwnHead(t *testing.T) {
+	js := open(t, unending)
+	c, err := claim(t.Context(), js, "03", 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	swept := c.sweep(slog.New(slog.DiscardHandler))
+	kv := &unanswered{KeyValue: c.kv}
+	c.kv = kv
+	save := func(at uint64, want bool) {
+		t.Helper()
+		if err := c.Save(t.Context(), at, []byte{byte(at)}); (err == nil) != want || errors.Is(err, engine.ErrFenced) {
+			t.Fatalf("save at %d: %v", at, err)
+		}
+	}
+	save(10, true)
+	old, err := kv.Get(t.Context(), "03")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kv.lose = 1
+	save(11, false)
+	kv.behind = old
+	save(12, false)
+	save(13, true)
+	save(14, true)
+	swept()
+	again, err := claim(t.Context(), js, "03", 6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if content, err := again.Load(t.Context()); err != nil || again.head.Position != 14 || len(content) != 1 || content[0] != 14 {
+		t.Errorf("%v at %d, %v", content, again.head.Position, err)
+	}
+	objects, err := c.objects.List(t.Context())
+	if err != nil || len(objects) != 1 || objects[0].Name != again.head.Object {
+		t.Errorf("objects %v, %v; the head names %s", objects, err, again.head.Object)
+	}
+	if err := c.Save(t.Context(), 15, nil); !errors.Is(err, engine.ErrFenced) {
+		t.Errorf("who was replaced saved: %v", err)
+	}
+}

@@ -18,6 +18,10 @@ func clusters() []mutant {
 		{"merger: single answers are not put together", law, "engine/handover.go", "\t\tw.heard[rank/64] |= 1 << (rank % 64)\n", "", engine, "TestSharesTellAllKinds"},
 		{"checkpoint of a part: a former owner saves", law, "engine/member/checkpoints.go", "c.kv.Update(ctx, c.part, value, c.revision)", "c.kv.Put(ctx, c.part, value)", member, "TestCheckpointsFence"},
 		{"lease: an owner that has lost it takes it back", law, "engine/member/lease.go", "case string(entry.Value()) != l.leases.node:", "case string(entry.Value()) == \"\":", member, "TestLeaseOfOne"},
+		{"bucket: a replica is believed while there is no leader", law, "internal/follow/follow.go", "a.Cluster.Leader == \"\":", "a.Cluster.Leader == \"nobody\":", "internal/follow", "TestCatchAsksAgain"},
+		{"consumer: one that died is waited for", law, "internal/follow/messages.go", "consumerAgain = 400 * time.Millisecond", "consumerAgain = time.Minute", "internal/follow", "TestReaderAsksForAnotherConsumer"},
+		{"part: results wait until a checkpoint can be made", law, "engine/output.go", "must := e.config.Part == nil ||", "must := true ||", engine, "TestResultsDontWaitForCheckpoints"},
+		{"checkpoint: an owner takes its own head for another's", law, member + "/checkpoints.go", "case now.Epoch != next.Epoch:", "case now != next:", member, "TestAnOwnerKnowsItsOwnHead"},
 		{"keeper: the horizon is told before the rows", law, "fleet/store.go", "\tif err := s.Flush(ctx); err != nil {\n\t\treturn err\n\t}\n\tif _, err := s.kv.Put(ctx, keyHorizon,", "\tif _, err := s.kv.Put(ctx, keyHorizon,", "fleet", "TestFollowerHasTheKeepersFrames"},
 		{"keeper: a row begins at the horizon", law, "fleet/store.go", "s.registry.freeze(now.UnixMilli())", "s.registry.freeze(now.UnixMilli() - 1)", "fleet", "TestFollowerHasTheKeepersFrames"},
 	}

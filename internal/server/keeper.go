@@ -16,15 +16,23 @@ const (
 	keeperPause = 400 * time.Millisecond // between two looks at the lease
 )
 
-// keep is keeper whenever the lease is free, until ctx ends.
+// keep is keeper whenever the lease is free, until ctx ends. After the bucket of leases could not be asked all of them may have ended meanwhile:
+// who had it comes first.
 func (s *Server) keep(ctx context.Context) error {
 	ticker := time.NewTicker(keeperPause)
 	defer ticker.Stop()
+	var uneasy time.Time // until when it is not taken
 	for {
-		asking, cancel := context.WithTimeout(ctx, member.LeaseLife)
-		lease, err := s.leases.Take(asking, keeperKey)
-		cancel()
-		if err == nil && lease != nil {
+		var lease *member.Lease
+		if time.Now().After(uneasy) {
+			asking, cancel := context.WithTimeout(ctx, member.LeaseLife)
+			var err error
+			if lease, err = s.leases.Take(asking, keeperKey); err != nil {
+				uneasy = time.Now().Add(member.LeaseLife)
+			}
+			cancel()
+		}
+		if lease != nil {
 			s.log.Info("keeper of the fleet", "epoch", lease.Epoch)
 			if err := s.reign(ctx, lease); err != nil && ctx.Err() == nil {
 				s.log.Warn("keeper no more", "error", err)

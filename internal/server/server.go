@@ -348,9 +348,13 @@ func (s *Server) hearReports() error {
 	if err != nil {
 		return fmt.Errorf("intake: %w", err)
 	}
-	s.intake, err = intake.New(intake.Config{
+	config := intake.Config{
 		Conn: s.intakeConn, JetStream: js, Keyer: s.devices.Keyer(), Devices: s.devices, Memory: s.memory.Intake, Clock: s.config.Clock, Registerer: s.registry, Log: s.log,
-	})
+	}
+	if s.config.Role != RoleAll {
+		config.StorePatience = clusterPatience
+	}
+	s.intake, err = intake.New(config)
 	if err != nil {
 		return err
 	}
