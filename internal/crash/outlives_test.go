@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -148,22 +149,69 @@ func (o *town) strike(what string, p *process, refs []string) {
 	o.t.Helper()
 	begun := time.Now()
 	p.kill()
+	o.death.Store(begun.UnixNano())
+	o.stored.Store(0)
 	o.kills++
+	led := o.leaders(begun)
 	o.told(refs, begun)
-	took := time.Since(begun).Round(10 * time.Millisecond)
+	took := time.Since(begun)
 	o.slowest[what] = max(o.slowest[what], took)
-	o.t.Logf("%s killed: results again after %v", what, took)
+	o.until("a report that was sent after the death is answered", func() bool { return o.stored.Load() > 0 })
+	stored := time.Unix(0, o.stored.Load()).Sub(begun)
+	last, which := led()
+	due := begun.Truncate(serveWindow).Add(serveWindow + serveGrace).Sub(begun)
+	o.t.Logf("%-12s killed: the last group of NATS servers has a leader after %5.2f s (%s), a report sent after the death is answered after %5.2f s, its window has results after %5.2f s, of which %.2f s until it was over",
+		what, last.Seconds(), which, stored.Seconds(), took.Seconds(), due.Seconds())
 	p.start()
 	o.current()
+}
+
+// groups is the streams whose replicas choose a leader each, and that of the servers themselves.
+func groups() []string {
+	return []string{
+		broker.StreamReports, broker.StreamResults, broker.StreamPartials, broker.StreamDeadLetter, "KV_" + broker.BucketPlans, "KV_" + broker.BucketDevices,
+		"KV_" + broker.BucketLeases, "KV_" + broker.BucketCheckpoints, "KV_" + broker.BucketCatalogs, "OBJ_" + broker.ObjectCheckpoints,
+	}
+}
+
+// leaders looks when each group has a leader. The function that it gives waits until all have one, and tells when the last of them had, counted
+// from a moment.
+func (o *town) leaders(begun time.Time) func() (time.Duration, string) {
+	var group sync.WaitGroup
+	all := append(groups(), "servers")
+	after := make([]time.Duration, len(all))
+	for i, name := range all {
+		group.Go(func() {
+			for ; after[i] == 0 && time.Since(begun) < patience; time.Sleep(20 * time.Millisecond) {
+				if o.led(name) {
+					after[i] = time.Since(begun)
+				}
+			}
+		})
+	}
+	return func() (time.Duration, string) {
+		group.Wait()
+		last := slices.Max(after)
+		return last, all[slices.Index(after, last)]
+	}
+}
+
+// led asks once whether a group has a leader.
+func (o *town) led(group string) bool {
+	ctx, cancel := context.WithTimeout(o.t.Context(), 250*time.Millisecond)
+	defer cancel()
+	if group == "servers" {
+		_, err := o.js.AccountInfo(ctx) // their leader answers
+		return err == nil
+	}
+	stream, err := o.js.Stream(ctx, group)
+	return err == nil && stream.CachedInfo().Cluster.Leader != ""
 }
 
 // current waits until all copies of all streams are up to date.
 func (o *town) current() {
 	o.t.Helper()
-	names := []string{
-		broker.StreamReports, broker.StreamResults, broker.StreamPartials, broker.StreamDeadLetter, "KV_" + broker.BucketPlans, "KV_" + broker.BucketDevices,
-		"KV_" + broker.BucketLeases, "KV_" + broker.BucketCheckpoints, "KV_" + broker.BucketCatalogs, "OBJ_" + broker.ObjectCheckpoints,
-	}
+	names := groups()
 	o.until("all copies are whole", func() bool {
 		ctx, cancel := context.WithTimeout(o.t.Context(), answerPatience)
 		defer cancel()

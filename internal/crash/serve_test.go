@@ -35,6 +35,7 @@ import (
 
 const (
 	serveWindow = 250 * time.Millisecond
+	serveGrace  = 50 * time.Millisecond
 	serveSends  = 6 // windows with reports
 )
 
@@ -66,6 +67,8 @@ type site struct {
 
 	js      jetstream.JetStream // of stream
 	retries atomic.Int64        // reports that were told to come again
+	death   atomic.Int64        // of who was killed last, in nanoseconds from the UTC epoch
+	stored  atomic.Int64        // when the first report was answered that was sent after it, likewise; 0 before
 
 	mu       sync.Mutex // guards what follows
 	answered map[string]bool
@@ -157,7 +160,8 @@ func (s *site) until(what string, holds func() bool) {
 
 // report sends one report until it is answered.
 func (s *site) report(r step) {
-	for begun := time.Now(); time.Since(begun) < patience; {
+	begun := time.Now()
+	for time.Since(begun) < patience {
 		m, err := s.conn.Request(r.subject, r.body, answerPatience)
 		if err != nil {
 			time.Sleep(5 * time.Millisecond) // nobody there
@@ -170,12 +174,15 @@ func (s *site) report(r step) {
 		}
 		if reply.Status == wire.Retry {
 			s.retries.Add(1)
-			time.Sleep(5 * time.Millisecond)
+			time.Sleep(50 * time.Millisecond) // devices wait longer, and the streams are to be chosen leaders for, not flooded
 		}
 		if reply.Status == wire.Stored {
 			s.mu.Lock()
 			s.answered[r.report] = true
 			s.mu.Unlock()
+			if begun.UnixNano() > s.death.Load() {
+				s.stored.CompareAndSwap(0, time.Now().UnixNano())
+			}
 			return
 		}
 	}
@@ -262,12 +269,15 @@ func (s *site) loadWhile(plans []*quadratv1.DevicePlan, random *rand.Rand, happe
 func (s *site) told(refs []string, after time.Time) {
 	s.t.Helper()
 	left := slices.Clone(refs)
+	var stream jetstream.Stream // asked for once: while it has no leader it doesn't say what it is, but its replicas say what they hold
 	s.until("there are results of windows after "+after.Format(time.TimeOnly), func() bool {
 		ctx, cancel := context.WithTimeout(s.t.Context(), answerPatience)
 		defer cancel()
-		stream, err := s.js.Stream(ctx, broker.StreamResults)
-		if err != nil {
-			return false
+		if stream == nil {
+			var err error
+			if stream, err = s.js.Stream(ctx, broker.StreamResults); err != nil {
+				return false
+			}
 		}
 		left = slices.DeleteFunc(left, func(ref string) bool {
 			m, err := stream.GetLastMsgForSubject(ctx, broker.PrefixResult+ref)
