@@ -22,6 +22,7 @@ func clusters() []mutant {
 		{"consumer: one that died is waited for", law, "internal/follow/messages.go", "consumerAgain = 400 * time.Millisecond", "consumerAgain = time.Minute", "internal/follow", "TestReaderAsksForAnotherConsumer"},
 		{"part: results wait until a checkpoint can be made", law, "engine/output.go", "must := e.config.Part == nil ||", "must := true ||", engine, "TestResultsDontWaitForCheckpoints"},
 		{"checkpoint: an owner takes its own head for another's", law, member + "/checkpoints.go", "case now.Epoch != next.Epoch:", "case now != next:", member, "TestAnOwnerKnowsItsOwnHead"},
+		{"plans: a version is told before its kappa", law, "query/service/service.go", "return s.shared.told(s.version, now)", "return s.version", "query/service", "TestNoVersionIsToldBeforeItsKappa"},
 		{"keeper: the horizon is told before the rows", law, "fleet/store.go", "\tif err := s.Flush(ctx); err != nil {\n\t\treturn err\n\t}\n\tif _, err := s.kv.Put(ctx, keyHorizon,", "\tif _, err := s.kv.Put(ctx, keyHorizon,", "fleet", "TestFollowerHasTheKeepersFrames"},
 		{"keeper: a row begins at the horizon", law, "fleet/store.go", "s.registry.freeze(now.UnixMilli())", "s.registry.freeze(now.UnixMilli() - 1)", "fleet", "TestFollowerHasTheKeepersFrames"},
 	}

@@ -257,12 +257,22 @@ func (s *Service) GetPlan(_ context.Context, r *quadratv1.GetPlanRequest) (*quad
 	return &quadratv1.GetPlanResponse{Kappa: record.GetKappa(), Plan: s.planNow(record)}, nil
 }
 
-// Version is the current version of the plan set, at least as new as one that somebody has heard of.
+// Version is the current version of the plan set as Since tells it, once this process knows one that somebody has heard of.
 func (s *Service) Version(heard uint64) uint64 {
+	now := s.cfg.Clock.Now()
 	s.upTo(heard)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.version
+	return s.told(now)
+}
+
+// told is the version of the plan set that devices may be told: where other processes make changes too one may be taken whose kappa isn't saved yet. The
+// caller holds mu.
+func (s *Service) told(now time.Time) uint64 {
+	if s.shared == nil {
+		return s.version
+	}
+	return s.shared.told(s.version, now)
 }
 
 // Since returns the plans published after a version of the plan set, the current version, and the references of all
@@ -293,7 +303,7 @@ func (s *Service) Since(version uint64) (plans []*quadratv1.DevicePlan, current 
 	slices.SortFunc(plans, func(a, b *quadratv1.DevicePlan) int {
 		return cmp.Compare(a.GetPlanSetVersion(), b.GetPlanSetVersion())
 	})
-	return plans, s.version, live
+	return plans, s.told(now), live
 }
 
 // bury forgets deleted kappas whose retention has ended, once an hour.

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,11 +28,60 @@ const (
 type shared struct {
 	bucket *follow.Bucket
 	// Guarded by Service.mu:
-	revisions map[string]uint64 // of the keys, in the bucket
+	revisions map[string]uint64    // of the keys, in the bucket
+	owed      map[uint64]time.Time // versions of the plan set whose kappa isn't known, and until when it is waited for
+}
+
+const (
+	// owedFor is how long the kappa of a version is waited for. Whoever takes a version saves its kappa right behind, or has died, or it is
+	// the version of a deletion, which no record names.
+	owedFor = 10 * time.Second
+	// owedMost is of how many versions the kappas may be waited for, the newest.
+	owedMost = 64
+)
+
+// owe notes the versions behind one, up to another, of which no kappa is known yet; of a plan set that is only being read the newest. The
+// caller holds Service.mu.
+func (x *shared) owe(known func(uint64) bool, from, to uint64, now time.Time) {
+	maps.DeleteFunc(x.owed, func(_ uint64, until time.Time) bool { return !now.Before(until) })
+	if from == 0 && to > 0 {
+		from = to - 1
+	}
+	for v := max(from+1, max(to, owedMost)-owedMost+1); v <= to; v++ {
+		if !known(v) {
+			x.owed[v] = now.Add(owedFor)
+		}
+	}
+}
+
+// told is the version of the plan set that devices may be told: the newest one that no kappa is owed of or below. The caller holds Service.mu.
+func (x *shared) told(version uint64, now time.Time) uint64 {
+	for v, until := range x.owed {
+		if now.Before(until) {
+			version = min(version, v-1)
+		}
+	}
+	return version
+}
+
+// holds tells whether a kappa has a plan of a version. The caller holds mu.
+func (s *Service) holds(version uint64) bool {
+	has := func(r *quadratv1.PlanRevision) bool { return r.GetDevice().GetPlanSetVersion() == version }
+	for _, d := range s.live {
+		if slices.ContainsFunc(d.record.GetRevisions(), has) {
+			return true
+		}
+	}
+	for _, record := range s.gone {
+		if slices.ContainsFunc(record.GetRevisions(), has) {
+			return true
+		}
+	}
+	return false
 }
 
 func newShared(s *Service) *shared {
-	return &shared{bucket: follow.New(s.cfg.Results, s.cfg.Plans.Bucket(), s.learn), revisions: map[string]uint64{}}
+	return &shared{bucket: follow.New(s.cfg.Results, s.cfg.Plans.Bucket(), s.learn), revisions: map[string]uint64{}, owed: map[uint64]time.Time{}}
 }
 
 // catch returns once the service knows every change that was saved before the call; at once where nobody else makes any.
@@ -85,7 +136,9 @@ func (s *Service) learn(e follow.Entry) error {
 	if e.Key == keyVersion && len(e.Value) == 8 {
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		before := s.version
 		s.version, s.shared.revisions[e.Key] = binary.BigEndian.Uint64(e.Value), e.Revision
+		s.shared.owe(s.holds, before, s.version, s.cfg.Clock.Now())
 		return nil
 	}
 	ref, ok := strings.CutPrefix(e.Key, keyPrefix)
@@ -110,6 +163,9 @@ func (s *Service) learn(e follow.Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.shared.revisions[e.Key] = e.Revision
+	for _, r := range record.GetRevisions() {
+		delete(s.shared.owed, r.GetDevice().GetPlanSetVersion())
+	}
 	if e.Deleted || record.GetDeleted() != nil {
 		s.drop(ref, record)
 		return nil
