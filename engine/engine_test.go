@@ -102,10 +102,7 @@ func count(units []unit, stratum string) float64 {
 // unitsOf looks up what devices answered a statistic in a window, and how large the strata are after collapsing.
 func (w *world) unitsOf(record *quadratv1.KappaRecord, all []answer, window int64, statistic uint32) ([]unit, map[string]int) {
 	plan := record.GetRevisions()[0].GetDevice()
-	compiled, err := newStatistic(plan.GetStatistics()[statistic], testPrice(plan.GetStatistics()[statistic]))
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	compiled := w.compile(plan.GetStatistics()[statistic])
 	byKey, population := map[fleet.Key]*fleet.Row{}, map[string]int{}
 	for _, r := range w.registry.Frame(fleet.Query{}, time.UnixMilli(window*windowMs)) {
 		byKey[r.Key] = r
@@ -120,7 +117,7 @@ func (w *world) unitsOf(record *quadratv1.KappaRecord, all []answer, window int6
 		seen[a.key] = true
 		score, _ := compiled.score(a.value)
 		if w.scoring != nil {
-			score = w.scoring(compiled, a.value)
+			score = w.scoring(*compiled, a.value)
 		}
 		cell := map[string]string{}
 		for _, by := range plan.GetGroupBy() {

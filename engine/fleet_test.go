@@ -44,7 +44,8 @@ type world struct {
 	record   *quadratv1.KappaRecord
 	stop     func()
 	engine   *Engine
-	panes    int64 // of a window of results; 0 stands for 1
+	panes    int64                 // of a window of results; 0 stands for 1
+	compiled map[string]*statistic // by their plans, as bytes
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
@@ -60,6 +61,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{
 		t: t, rand: rand.New(rand.NewPCG(seed, 1)), broker: b, registry: fleet.New(fleet.NewKeyer([16]byte{1})),
 		clock: clock.NewManual(epoch.Add(-time.Hour)), sink: newMemorySink(), folder: t.TempDir(),
+		compiled: map[string]*statistic{},
 	}
 	return w
 }
@@ -210,6 +212,24 @@ func (w *world) cluster(record *quadratv1.KappaRecord, attribute string) *quadra
 	return record
 }
 
+// compile makes what an engine knows of a statistic, once: the scores of all codes are thousands of numbers.
+func (w *world) compile(s *quadratv1.StatisticPlan) *statistic {
+	w.t.Helper()
+	key, err := proto.MarshalOptions{Deterministic: true}.Marshal(s)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if known := w.compiled[string(key)]; known != nil {
+		return known
+	}
+	compiled, err := newStatistic(s, testPrice(s))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.compiled[string(key)] = &compiled
+	return &compiled
+}
+
 func (w *world) code(s *quadratv1.StatisticPlan) int64 {
 	bit := s.GetKind() == "proportion" || s.GetKind() == "count"
 	switch {
@@ -220,10 +240,7 @@ func (w *world) code(s *quadratv1.StatisticPlan) int64 {
 	case s.GetMechanism() == "none":
 		return s.GetLoMicro() + w.rand.Int64N(s.GetHiMicro()-s.GetLoMicro()+1)
 	}
-	compiled, err := newStatistic(s, testPrice(s))
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	compiled := w.compile(s)
 	if b := compiled.bins; b != nil && b.Wave != nil {
 		return w.rand.Int64N(int64(b.Wave.Codes()))
 	} else if b != nil {
