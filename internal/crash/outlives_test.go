@@ -3,6 +3,7 @@ package crash_test
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -10,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -24,11 +26,19 @@ import (
 	"github.com/quadrat-dev/quadrat/storage/heads"
 )
 
+// With these flags rows are kept in an object store, in place of a folder.
+var (
+	rowsBucket   = flag.String("bucket", "", "s3://bucket that a cluster keeps its rows in")
+	rowsEndpoint = flag.String("bucket-endpoint", "", "URL of the object store")
+	rowsKeys     = flag.String("bucket-key-file", "", "file with access key and secret key")
+)
+
 // town is a cluster of processes: three NATS servers, three `quadrat serve --role engine` and two `--role api`, and a fleet of this process.
 type town struct {
 	*site
 	urls    string
-	rows    string // the folder that is their bucket
+	rows    string   // URL of their bucket
+	reach   []string // flags that say how it is reached
 	servers []*process
 	engines []*process
 	apis    []*process
@@ -42,7 +52,11 @@ func newTown(t *testing.T) *town {
 	path, err := program()
 	must(t, err)
 	o := &town{
-		site: &site{t: t, answered: map[string]bool{}, rig: &rig{t: t}}, rows: t.TempDir(), slowest: map[string]time.Duration{},
+		site: &site{t: t, answered: map[string]bool{}, rig: &rig{t: t}}, rows: "file://" + t.TempDir(), slowest: map[string]time.Duration{},
+	}
+	if *rowsBucket != "" {
+		o.rows = *rowsBucket + "/town-" + strconv.FormatInt(time.Now().UnixNano(), 36)
+		o.reach = []string{"--archive-endpoint", *rowsEndpoint, "--archive-key-file", *rowsKeys}
 	}
 	o.raiseServers()
 	o.conn, err = nats.Connect(o.urls, nats.Timeout(answerPatience), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond),
@@ -53,9 +67,11 @@ func newTown(t *testing.T) *town {
 	role := func(name string) *process {
 		data := t.TempDir()
 		return &process{t: t, make: func() *exec.Cmd {
-			return exec.Command(path, "serve", "--role", name, "--data", data, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0",
-				"--nats", o.urls, "--replicas", "3", "--shares", fmt.Sprint(clusterShares), "--bucket", "file://"+o.rows,
-				"--checkpoint-every", "200ms", "--reports-keep", "24h", "--log-level", "error")
+			return exec.Command(path, append([]string{
+				"serve", "--role", name, "--data", data, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0",
+				"--nats", o.urls, "--replicas", "3", "--shares", fmt.Sprint(clusterShares), "--bucket", o.rows,
+				"--checkpoint-every", "200ms", "--reports-keep", "24h", "--log-level", "error",
+			}, o.reach...)...)
 		}}
 	}
 	for range 2 {
@@ -228,6 +244,25 @@ func (o *town) current() {
 	})
 }
 
+// openRows opens the bucket.
+func (o *town) openRows() storage.Bucket {
+	o.t.Helper()
+	config := bucket.Config{URL: o.rows}
+	if *rowsBucket != "" {
+		keys, err := os.ReadFile(*rowsKeys)
+		must(o.t, err)
+		config.Endpoint = *rowsEndpoint
+		_, err = fmt.Sscan(string(keys), &config.AccessKey, &config.SecretKey)
+		must(o.t, err)
+	}
+	rows, err := bucket.At(config)
+	must(o.t, err)
+	if folder, ok := rows.(*bucket.Folder); ok {
+		o.t.Cleanup(func() { _ = folder.Close() })
+	}
+	return rows
+}
+
 // checkTown holds the stores of all shares against what was answered, and stores and published results against an undisturbed run, for the
 // windows that begin before a moment.
 func (o *town) checkTown(until time.Time) {
@@ -241,9 +276,7 @@ func (o *town) checkTown(until time.Time) {
 	c := &course{records: records}
 	catalogs, err := w.broker.JetStream().KeyValue(o.t.Context(), broker.BucketCatalogs)
 	must(o.t, err)
-	rows, err := bucket.OpenFolder(o.rows)
-	must(o.t, err)
-	defer func() { _ = rows.Close() }()
+	rows := o.openRows()
 	cache, err := storage.NewCache(filepath.Join(o.t.TempDir(), "cache"), 64<<20)
 	must(o.t, err)
 	reader, err := storage.NewReader(storage.ReaderConfig{Heads: heads.New(catalogs), Bucket: rows, Cache: cache})

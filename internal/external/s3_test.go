@@ -255,3 +255,30 @@ func TestABucketThatRefusesIsFoundAtTheStart(t *testing.T) {
 		t.Errorf("the log says\n%s", log)
 	}
 }
+
+// A server whose days pass in seconds copies them into its archive when they are over, and gives up what its disk may not hold. Exports have
+// those days all the same, from the bucket, while it is slow, and after the server was killed.
+func TestAnArchiveHoldsWhatTheDiskGaveUp(t *testing.T) {
+	t.Parallel()
+	const speed = "14400" // four hours a second
+	store := openObjectStore(t)
+	server := serve(t, "--speed", speed, "--retain-bytes", "1", "--archive", "s3://"+store.bucket+"/"+store.folder,
+		"--archive-endpoint", store.url, "--archive-key-file", store.keys, "--checkpoint-every", "200ms")
+	question := strings.NewReplacer("WINDOW   3s GRACE 2s", "WINDOW   4h GRACE 4h", "PER 15s", "PER 1d").Replace(script)
+	ref, served := ask(t, server, question, "--windows", "15", "--speed", speed)
+	until(t, "files that the bucket alone has", func() bool { return metric(t, server, "quadrat_storage_archive_only_bytes") > 0 })
+	store.slow.Store(true)
+	for _, again := range []bool{false, true} {
+		if again {
+			server.kill(t)
+			server.start(t)
+		}
+		dir := t.TempDir()
+		server.run(t, "export", ref, "--what", "results", "--format", "parquet", "--out", dir)
+		db := server.reports(t, ref, dir)
+		view(t, db, dir, "results")
+		compareCounts(t, db, ref, served)
+		compareEstimates(t, db, served)
+	}
+	t.Logf("requests answered %v", store.answered)
+}
