@@ -212,12 +212,19 @@ func (d *dataSource) columns(ctx context.Context, table string) (names []string,
 	return names, nil
 }
 
-// An analyst picks a table and its columns in Grafana and draws a time series of a result with its interval: the numbers that the
-// server serves otherwise, at their times.
-func TestGrafanaDrawsResults(t *testing.T) {
+// Clients of tables that others wrote read what the server serves otherwise.
+func TestOthersReadTables(t *testing.T) {
 	t.Parallel()
 	server := serve(t)
 	_, served := ask(t, server, script, "--windows", "3")
+	t.Run("Grafana", func(t *testing.T) { grafanaDraws(t, server, served) })
+	t.Run("ADBC", func(t *testing.T) { driverReads(t, server, served) })
+}
+
+// grafanaDraws does what an analyst does in Grafana, who picks a table and its columns and draws a time series of a result with its interval:
+// the numbers are those that are served, at their times.
+func grafanaDraws(t *testing.T, server *program, served []result) {
+	t.Helper()
 	source, err := openDataSource(t, server.grpcAddress, "", "", "any")
 	if err != nil {
 		t.Fatal(err)
