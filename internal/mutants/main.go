@@ -22,6 +22,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -65,7 +66,7 @@ const attempts = 3
 
 func main() {
 	pattern := flag.String("run", "", "plant only mutants whose name matches this expression")
-	jobs := flag.Int("jobs", 2, "test runs at a time")
+	jobs := flag.Int("jobs", 1+runtime.GOMAXPROCS(0), "test runs at a time; some of them wait")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, *pattern, max(1, *jobs))
