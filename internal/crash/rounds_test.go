@@ -42,8 +42,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// workers is how many rounds run at once.
-const workers = 2
+// workers is how many rounds run at once. A round waits more than it computes: for windows that end, leases that run out, servers that start.
+const workers = 4
 
 // kinds are the kinds of rounds in which somebody is killed, in the order in which ten rounds take turns, and behind them the one
 // in which a disk is ill.
