@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -17,14 +18,18 @@ const (
 	heartbeat = 1500 * time.Millisecond
 	// consumerAgain is when one more consumer is asked for because those before haven't answered.
 	consumerAgain = 400 * time.Millisecond
+	// pullPatience is when a consumer that has sent nothing is asked whether it waits for anybody.
+	pullPatience = 300 * time.Millisecond
 	// idleMost is when the server forgets a consumer that nobody reads from.
 	idleMost = time.Minute
 )
 
-// errGap says that a consumer left out a message, and errPlace that it doesn't tell where a message stands.
+// errGap says that a consumer left out a message, errPlace that it doesn't tell where a message stands, and errDeaf that it doesn't know that
+// messages are waited for.
 var (
 	errGap   = errors.New("a message was left out on its way")
 	errPlace = errors.New("a message doesn't tell its place in the stream")
+	errDeaf  = errors.New("the consumer was never asked for messages")
 )
 
 // place is where a message stands in its stream and in what its consumer has sent, both from 1.
@@ -116,14 +121,28 @@ func (r *Reader) Read(ctx context.Context, take func(Message) (ok bool, err erro
 		}
 	}()
 	defer context.AfterFunc(ctx, messages.Stop)()
+	var came, deaf atomic.Bool
+	guarding, end := context.WithCancel(ctx)
+	var guard sync.WaitGroup
+	guard.Go(func() {
+		if r.deaf(guarding, consumer, &came) {
+			deaf.Store(true)
+			messages.Stop()
+		}
+	})
+	defer guard.Wait()
+	defer end()
 	for next := uint64(1); ; next++ {
 		msg, err := messages.Next()
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return nil
-		}
-		if err != nil {
+		case err != nil && deaf.Load():
+			return errDeaf
+		case err != nil:
 			return err
 		}
+		came.Store(true)
 		place, ok := placeOf(msg.Reply())
 		if !ok {
 			return errPlace
@@ -137,6 +156,22 @@ func (r *Reader) Read(ctx context.Context, take func(Message) (ok bool, err erro
 		}
 		r.Position = place.position
 	}
+}
+
+// deaf tells whether a consumer that has sent nothing yet has not even been asked for messages. A server that doesn't know yet that another one has the
+// consumer drops what it is asked.
+func (r *Reader) deaf(ctx context.Context, consumer jetstream.Consumer, came *atomic.Bool) bool {
+	select {
+	case <-time.After(pullPatience):
+	case <-ctx.Done():
+	}
+	if ctx.Err() != nil || came.Load() {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	own, err := r.Stream.Consumer(ctx, consumer.CachedInfo().Name) // the one that is read from is another goroutine's
+	return err == nil && own.CachedInfo().NumWaiting == 0 && !came.Load()
 }
 
 // consumer makes a consumer that holds nothing on disk and asks for no answers. While the servers have no leader nobody answers, and for a while

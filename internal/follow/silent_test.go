@@ -1,6 +1,7 @@
 package follow_test
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -116,4 +117,36 @@ func TestReaderAsksForAnotherConsumer(t *testing.T) {
 	if read != 1 || p.asked.Load() < 2 {
 		t.Errorf("%d messages after %d questions", read, p.asked.Load())
 	}
+}
+
+// TestReaderAsksADeafConsumerAgain: who asked a consumer for messages, and was heard by nobody, finds out before the consumer's silence tells.
+func TestReaderAsksADeafConsumerAgain(t *testing.T) {
+	plain, through, p := proxied(t, ".CONSUMER.MSG.NEXT.")
+	if _, err := plain.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := plain.Publish(t.Context(), "s", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	stream, err := through.Stream(t.Context(), "S")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var faults []error
+	for range 3 { // a machine that stands still for seconds may let the silence tell first
+		p.keep.Store(1)
+		read := 0
+		reader := follow.Reader{Stream: stream}
+		take := func(follow.Message) (bool, error) { read++; return false, nil }
+		if err := reader.Read(t.Context(), take); err == nil || read > 0 {
+			t.Fatalf("%d messages of a consumer that was never asked, %v", read, err)
+		} else if faults = append(faults, err); errors.Is(err, jetstream.ErrNoHeartbeat) {
+			continue
+		}
+		if err := reader.Read(t.Context(), take); err != nil || read != 1 {
+			t.Errorf("then %d messages, %v", read, err)
+		}
+		return
+	}
+	t.Errorf("it waited until the consumer was silent for too long: %v", faults)
 }

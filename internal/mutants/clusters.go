@@ -20,6 +20,7 @@ func clusters() []mutant {
 		{"lease: an owner that has lost it takes it back", law, "engine/member/lease.go", "case string(entry.Value()) != l.leases.node:", "case string(entry.Value()) == \"\":", member, "TestLeaseOfOne"},
 		{"bucket: a replica is believed while there is no leader", law, "internal/follow/follow.go", "a.Cluster.Leader == \"\":", "a.Cluster.Leader == \"nobody\":", "internal/follow", "TestCatchAsksAgain"},
 		{"consumer: one that died is waited for", law, "internal/follow/messages.go", "consumerAgain = 400 * time.Millisecond", "consumerAgain = time.Minute", "internal/follow", "TestReaderAsksForAnotherConsumer"},
+		{"consumer: one that nobody has asked is waited for", law, "internal/follow/messages.go", "own.CachedInfo().NumWaiting == 0", "own.CachedInfo().NumWaiting < 0", "internal/follow", "TestReaderAsksADeafConsumerAgain"},
 		{"part: results wait until a checkpoint can be made", law, "engine/output.go", "must := e.config.Part == nil ||", "must := true ||", engine, "TestResultsDontWaitForCheckpoints"},
 		{"checkpoint: an owner takes its own head for another's", law, member + "/checkpoints.go", "case now.Epoch != next.Epoch:", "case now != next:", member, "TestAnOwnerKnowsItsOwnHead"},
 		{"plans: a version is told before its kappa", law, "query/service/service.go", "return s.shared.told(s.version, now)", "return s.version", "query/service", "TestNoVersionIsToldBeforeItsKappa"},
