@@ -37,6 +37,9 @@ const (
 	serveWindow = 250 * time.Millisecond
 	serveGrace  = 50 * time.Millisecond
 	serveSends  = 6 // windows with reports
+	// retryPause is how long a report waits that was told to come again. Devices wait a second and more; hundreds of reports that all came again
+	// after milliseconds would take the processors from those who choose a leader.
+	retryPause = 200 * time.Millisecond
 )
 
 var serveScripts = []string{
@@ -174,7 +177,7 @@ func (s *site) report(r step) {
 		}
 		if reply.Status == wire.Retry {
 			s.retries.Add(1)
-			time.Sleep(50 * time.Millisecond) // devices wait longer, and the streams are to be chosen leaders for, not flooded
+			time.Sleep(retryPause)
 		}
 		if reply.Status == wire.Stored {
 			s.mu.Lock()
