@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -294,7 +295,7 @@ func (e *Engine) take(m *message, out *output) {
 	err := decodeBatch(m.data, &e.columns, func(r *reports) { e.count(r, m, out) }, &e.said, func(r *release) { e.countRelease(r, m, out) })
 	if err != nil {
 		e.metrics.refused(causeMalformed, 1)
-		out.dead = append(out.dead, deadLetter(causeMalformed, m, m.data))
+		e.bury(causeMalformed, m, m.data, out)
 	}
 	e.advance(out)
 }
@@ -303,11 +304,7 @@ func (e *Engine) take(m *message, out *output) {
 func (e *Engine) count(r *reports, m *message, out *output) {
 	v := &e.verdict
 	v.reset()
-	k, known := e.kappas[string(r.kappa)]
-	if !known && e.learn() {
-		k, known = e.kappas[string(r.kappa)]
-	}
-	if known {
+	if k, known := e.find(r.kappa); known {
 		e.countInto(k, r, v, m, out)
 	} else {
 		v.refuseAll(causeKappa, len(r.device))
@@ -315,9 +312,18 @@ func (e *Engine) count(r *reports, m *message, out *output) {
 	e.metrics.counted(v)
 	for c, places := range v.refused {
 		if len(places) > 0 {
-			out.dead = append(out.dead, deadLetter(cause(c), m, r.appendGroup(nil, places)))
+			e.bury(cause(c), m, r.appendGroup(nil, places), out)
 		}
 	}
+}
+
+// find gives the kappa of a reference, which a part may have to learn of first.
+func (e *Engine) find(ref []byte) (k *kappa, known bool) {
+	k, known = e.kappas[string(ref)]
+	if !known && e.learn() {
+		k, known = e.kappas[string(ref)]
+	}
+	return k, known
 }
 
 // countInto counts a group of reports of a kappa, or refuses all of them with one cause.
@@ -350,7 +356,7 @@ func (e *Engine) admit(k *kappa, index int64, revision uint64, out *output) (w *
 		return nil, causeDue, false
 	}
 	start, _ := p.span(index)
-	if start < 0 || start > e.nowMs+e.config.Tolerance.Milliseconds() {
+	if index >= math.MaxInt64/p.windowMs || start > e.nowMs+e.config.Tolerance.Milliseconds() { // a larger number begins anew at 0
 		return nil, causeFuture, false
 	}
 	if index < k.next && (!known || index < k.oldest+k.before()) {

@@ -22,8 +22,12 @@ import (
 // errNoAnswer says that a stream was silent.
 var errNoAnswer = errors.New("no answer from the stream")
 
-// publishMost is how many messages are under way to their stream at once.
-const publishMost = 512
+const (
+	// publishMost is how many messages are under way to their stream at once.
+	publishMost = 512
+	// letterRoom is what a dead letter takes beside the message that it holds, in bytes.
+	letterRoom = 1 << 10
+)
 
 // output is what counting has made and no one has taken yet.
 type output struct {
@@ -61,11 +65,18 @@ func (w *window) strataOf() closedStrata {
 	return out
 }
 
-// deadLetter makes the dead letter of a message, or of the reports of it that have one cause. Its identity is that of what it
-// holds, so that a replay of REPORTS soon after is dropped.
-func deadLetter(c cause, m *message, content []byte) *nats.Msg {
+// bury lets the dead letter of a message, or of the reports of it that have one cause, wait to be stored.
+func (e *Engine) bury(c cause, m *message, content []byte, out *output) {
+	letter := deadLetter(c, m, content, int(e.config.JetStream.Conn().MaxPayload())-letterRoom)
+	e.config.Memory.Rows.Add(int64(len(letter.Data)))
+	out.dead = append(out.dead, letter)
+}
+
+// deadLetter makes a dead letter. Of content that is longer than so many bytes it has the beginning, and says how long that was. Its
+// identity is that of what it holds, so that a replay of REPORTS soon after is dropped.
+func deadLetter(c cause, m *message, content []byte, most int) *nats.Msg {
 	body, err := proto.Marshal(&quadratv1.DeadLetter{
-		Cause: c.String(), Subject: m.subject, Sequence: m.sequence, Message: content, MessageBytes: uint64(len(content)),
+		Cause: c.String(), Subject: m.subject, Sequence: m.sequence, Message: content[:min(len(content), max(most, 0))], MessageBytes: uint64(len(content)),
 	})
 	if err != nil {
 		body = nil // only a string that isn't UTF-8 fails; the subject never is
@@ -209,6 +220,10 @@ func (e *Engine) emit(ctx context.Context) error {
 		if err := e.persist(ctx, "dead letters", func() error { return e.publish(ctx, out.dead) }); err != nil {
 			return err
 		}
+		for _, letter := range out.dead {
+			e.config.Memory.Rows.Give(int64(len(letter.Data)))
+		}
+		clear(out.dead)
 		out.dead = out.dead[:0]
 	}
 	if err := e.emitHandovers(ctx); err != nil {

@@ -94,7 +94,7 @@ func (r *release) appendTo(b []byte) []byte {
 // countRelease counts one release of a message: all of it or nothing.
 func (e *Engine) countRelease(r *release, m *message, out *output) {
 	refused, counted := causeKappa, false
-	if k, known := e.kappas[string(r.kappa)]; known {
+	if k, known := e.find(r.kappa); known {
 		var w *window
 		if w, refused, counted = e.admit(k, r.window, r.revision, out); counted {
 			refused, counted = w.countRelease(r)
@@ -108,7 +108,7 @@ func (e *Engine) countRelease(r *release, m *message, out *output) {
 	}
 	e.metrics.released(refused, counted)
 	if !counted {
-		out.dead = append(out.dead, deadLetter(refused, m, r.appendTo(nil)))
+		e.bury(refused, m, r.appendTo(nil), out)
 	}
 }
 
