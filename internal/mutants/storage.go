@@ -12,7 +12,7 @@ func storages() []mutant {
 		{"bucket: a busy store is told to refuse", fault, "storage/bucket/check.go", "answer.StatusCode >= 400 && answer.StatusCode < 500", "answer.StatusCode >= 400", "storage/bucket", "TestCheckTellsWhatStaysFromWhatPasses"},
 		{"bucket: a list is not looked at", fault, "storage/bucket/check.go", "err == nil && !found", "err != nil && !found", "storage/bucket", "TestCheckTellsWhatStaysFromWhatPasses"},
 		{"rows: designs of the batch before are taken for this one's", law, "engine/column/batch.go", "\tclear(r.windows)\n\tr.newest = nil\n", "", "engine/column", "TestDesignsEndWithTheBatch"},
-		{"segments: reports take the design that their batch calls by that number", law, "storage/order.go", "renumbered[i] = at\n", "renumbered[i] = at * uint32(min(1, i))\n", room, "TestReportsAreWrittenAsRecordsAre"},
+		{"segments: reports take the design that their batch calls by that number", law, "storage/order.go", "renumbered[i] = at\n", "renumbered[i] = at * uint32(min(1, i))\n", room, "TestReportsAreWrittenAsRecordsAre/every_sort"},
 		{"segments: devices with one random number stand as they came", law, "storage/order.go", "if to > from+1 {", "if to > from+rowGroupRows {", room, "TestSortedAsCompared"},
 		{"retention: a window is kept in part", law, "storage/retention.go", "return g != nil && seg.Date < g.Before", "return g != nil && seg.Date < g.Before && seg.Kind != KindStrata", room, "TestRetentionByAge"},
 		{"retention: files go before the catalog says so", fault, "storage/retention.go", "\t\t*c, dropped = *next, outlived\n", "\t\t*c, dropped = *next, outlived\n\t\ts.retire(dropped)\n", room, "TestRetentionCrashes"},
