@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"sync"
+	"sync/atomic"
 )
 
 // Commit makes everything taken so far durable under a position of the stream, which never falls. When it fails,
@@ -39,10 +41,8 @@ func (s *Store) stageAll(sequence uint64) ([]Segment, error) {
 	if sequence < max(s.catalog.position, s.newest) {
 		return nil, &Error{Code: Position, Detail: fmt.Sprintf("position %d lies before rows that were taken already", sequence)}
 	}
-	for _, p := range parts(s.pending) {
-		if err := s.stage(p, sequence); err != nil {
-			return nil, err
-		}
+	if err := s.stage(parts(s.pending), sequence); err != nil {
+		return nil, err
 	}
 	return slices.Clone(s.staged), nil
 }
@@ -82,22 +82,72 @@ func (s *Store) leave(c *catalog, seg *Segment) {
 	}
 }
 
-// stage writes one part as a segment and forgets its rows. The caller holds mu.
-func (s *Store) stage(p part, last uint64) error {
-	seg := Segment{
-		Kind: p.kind, Ref: p.ref, Date: p.date, First: min(s.catalog.position+1, last), Last: last, Format: p.kind.version(),
+const (
+	// writersMost is how many files are written at once: each waits for the disk most of its time, and a disk syncs several as fast as one.
+	writersMost = 8
+	// alone is how many parts are written one after another, as a few kappas have.
+	alone = 16
+)
+
+// stage writes parts, each as a segment, and forgets their rows. After an error some parts may be written, and the others wait as before.
+// The caller holds mu.
+func (s *Store) stage(ps []part, last uint64) error {
+	segs := make([]Segment, len(ps))
+	for i, p := range ps {
+		segs[i] = Segment{
+			Kind: p.kind, Ref: p.ref, Date: p.date, First: min(s.catalog.position+1, last), Last: last, Format: p.kind.version(),
+		}
+		segs[i].Name = s.segmentName(&segs[i])
 	}
-	seg.Name = s.segmentName(&seg)
-	b := s.pending[p.place]
-	err := s.write(&seg, b)
-	if err != nil {
-		return fmt.Errorf("segment of %s: %w", p.kind, err)
+	errs := make([]error, len(ps))
+	write := func(i int) bool {
+		errs[i] = s.write(&segs[i], s.pending[ps[i].place])
+		return errs[i] == nil
 	}
-	s.rows -= b.rows(p.kind)
-	s.hold(-b.bytes(p.kind))
-	b.forget(p.kind)
-	s.staged = append(s.staged, seg)
+	written := 0
+	if len(ps) <= alone {
+		for written < len(ps) && write(written) {
+			written++
+		}
+	} else {
+		written = together(len(ps), write)
+	}
+	for i, p := range ps {
+		if b := s.pending[p.place]; i < written && errs[i] == nil {
+			s.rows -= b.rows(p.kind)
+			s.hold(-b.bytes(p.kind))
+			b.forget(p.kind)
+			s.staged = append(s.staged, segs[i])
+		}
+	}
+	for i, p := range ps {
+		if errs[i] != nil {
+			return fmt.Errorf("segment of %s: %w", p.kind, errs[i])
+		}
+	}
 	return nil
+}
+
+// together does n things in order, several at once, begins no more once one has gone wrong, and gives how many it has begun.
+func together(n int, do func(int) bool) int {
+	var next atomic.Int64
+	var wrong atomic.Bool
+	var crew sync.WaitGroup
+	for range min(n, writersMost) {
+		crew.Go(func() {
+			for !wrong.Load() {
+				i := int(next.Add(1) - 1)
+				if i >= n {
+					return
+				}
+				if !do(i) {
+					wrong.Store(true)
+				}
+			}
+		})
+	}
+	crew.Wait()
+	return min(int(next.Load()), n)
 }
 
 // segmentName is part-<first>-<last>.parquet, of a compacted segment with -g<generation> behind the positions, and with a
@@ -116,9 +166,27 @@ func (s *Store) segmentName(seg *Segment) string {
 		if n > 1 {
 			try.Name = stem + "-" + strconv.Itoa(n) + ".parquet"
 		}
-		same := func(o Segment) bool { return o.Name == try.Name && o.place() == try.place() && o.Kind == try.Kind }
-		if !slices.ContainsFunc(s.catalog.segments, same) && !slices.ContainsFunc(s.staged, same) && !s.readers.keeps(try.path(s.dir)) {
+		if !s.has(&try) && !s.readers.keeps(try.path(s.dir)) {
 			return try.Name
 		}
 	}
+}
+
+// has tells whether a segment of this name and place is staged or in the catalog, where none reaches beyond its position. The caller
+// holds mu.
+func (s *Store) has(seg *Segment) bool {
+	if s.named > len(s.staged) { // they were committed
+		clear(s.names)
+		s.named = 0
+	}
+	for i := range s.staged[s.named:] {
+		s.names[s.staged[s.named+i].path("")] = true
+	}
+	s.named = len(s.staged)
+	if s.names[seg.path("")] {
+		return true
+	}
+	return seg.Last <= s.catalog.position && slices.ContainsFunc(s.catalog.segments, func(o Segment) bool {
+		return o.Name == seg.Name && o.place() == seg.place() && o.Kind == seg.Kind
+	})
 }

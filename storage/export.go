@@ -222,7 +222,7 @@ func (w *folderWriter) publish() error {
 	if err != nil {
 		return err
 	}
-	if _, err := mkdirAll(f, w.export.Dir, string(w.export.What)); err != nil {
+	if err := mkdirAll(f, w.export.Dir, string(w.export.What)); err != nil {
 		return err
 	}
 	target := w.path(string(w.export.What), "kappa="+w.export.Ref)

@@ -108,19 +108,19 @@ func (Disk) List(path string) ([]fs.DirEntry, error) {
 }
 
 // mkdirAll makes the folders of rel below root one by one and syncs the parent of each.
-func mkdirAll(f FS, root string, rel ...string) (string, error) {
+func mkdirAll(f FS, root string, rel ...string) error {
 	path := root
 	for _, name := range rel {
 		next := filepath.Join(path, name)
 		if err := f.Mkdir(next); err != nil {
-			return "", err
+			return err
 		}
 		if err := f.SyncDir(path); err != nil {
-			return "", err
+			return err
 		}
 		path = next
 	}
-	return path, nil
+	return nil
 }
 
 // mkdirPath makes a folder, and those above it that don't exist, and syncs the parent of each.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
+	"sync"
 )
 
 // home is where a store's segments and its catalog lie.
@@ -30,7 +31,41 @@ type home interface {
 type folder struct {
 	dir string
 	fs  FS
+
+	mu   sync.Mutex      // guards made
+	made map[string]bool // folders that are there durably, by path
 }
+
+// below makes the folders of rel, unless it has done so before: each takes a sync of its parent. A store never removes a folder.
+func (f *folder) below(rel []string) (string, error) {
+	path := filepath.Join(append([]string{f.dir}, rel...)...)
+	f.mu.Lock()
+	made := f.made[path]
+	f.mu.Unlock()
+	if made {
+		return path, nil
+	}
+	if err := mkdirAll(f.fs, f.dir, rel...); err != nil {
+		return "", err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.made == nil || len(f.made) >= foldersMost {
+		f.made = map[string]bool{}
+	}
+	f.made[path] = true
+	return path, nil
+}
+
+// forget makes the next write look for a folder again: somebody may have removed it.
+func (f *folder) forget(path string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.made, path)
+}
+
+// foldersMost bounds the folders that are remembered: those of a date of ten thousand kappas are half of it.
+const foldersMost = 1 << 16
 
 func (f *folder) load(context.Context) (*catalog, error) {
 	file, err := f.fs.Open(filepath.Join(f.dir, catalogName))
@@ -68,11 +103,13 @@ func (f *folder) save(_ context.Context, c *catalog) error {
 }
 
 func (f *folder) write(seg *Segment, fill func(io.Writer) error) error {
-	path, err := mkdirAll(f.fs, f.dir, seg.folder()...)
+	path, err := f.below(seg.folder())
 	if err != nil {
 		return err
 	}
-	seg.Bytes, err = writeWhole(f.fs, path, seg.Name, fill)
+	if seg.Bytes, err = writeWhole(f.fs, path, seg.Name, fill); err != nil {
+		f.forget(path)
+	}
 	return err
 }
 

@@ -103,8 +103,10 @@ type Store struct {
 	permanent uint64 // no Restore goes before it
 	restored  bool   // the engine has said where it begins
 	readers   readers
-	tooMuch   bool              // what retention must keep is more than it allows
-	staged    []Segment         // written and synced, waiting for the commit that names them
+	tooMuch   bool            // what retention must keep is more than it allows
+	staged    []Segment       // written and synced, waiting for the commit that names them
+	names     map[string]bool // paths of the first named of them
+	named     int
 	pending   map[place]*bucket // not yet written
 	rows      int               // rows in pending
 	bytes     int64             // of pending, in the account
@@ -138,7 +140,7 @@ func Open(dir string, cfg Config) (*Store, error) {
 func newStore(dir string, cfg Config, m *metrics) *Store {
 	s := &Store{
 		dir: dir, cfg: cfg.withDefaults(), zst: newCodec(), metrics: m, wake: make(chan struct{}, 1),
-		pending: map[place]*bucket{}, told: map[resultKey]bool{},
+		pending: map[place]*bucket{}, names: map[string]bool{}, told: map[resultKey]bool{},
 	}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.Rows = Rows{begin: func(context.Context) (*view, error) { return s.read(), nil }, open: s.openSegment, metrics: m, alloc: s.cfg.Allocator}
@@ -308,15 +310,16 @@ func (s *Store) makeRoom(more int, moreBytes int64) error {
 	slices.SortStableFunc(ps, func(a, b part) int {
 		return cmp.Compare(s.pending[b.place].bytes(b.kind), s.pending[a.place].bytes(a.kind))
 	})
+	rows, bytes, largest := s.rows, s.bytes, 0
 	for _, p := range ps {
-		if s.rows <= s.cfg.RowsPending/2 && s.bytes <= most/2 {
-			return nil
+		if rows <= s.cfg.RowsPending/2 && bytes <= most/2 {
+			break
 		}
-		if err := s.stage(p, max(s.newest, s.catalog.position)); err != nil {
-			return err
-		}
+		rows -= s.pending[p.place].rows(p.kind)
+		bytes -= s.pending[p.place].bytes(p.kind)
+		largest++
 	}
-	return nil
+	return s.stage(ps[:largest], max(s.newest, s.catalog.position))
 }
 
 // write writes the segment's file and fills in what the catalog says of it.
