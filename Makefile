@@ -36,6 +36,9 @@ soak: ## kill engine, broker and server for half an hour and look at what is lef
 flood: ## send twenty times what the engine can take for ten minutes and look at the server's memory (FLOOD=10m)
 	go test -count=1 -timeout 24h -v ./internal/server -run 'TestFlood' -flood $(or $(FLOOD),10m)
 
+many: ## deploy ten thousand kappas over REST, let a fleet answer all of them, and look at the server's memory (MANY=10000)
+	go test -count=1 -timeout 2h -v ./internal/server -run 'TestManyKappas$$' -many $(or $(MANY),10000) -many-memory 2048 -many-window 5m
+
 mutants: ## plant known bugs and demand that the tests kill each
 	go run ./internal/mutants
 
@@ -63,4 +66,4 @@ bench-query: ## ask twenty million stored reports beside DuckDB
 bench-reports: ## time a report of each mechanism beside the Laplace noise of google/differential-privacy
 	cd bench && go run ./reports
 
-.PHONY: soak flood bench-estimate bench-query bench-reports help build test race fuzz lint generate generated cross mutants verify coverage external ci
+.PHONY: soak flood many bench-estimate bench-query bench-reports help build test race fuzz lint generate generated cross mutants verify coverage external ci

@@ -68,9 +68,23 @@ func (s *Server) sharedStores(ctx context.Context) (func(context.Context, string
 		if err != nil {
 			return nil, fenced(err)
 		}
-		return newKeptStore(store), nil
+		kept := newKeptStore(store)
+		if s.config.slow != nil {
+			return slowed{Sink: s.config.slow(kept), store: kept}, nil
+		}
+		return kept, nil
 	}, nil
 }
+
+// slowed is a store behind what a test puts between the engine and it.
+type slowed struct {
+	engine.Sink
+
+	store *keptStore
+}
+
+// Close closes the store.
+func (s slowed) Close() error { return s.store.Close() }
 
 // fenced makes the engine's error of the storage's.
 func fenced(err error) error {

@@ -1,18 +1,10 @@
 package server_test
 
 import (
-	"bufio"
-	"context"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"net/http"
-	"os"
-	"os/exec"
+	"iter"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,10 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/quadrat-dev/quadrat/engine"
-	"github.com/quadrat-dev/quadrat/engine/column"
 	"github.com/quadrat-dev/quadrat/internal/broker"
-	"github.com/quadrat-dev/quadrat/internal/memory"
 	"github.com/quadrat-dev/quadrat/internal/server"
 	"github.com/quadrat-dev/quadrat/internal/wire"
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
@@ -38,7 +27,6 @@ import (
 var floodLasts = flag.Duration("flood", 5*time.Second, "how long TestFloodStaysWithinMemory floods; make flood does so for longer")
 
 const (
-	floodFolder   = "QUADRAT_FLOOD_FOLDER" // of the server that a test process is, when it is set
 	floodMemory   = 512 << 20
 	floodEngine   = 4000 // reports a second that the engine is let count
 	floodTimes    = 20
@@ -50,81 +38,45 @@ const (
 SAMPLE ALL STRATIFIED BY region WINDOW 100ms GRACE 50ms PRIVACY NONE BETWEEN 10 AND 40`
 )
 
-func TestMain(m *testing.M) {
-	if folder := os.Getenv(floodFolder); folder != "" {
-		if err := serveFlood(folder); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	os.Exit(m.Run())
-}
-
-// slowSink takes a while for each report until it is let go.
-type slowSink struct {
-	engine.Sink
-
-	free <-chan struct{}
-}
-
-func (s slowSink) Batch(b *column.Batch) error {
-	timer := time.NewTimer(time.Duration(b.Len()) * time.Second / floodEngine)
-	defer timer.Stop()
-	select {
-	case <-s.free:
-	case <-timer.C:
-	}
-	return s.Sink.Batch(b)
-}
-
-// serveFlood is a server whose engine is slow until a line comes on standard input, and which ends when that ends.
-func serveFlood(folder string) error {
-	memory.Collector(floodMemory)
-	free := make(chan struct{})
-	const any = "127.0.0.1:0"
-	config := server.Config{Data: folder, HTTP: any, GRPC: any, NATSListen: any, Memory: floodMemory}
-	s, err := server.Start(context.Background(), config.SlowedBy(func(to engine.Sink) engine.Sink { return slowSink{Sink: to, free: free} }))
-	if err != nil {
-		return err
-	}
-	if err := json.NewEncoder(os.Stdout).Encode(s.Addresses()); err != nil {
-		return errors.Join(err, s.Close())
-	}
-	lines := bufio.NewScanner(os.Stdin)
-	if lines.Scan() {
-		close(free)
-	}
-	for lines.Scan() {
-	}
-	return s.Close()
-}
-
-// flooded is a server in a process of its own and the fleet that floods it.
+// flooded is servers in processes of their own and the fleet that floods them.
 type flooded struct {
-	t       *testing.T
-	folder  string
-	process *exec.Cmd
-	input   io.WriteCloser
-	at      server.Addresses
-	ref     string
-	version uint32
-	first   int64
-	sent    atomic.Int64 // reports that were answered with STORED
-	again   atomic.Int64 // requests that were told to come again, or heard nothing
+	t        *testing.T
+	counts   []*child         // those that count
+	at       server.Addresses // that devices and callers ask
+	gateways int
+	units    int // behind each gateway
+	window   time.Duration
+	script   string
+	ref      string
+	version  uint32
+	first    int64
+	sent     atomic.Int64 // reports that were answered with STORED
+	again    atomic.Int64 // requests that were told to come again, or heard nothing
 }
 
 // For a while the devices send twenty times what the engine can take, and strangers send large junk besides. The process never takes
 // more than its budget. Then the engine catches up, every report is answered, and each is counted and stored once, and no other.
 func TestFloodStaysWithinMemory(t *testing.T) {
 	f := startFlooded(t)
+	f.flood()
+	f.counts[0].endWithin("the server")
+	store, err := storage.Open(filepath.Join(f.counts[0].served.Folder, "store"), storage.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.check(store.ScanReports(t.Context(), f.ref, time.Time{}, time.Time{}))
+}
+
+// flood joins the fleet, lets it send, and waits until all that was answered is counted.
+func (f *flooded) flood() {
+	f.t.Helper()
 	f.join()
-	windows := int64(*floodLasts / floodWindow)
+	windows := int64(*floodLasts / f.window)
 	var junk, devices sync.WaitGroup
 	for i := range 4 {
 		junk.Go(func() { f.junk(i, time.Now().Add(*floodLasts)) })
 	}
-	for g := range floodGateways {
+	for g := range f.gateways {
 		devices.Go(func() { f.report(g, windows) })
 	}
 	junk.Wait()
@@ -138,50 +90,28 @@ func TestFloodStaysWithinMemory(t *testing.T) {
 	case <-time.After(time.Minute):
 	}
 	behind := f.behind()
-	if _, err := io.WriteString(f.input, "go\n"); err != nil {
-		t.Fatal(err)
+	for _, c := range f.counts {
+		c.letGo()
 	}
 	<-answered
 	for begun := time.Now(); f.behind() > 0; time.Sleep(20 * time.Millisecond) {
 		if time.Since(begun) > floodPatience {
-			t.Fatalf("the engine is still %d reports behind", f.behind())
+			f.t.Fatalf("the engine is still %d reports behind", f.behind())
 		}
 	}
-	f.endMost()
-	if want := windows * floodGateways * floodUnits; f.sent.Load() != want {
-		t.Errorf("%d reports were answered, %d were sent", f.sent.Load(), want)
+	if want := windows * int64(f.gateways*f.units); f.sent.Load() != want {
+		f.t.Errorf("%d reports were answered, %d were sent", f.sent.Load(), want)
 	}
-	t.Logf("%d reports, %d requests were told to come again; after the flood the engine was %d reports behind", f.sent.Load(), f.again.Load(), behind)
+	f.t.Logf("%d reports, %d requests were told to come again; after the flood the engine was %d reports behind", f.sent.Load(), f.again.Load(), behind)
 	if behind < 100 {
-		t.Errorf("the engine was only %d reports behind: that was no flood", behind)
+		f.t.Errorf("the engine was only %d reports behind: that was no flood", behind)
 	}
-	f.check()
 }
 
 func startFlooded(t *testing.T) *flooded {
 	t.Helper()
-	f := &flooded{t: t, folder: t.TempDir()}
-	f.process = exec.CommandContext(t.Context(), os.Args[0])
-	f.process.Env = append(os.Environ(), floodFolder+"="+f.folder)
-	f.process.Stderr = os.Stderr
-	out, err := f.process.StdoutPipe()
-	if err == nil {
-		f.input, err = f.process.StdinPipe()
-	}
-	if err == nil {
-		err = f.process.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err == nil {
-		err = json.Unmarshal([]byte(line), &f.at)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f
+	c := startChild(t, served{Folder: t.TempDir(), Memory: floodMemory, Rate: floodEngine})
+	return &flooded{t: t, counts: []*child{c}, at: c.at, gateways: floodGateways, units: floodUnits, window: floodWindow, script: floodScript}
 }
 
 func (f *flooded) connect() *nats.Conn {
@@ -215,12 +145,12 @@ func (f *flooded) join() {
 		return reply
 	}
 	var group sync.WaitGroup
-	for g := range floodGateways {
+	for g := range f.gateways {
 		group.Go(func() {
 			conn := f.connect()
 			defer conn.Close()
 			hello(conn, &quadratv1.Hello{Device: fmt.Sprint("g", g)})
-			for i := range floodUnits {
+			for i := range f.units {
 				hello(conn, &quadratv1.Hello{
 					Device: unitName(g, i), Gateway: fmt.Sprint("g", g),
 					Attributes:   map[string]string{"region": fmt.Sprint("r", i%7), "cooling": fmt.Sprint("c", i%4)},
@@ -235,7 +165,7 @@ func (f *flooded) join() {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	put, err := api.Put(f.t.Context(), floodScript, nil)
+	put, err := api.Put(f.t.Context(), f.script, nil)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -246,7 +176,7 @@ func (f *flooded) join() {
 	if len(plans) != 1 {
 		f.t.Fatalf("%d plans", len(plans))
 	}
-	f.version, f.first = plans[0].GetRevision(), max(plans[0].GetFromWindow(), time.Now().UnixMilli()/floodWindow.Milliseconds()+1)
+	f.version, f.first = plans[0].GetRevision(), max(plans[0].GetFromWindow(), time.Now().UnixMilli()/f.window.Milliseconds()+1)
 }
 
 // report sends what a gateway's units say in each window, as soon as it ends, whatever became of the one before, until all is
@@ -256,11 +186,11 @@ func (f *flooded) report(g int, windows int64) {
 	defer conn.Close()
 	var group sync.WaitGroup
 	defer group.Wait()
-	most := time.UnixMilli((f.first + windows) * floodWindow.Milliseconds()).Add(floodPatience) // none need be answered while the flood lasts
+	most := time.UnixMilli((f.first + windows) * f.window.Milliseconds()).Add(floodPatience) // none need be answered while the flood lasts
 	for window := f.first; window < f.first+windows; window++ {
-		time.Sleep(time.Until(time.UnixMilli((window + 1) * floodWindow.Milliseconds())))
+		time.Sleep(time.Until(time.UnixMilli((window + 1) * f.window.Milliseconds())))
 		batch := &quadratv1.GatewayBatch{Gateway: fmt.Sprint("g", g), Kappa: f.ref, Revision: f.version, Window: window}
-		for i := range floodUnits {
+		for i := range f.units {
 			batch.Device, batch.Statistic = append(batch.Device, unitName(g, i)), append(batch.Statistic, 0)
 			batch.Value = append(batch.Value, 20e6+int64(i))
 		}
@@ -282,7 +212,7 @@ func (f *flooded) report(g int, windows int64) {
 					return
 				}
 				if reply.Status == wire.Stored {
-					f.sent.Add(floodUnits)
+					f.sent.Add(int64(f.units))
 					return
 				}
 				f.again.Add(1)
@@ -303,68 +233,27 @@ func (f *flooded) junk(n int, until time.Time) {
 	}
 }
 
-// metric reads a metric of the server; 0 when there is none.
-func (f *flooded) metric(name string) float64 {
+// counted is how many reports the processes have counted.
+func (f *flooded) counted() (n int64) {
 	f.t.Helper()
-	reply, err := http.Get("http://" + f.at.HTTP + "/metrics")
-	if err != nil {
-		f.t.Fatal(err)
+	for _, c := range f.counts {
+		n += int64(c.metric("quadrat_engine_reports_total", `outcome="counted"`))
 	}
-	defer func() { _ = reply.Body.Close() }()
-	for lines := bufio.NewScanner(reply.Body); lines.Scan(); {
-		if value, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
-			x, err := strconv.ParseFloat(value, 64)
-			if err != nil {
-				f.t.Fatal(err)
-			}
-			return x
-		}
-	}
-	return 0
+	return n
 }
 
 // behind is how many reports were stored and have not been counted.
-func (f *flooded) behind() int64 {
-	return f.sent.Load() - int64(f.metric(`quadrat_engine_reports_total{outcome="counted"}`))
-}
-
-// endMost lets the server end, and looks at the most memory that it ever had.
-func (f *flooded) endMost() {
-	f.t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", f.process.Process.Pid))
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	for line := range strings.Lines(string(status)) {
-		var kib int64
-		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kib); n == 1 {
-			f.t.Logf("the server had %d MiB at most", kib>>10)
-			if kib<<10 > floodMemory {
-				f.t.Errorf("the server had %d MiB, of %d", kib>>10, floodMemory>>20)
-			}
-		}
-	}
-	if err := f.input.Close(); err != nil {
-		f.t.Fatal(err)
-	}
-	if err := f.process.Wait(); err != nil {
-		f.t.Fatal(err)
-	}
-}
+func (f *flooded) behind() int64 { return f.sent.Load() - f.counted() }
 
 // check holds the stored rows against what was answered.
-func (f *flooded) check() {
+func (f *flooded) check(records iter.Seq2[arrow.Record, error]) {
 	f.t.Helper()
-	store, err := storage.Open(filepath.Join(f.folder, "store"), storage.Config{})
-	if err != nil {
-		f.t.Fatal(err)
-	}
 	type report struct {
 		start  arrow.Timestamp
 		device string
 	}
 	found := map[report]int{}
-	for record, err := range store.ScanReports(f.t.Context(), f.ref, time.Time{}, time.Time{}) {
+	for record, err := range records {
 		if err != nil {
 			f.t.Fatal(err)
 		}
