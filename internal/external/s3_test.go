@@ -33,14 +33,21 @@ var (
 	s3Keys   = flag.String("s3-key-file", "", "file with access key and secret key of it")
 )
 
-// objectStore is an S3 server that nobody here has written, behind a gate that can let it be away, busy or slow. Without the flag it is
+// objectStore is an S3 server that nobody here has written, behind a gate that can let it be away or slow, or refuse. Without the flag it is
 // gofakes3, which looks at no signature; the gate then knows the key.
 type objectStore struct {
 	url, bucket, folder, keys string
 
-	away, busy, slow atomic.Bool
-	mu               sync.Mutex
-	answered, hurt   map[string]int // requests by method: let through, and not
+	away, slow     atomic.Bool
+	refuses        atomic.Pointer[refusal]
+	mu             sync.Mutex
+	answered, hurt map[string]int // requests by method: let through, and not
+}
+
+// refusal is what the gate answers in place of the store.
+type refusal struct {
+	status int
+	code   string
 }
 
 const s3Key = "AKIAEXAMPLE"
@@ -98,10 +105,10 @@ func (o *objectStore) pass(w http.ResponseWriter, r *http.Request, behind http.H
 		count(o.hurt)
 		panic(http.ErrAbortHandler) // the connection breaks
 	}
-	if o.busy.Load() {
+	if with := o.refuses.Load(); with != nil {
 		count(o.hurt)
 		_, _ = io.Copy(io.Discard, r.Body)
-		refuse(w, http.StatusServiceUnavailable, "SlowDown")
+		refuse(w, with.status, with.code)
 		return
 	}
 	if o.slow.Load() {
@@ -159,8 +166,8 @@ func member(t *testing.T, role, nats string, o *objectStore, flags ...string) *p
 	return p
 }
 
-// A cluster keeps rows and results in an object store that is away when an engine starts, slow, busy and away again while devices report, and
-// one of two engines is killed meanwhile and comes back. What the devices know to be stored is in the results and in the export, once.
+// A cluster keeps rows and results in an object store that is away when an engine starts, and then, while devices report, busy, not to be
+// written by these keys, without its bucket, slow and away; one of two engines is killed besides, and comes back. What the devices know to be stored is in the results and in the export, once.
 func TestAClusterOverAnObjectStoreLosesNothing(t *testing.T) {
 	t.Parallel()
 	nats, store := outsideNATS(t), openObjectStore(t)
@@ -173,9 +180,15 @@ func TestAClusterOverAnObjectStoreLosesNothing(t *testing.T) {
 	second.start(t)
 	ref, served := askWhile(t, api, script, func() {
 		until(t, "segments", func() bool { return store.puts() > 10 })
-		for _, trouble := range []*atomic.Bool{&store.busy, &store.slow, &store.away} {
+		const lasts = 2 * time.Second // nothing is measured by it
+		for _, with := range []*refusal{{http.StatusServiceUnavailable, "SlowDown"}, {http.StatusForbidden, "AccessDenied"}, {http.StatusNotFound, "NoSuchBucket"}} {
+			store.refuses.Store(with)
+			time.Sleep(lasts)
+			store.refuses.Store(nil)
+		}
+		for _, trouble := range []*atomic.Bool{&store.slow, &store.away} {
 			trouble.Store(true)
-			time.Sleep(2 * time.Second) // as long as it lasts; nothing is measured by it
+			time.Sleep(lasts)
 			trouble.Store(false)
 		}
 		first.kill(t)

@@ -180,6 +180,8 @@ func told(err error) error {
 		return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 	case refused(answer):
 		return fmt.Errorf("%w: %w (%s)", ErrRefused, err, answer.Code)
+	case answer.StatusCode != 0:
+		return fmt.Errorf("%w (%s)", err, answer.Code)
 	}
 	return err
 }

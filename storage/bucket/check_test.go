@@ -32,8 +32,8 @@ func TestCheckTellsWhatStaysFromWhatPasses(t *testing.T) {
 		"no such bucket":          {with(func(c *bucket.Config) { c.URL = "s3://areas" }), func() {}, true, true, "NoSuchBucket"},
 		"no ranges":               {good, func() { s.rangeless = true }, true, true, "ranges"},
 		"no lists":                {good, func() { s.forgetful = true }, true, true, "not in its list"},
-		"one that is busy":        {good, func() { s.fail = 1000 }, false, true, "as the test wants"},
-		"one that damages":        {good, func() { s.flip = true }, false, true, "as the test wants"},
+		"one that is busy":        {good, func() { s.fail = 1000 }, false, true, "SlowDown"},
+		"one that damages":        {good, func() { s.flip = true }, false, true, "BadDigest"},
 		"one that is away":        {with(func(c *bucket.Config) { c.Endpoint = "http://127.0.0.1:1" }), func() {}, false, true, ""},
 	} {
 		s.set(func() { s.rangeless, s.forgetful, s.flip, s.fail = false, false, false, 0; c.how() })
