@@ -426,6 +426,7 @@ func (e *Engine) advance(out *output) {
 		if k, there := e.kappas[ref]; there {
 			e.advanceKappa(k, out)
 			e.relieve()
+			e.breathe()
 		}
 	}
 	e.shed()

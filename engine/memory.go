@@ -126,6 +126,15 @@ func (e *Engine) relieve() {
 	e.mu.Lock()
 }
 
+// breathe lets who waits for mu have it, in the middle of closing windows: those of ten thousand kappas may close at one mark. The caller
+// holds mu; kappas may come and go, as with relieve.
+func (e *Engine) breathe() {
+	if e.handOut != nil {
+		e.mu.Unlock()
+		e.mu.Lock() // it goes to those who have waited for long
+	}
+}
+
 // bytes is what a window takes: a function of its shape, the same whatever was counted, so that a replay lets the same windows go. The
 // single answers of FIXED panels have a bound of their own, Config.ChangeAnswers.
 func (w *window) bytes() int64 {
