@@ -103,6 +103,9 @@ func (s *Store) send(ctx context.Context, seg Segment) error {
 
 // clean removes objects that no segment needs and that no reader began with.
 func (s *Store) clean(ctx context.Context) error {
+	if err := s.certain(); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	objects := slices.DeleteFunc(slices.Clone(s.catalog.condemned), func(o condemned) bool { return s.readers.wants(o.Object) })
 	s.mu.Unlock()

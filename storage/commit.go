@@ -55,13 +55,18 @@ func (s *Store) change(edit func(*catalog) bool, done func()) error {
 	s.mu.Lock()
 	next := s.catalog
 	changed := edit(&next)
-	s.mu.Unlock()
 	if !changed {
+		next, done = s.catalog, nil
+	}
+	s.mu.Unlock()
+	if !changed && !s.unsure {
 		return nil
 	}
 	if err := s.home.save(s.life, &next); err != nil {
+		s.unsure = s.share == nil // which gives no name twice, and removes nothing that a catalog of it may name
 		return err
 	}
+	s.unsure = false
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.catalog = next
@@ -71,6 +76,10 @@ func (s *Store) change(edit func(*catalog) bool, done func()) error {
 	}
 	return nil
 }
+
+// certain puts the catalog in force once more after a change that failed: that one may be in force since. Until then no file and no object that
+// it may name is written over or removed.
+func (s *Store) certain() error { return s.change(func(*catalog) bool { return false }, nil) }
 
 // leave notes in a catalog that it no longer names a segment, whose object therefore goes. The caller holds mu.
 func (s *Store) leave(c *catalog, seg *Segment) {

@@ -121,6 +121,9 @@ func (s *Segment) merging() int64 {
 // once the catalog that doesn't name them is on disk and no reader needs them. A crash at any step leaves either the old
 // ones or the new one in force.
 func (s *Store) compact(ctx context.Context, c compaction) error {
+	if err := s.certain(); err != nil {
+		return err
+	}
 	out := Segment{Kind: c.kind, Ref: c.ref, Date: c.date, First: math.MaxUint64, Format: c.kind.version()}
 	for i := range c.inputs {
 		in := &c.inputs[i]

@@ -97,6 +97,7 @@ type Store struct {
 	strays map[string]time.Time // objects of a share that nobody will name, by when they were seen first
 	feed   sync.Mutex           // held by who gives rows, commits or restores
 	swap   sync.Mutex           // held while one catalog takes the place of another
+	unsure bool                 // a change failed, whose catalog may be in force; swap guards it
 
 	mu        sync.Mutex // guards everything below, and is never held while a share waits for the network
 	catalog   catalog

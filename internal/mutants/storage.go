@@ -4,6 +4,7 @@ package main
 func storages() []mutant {
 	const room = "storage"
 	return []mutant{
+		{"catalog: one that may be on disk is forgotten", fault, "storage/commit.go", "s.unsure = s.share == nil //", "s.unsure = s.unsure && s.share == nil //", "storage", "TestNothingGoesThatACatalogMayName"},
 		{"storage: a segment isn't synced", fault, "storage/filesystem.go", "\t\terr = file.Sync()\n", "\t\t_ = file.Sync\n", room, "TestCrashAtEveryStep|TestLifeAfterCrashes"},
 		{"storage: a new name isn't made durable", fault, "storage/filesystem.go", "return counted.bytes, f.SyncDir(folder)", "return counted.bytes, nil", room, "TestLifeAfterCrashes"},
 		{"storage: categories of a histogram are one result", law, "storage/scan.go", "\t\t\tk.bin = uint32(bins.Value(i))\n", "", room, "TestCategoriesAreResultsOfTheirOwn"},
