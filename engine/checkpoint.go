@@ -112,6 +112,7 @@ func (e *Engine) restore(ctx context.Context) error {
 	if half != nil {
 		e.resume(half)
 	}
+	e.restored = true
 	e.mu.Unlock()
 	return e.persist(ctx, "restore", func() error { return e.config.Sink.Restore(s.sequence) })
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // errCheckpoint says that a file is no checkpoint that this engine can read.
-var errCheckpoint = errors.New("checkpoint: damaged, or of another version")
+var errCheckpoint = errors.New("checkpoint: damaged, or of a newer version: put the folders of engine, store and broker back from one backup")
 
 // snapshot is what a checkpoint holds. Plans and frames are not in it.
 type snapshot struct {

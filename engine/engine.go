@@ -38,6 +38,7 @@ type Engine struct {
 
 	mu       sync.Mutex // guards what follows
 	kappas   map[string]*kappa
+	restored bool       // the checkpoint is taken in
 	used     *list.List // kappas by when their frames were used, the newest first
 	tables   tables
 	layouts  layouts

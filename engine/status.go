@@ -15,6 +15,7 @@ type Status struct {
 	Kappas      int       // kappas applied
 	OpenWindows int       // windows with reports that have not closed
 	KeptWindows int       // windows that may still be revised, open ones included
+	Restored    bool      // the checkpoint, when there is one, has been read
 	Fault       error     // what the engine waits for, e.g. a full disk; nil when it is well
 }
 
@@ -23,7 +24,7 @@ func (e *Engine) Status() Status {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := Status{
-		Sequence: e.sequence, Mark: time.UnixMilli(e.markMs).UTC(), Kappas: len(e.kappas), Fault: e.health.fault(),
+		Sequence: e.sequence, Mark: time.UnixMilli(e.markMs).UTC(), Kappas: len(e.kappas), Restored: e.restored, Fault: e.health.fault(),
 	}
 	for _, k := range e.kappas {
 		s.KeptWindows += len(k.windows)

@@ -19,6 +19,10 @@ const trimPause = time.Minute
 var errTrimmed = errors.New("what stood in between was trimmed behind a later checkpoint: put the folders of engine, store and " +
 	"broker back from one backup, or accept the gap (--accept-gap), which drops stored rows beyond this checkpoint")
 
+// errForeign says that a checkpoint and the broker do not belong together.
+var errForeign = errors.New("the broker's streams are not those that the checkpoint was made of, or are older: " +
+	"put the folders of engine, store and broker back from one backup")
+
 // reach says whether REPORTS goes on where a position ends. A gap means that the checkpoint is older than the one that
 // messages were trimmed behind: the sink would drop rows that nothing can give again, so that is an error unless it is accepted.
 func (e *Engine) reach(ctx context.Context, from uint64) error {
@@ -29,8 +33,7 @@ func (e *Engine) reach(ctx context.Context, from uint64) error {
 	state := stream.CachedInfo().State
 	switch {
 	case state.LastSeq < from:
-		return fmt.Errorf("%s ends at %d, before the checkpoint's position %d: it is another stream",
-			broker.StreamReports, state.LastSeq, from)
+		return fmt.Errorf("%s ends at %d, before the checkpoint's position %d: %w", broker.StreamReports, state.LastSeq, from, errForeign)
 	case state.FirstSeq > from+1 && !e.config.AcceptGap:
 		return fmt.Errorf("%s begins at %d, the checkpoint's position is %d: %w", broker.StreamReports, state.FirstSeq, from, errTrimmed)
 	case state.FirstSeq > from+1:

@@ -125,7 +125,7 @@ func decodeCatalog(b []byte) (*catalog, error) {
 		return nil, damaged("has no head")
 	}
 	if head.Version < 1 || head.Version > catalogVersion {
-		return nil, damaged("has an unknown version")
+		return nil, damaged(fmt.Sprintf("has the version %d, and this program reads 1 to %d", head.Version, catalogVersion))
 	}
 	if head.Checksum != head.sum(body) {
 		return nil, damaged("does not match its checksum")

@@ -84,7 +84,11 @@ func (f *folder) load(context.Context) (*catalog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("catalog: %w", err)
 	}
-	return decodeCatalog(b)
+	c, err := decodeCatalog(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: put the folders of engine, store and broker back from one backup", filepath.Join(f.dir, catalogName), err)
+	}
+	return c, nil
 }
 
 func (f *folder) save(_ context.Context, c *catalog) error {

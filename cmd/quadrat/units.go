@@ -40,7 +40,7 @@ func (s *size) UnmarshalText(text []byte) error {
 		}
 	}
 	n, err := strconv.ParseFloat(number, 64)
-	if err != nil || !(n >= 0) || n*unit >= 1<<62 {
+	if err != nil || !(n >= 0) || n*unit >= 1<<62 || n > 0 && n*unit < 1 {
 		return fmt.Errorf("%q is no size: write 500MiB or 50GiB, or 0 for no bound", text)
 	}
 	*s = size(n * unit)

@@ -28,7 +28,7 @@ func TestSize(t *testing.T) {
 			t.Errorf("%s: %d, %v", text, s, err)
 		}
 	}
-	for _, text := range []string{"", "GiB", "-1", "5GB", "NaN", "9999999999TiB"} {
+	for _, text := range []string{"", "GiB", "-1", "5GB", "NaN", "9999999999TiB", "0.5", "1e-9KiB"} {
 		if err := new(size).UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q was taken", text)
 		}

@@ -200,6 +200,9 @@ func (b *Broker) start() error {
 	if err != nil {
 		return err
 	}
+	if err := free(options); err != nil {
+		return err
+	}
 	srv, err := server.NewServer(options)
 	if err != nil {
 		return fmt.Errorf("embedded nats: %w", err)
@@ -226,6 +229,16 @@ func (b *Broker) stop() {
 		b.server.Shutdown()
 		b.server.WaitForShutdown()
 	}
+}
+
+// free is an error when the server's port is taken. The server itself only logs that, and is waited for until patience ends.
+func free(options *server.Options) error {
+	address := net.JoinHostPort(options.Host, strconv.Itoa(max(options.Port, 0))) // a random one is below 0
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
+	if err != nil {
+		return fmt.Errorf("--nats-listen: %w", err)
+	}
+	return l.Close()
 }
 
 // embedded gives the options of the embedded server. SyncAlways is what the configuration file calls

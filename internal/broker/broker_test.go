@@ -3,6 +3,7 @@ package broker
 import (
 	"bytes"
 	"context"
+	"net"
 	"runtime/trace"
 	"strings"
 	"testing"
@@ -146,11 +147,17 @@ func syncs(t *testing.T, options *server.Options) bool {
 }
 
 func TestRefusals(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
 	cases := map[string]Config{
-		"no store folder": {},
-		"is not one of":   {StoreDir: t.TempDir(), Listen: "127.0.0.1:99999"},
-		"missing port":    {StoreDir: t.TempDir(), Listen: "127.0.0.1"},
-		"nats://127.0":    {URL: "nats://user:secret@127.0.0.1:1"},
+		"address already in use": {StoreDir: t.TempDir(), Listen: taken.Addr().String()},
+		"no store folder":        {},
+		"is not one of":          {StoreDir: t.TempDir(), Listen: "127.0.0.1:99999"},
+		"missing port":           {StoreDir: t.TempDir(), Listen: "127.0.0.1"},
+		"nats://127.0":           {URL: "nats://user:secret@127.0.0.1:1"},
 	}
 	for want, config := range cases {
 		_, err := Open(t.Context(), config)

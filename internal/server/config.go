@@ -172,6 +172,8 @@ func (c Config) validateRole() (faults []error) {
 	fault(c.Role != RoleAll && c.Role != RoleEngine && c.Role != RoleAPI, fmt.Sprintf("--role %s: one of %s, %s, %s", c.Role, RoleAll, RoleEngine, RoleAPI))
 	fault(c.Role != RoleAll && c.NATS == "", fmt.Sprintf("--role %s: an outside broker is needed (--nats)", c.Role))
 	fault(c.Role == RoleEngine && c.Bucket == nil, "--role engine: a bucket that all engines reach is needed (--bucket)")
+	fault(c.Role == RoleAll && c.Bucket != nil, "--bucket: it is of a cluster's processes (--role engine and api); a single server copies its rows with --archive")
+	fault(c.Role != RoleAll && c.Archive != nil, fmt.Sprintf("--archive: it is of a single server; rows of --role %s lie in --bucket", c.Role))
 	fault(c.Shares < 0 || c.Shares > 0 && broker.Partitions%c.Shares != 0, fmt.Sprintf("--shares %d: it must divide %d", c.Shares, broker.Partitions))
 	fault(c.Replicas < 0 || c.Replicas > 5, "--replicas: 1 to 5")
 	fault(c.Replicas > 1 && c.NATS == "", "--replicas: the embedded broker is one server; copies need an outside one of several (--nats)")

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/quadrat-dev/quadrat/internal/server"
+	"github.com/quadrat-dev/quadrat/storage"
 )
 
 func TestValidate(t *testing.T) {
@@ -23,6 +24,8 @@ func TestValidate(t *testing.T) {
 		{server.Config{HTTP: "0.0.0.0:80", GRPC: "example.com:90"}, []string{"--data", "--http 0.0.0.0:80", "--grpc example.com:90", "--token-file"}},
 		{server.Config{Data: "d", NATSListen: ":4222", Token: token}, []string{"--nats-listen :4222"}},
 		{server.Config{Data: "d", NATSListen: "127.0.0.1:0", NATS: "nats://x"}, []string{"--nats and --nats-listen"}},
+		{server.Config{Data: "d", Bucket: struct{ storage.Bucket }{}}, []string{"--bucket", "--archive"}},
+		{server.Config{Data: "d", Role: server.RoleAPI, NATS: "nats://x", Archive: struct{ storage.Objects }{}}, []string{"--archive", "--bucket"}},
 		{server.Config{Data: "d", Retention: -1}, []string{"retention"}},
 		{server.Config{Data: "d", ResponseFloor: 1.01}, []string{"--response-floor"}},
 		{server.Config{Data: "d", ResponseFloor: math.NaN()}, []string{"--response-floor"}},

@@ -39,12 +39,12 @@ const keyShares = "cluster.shares"
 func (s *Server) steps() []func(context.Context) error {
 	switch s.config.Role {
 	case RoleEngine:
-		return []func(context.Context) error{s.connect, s.join, s.count, s.listenHealth}
+		return []func(context.Context) error{s.own, s.connect, s.join, s.count, s.listenHealth}
 	case RoleAPI:
-		return []func(context.Context) error{s.connect, s.join, s.answer, s.listen}
+		return []func(context.Context) error{s.own, s.connect, s.join, s.answer, s.listen}
 	case RoleAll:
 	}
-	return []func(context.Context) error{s.connect, s.alone, s.restore, s.plan, s.listen}
+	return []func(context.Context) error{s.own, s.connect, s.alone, s.restore, s.plan, s.listen}
 }
 
 // alone makes sure that no cluster uses the broker.

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -21,6 +20,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quadrat-dev/quadrat/edge/disk"
 	"github.com/quadrat-dev/quadrat/engine"
 	"github.com/quadrat-dev/quadrat/engine/deadletter"
 	"github.com/quadrat-dev/quadrat/engine/intake"
@@ -57,6 +57,7 @@ type Server struct {
 	log        *slog.Logger
 	registry   *prometheus.Registry
 	memory     *memory.Budget
+	owned      disk.File // the locked file of the data folder
 	broker     *broker.Broker
 	devices    *fleet.Registry
 	frames     *fleet.Store
@@ -141,7 +142,11 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	s.serving.begin()
 	for _, step := range s.steps() {
 		if err := step(ctx); err != nil {
-			return nil, errors.Join(err, s.Close()) //nolint:contextcheck // closing has a patience of its own
+			closed := s.Close()         //nolint:contextcheck // closing has a patience of its own
+			if errors.Is(closed, err) { // a part that runs already told it
+				return nil, closed
+			}
+			return nil, errors.Join(err, closed)
 		}
 	}
 	s.log.Info("ready", "http", s.addresses.HTTP, "grpc", s.addresses.GRPC, "nats", s.addresses.NATS)
@@ -164,9 +169,6 @@ func (s *Server) Failed() <-chan struct{} { return s.background.failed }
 
 // connect opens the broker.
 func (s *Server) connect(ctx context.Context) error {
-	if err := os.MkdirAll(s.config.Data, 0o700); err != nil {
-		return fmt.Errorf("data: %w", err)
-	}
 	config := broker.Config{URL: s.config.NATS, Log: s.log, MemoryBytes: s.memory.Broker.Limit()}
 	if s.config.NATS == "" {
 		config.StoreDir, config.Listen = filepath.Join(s.config.Data, "nats"), s.config.NATSListen
@@ -336,6 +338,9 @@ func (s *Server) countDoubts() {
 	s.doubts = promauto.With(s.registry).NewCounterVec(prometheus.CounterOpts{
 		Name: "quadrat_fleet_doubts_total", Help: "Hellos that raise a doubt of their device, by cause.",
 	}, []string{"cause"})
+	for _, d := range []fleet.Doubt{fleet.DuplicateIdentity, fleet.LedgerBack, fleet.ForeignClaim} {
+		s.doubts.WithLabelValues(string(d)) // one that never came up shows as 0
+	}
 }
 
 // hearReports starts the intake on a connection of its own.
@@ -378,7 +383,7 @@ func (s *Server) doubtful(why fleet.Doubt, subject string, hello []byte) {
 
 // caughtUp waits until the stored results have been read, so that the first answers are not those of an empty server.
 func (s *Server) caughtUp(ctx context.Context) error {
-	for s.service.Ready() != nil {
+	for s.service.Ready() != nil || s.engine != nil && !s.engine.Status().Restored {
 		select {
 		case <-s.background.failed:
 			return s.background.err
@@ -443,6 +448,9 @@ func (s *Server) Close() error {
 		}
 		if s.broker != nil {
 			errs = append(errs, s.broker.Close())
+		}
+		if s.owned != nil {
+			errs = append(errs, s.owned.Close())
 		}
 		s.closed = errors.Join(errs...)
 	})
