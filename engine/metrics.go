@@ -59,9 +59,15 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 		refusedHandovers: counter("handovers_refused_total", "Windows in handovers that the merger could not add; above 0 is a fault."),
 	}
 	m.heard = m.reports.WithLabelValues(outcomeCounted)
-	m.reports.WithLabelValues(outcomeDuplicate)
-	for c := range causes {
-		m.reports.WithLabelValues(c.String()) // a cause that never struck shows as 0
+	for _, v := range []*prometheus.CounterVec{m.reports, m.releases} { // what never came shows as 0
+		v.WithLabelValues(outcomeCounted)
+		v.WithLabelValues(outcomeDuplicate)
+		for c := range causes {
+			v.WithLabelValues(c.String())
+		}
+	}
+	for _, what := range []string{"reports", "results", "results stream", "dead letters", "commit", "checkpoint", "consumer", "trim"} {
+		m.retries.WithLabelValues(what) // of what every engine does
 	}
 	if to == nil {
 		return m, nil

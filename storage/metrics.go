@@ -53,6 +53,11 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 	m.remote = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "quadrat_storage_archive_only_bytes", Help: "Length of the segments that the archive alone has.",
 	})
+	for _, k := range kinds() { // what never happened shows as 0
+		for _, v := range []*prometheus.CounterVec{m.merged, m.written, m.goneRows, m.goneBytes, m.groupsRead, m.passed} {
+			v.WithLabelValues(string(k))
+		}
+	}
 	m.leave = func() {}
 	if to == nil {
 		return m, nil

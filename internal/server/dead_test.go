@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -33,23 +34,29 @@ func (w *world) metrics() string {
 	return string(text)
 }
 
-// TestEveryMetricIsExplained holds what /metrics tells, and the causes of dead letters among it, against the page that operators read.
+// TestEveryMetricIsExplained holds what /metrics tells, and the causes of dead letters among it, against the page that operators read,
+// and the page against what /metrics tells.
 func TestEveryMetricIsExplained(t *testing.T) {
 	page, err := os.ReadFile("../../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := open(t, t.TempDir(), clock.NewManual(time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)))
-	names, causes := 0, 0
+	names, causes := map[string]bool{}, 0
+	if _, err := w.api.List(t.Context()); err != nil { // requests tell of themselves once there was one
+		t.Fatal(err)
+	}
 	for line := range strings.Lines(w.metrics()) {
 		if name, ok := strings.CutPrefix(line, "# HELP quadrat_"); ok {
 			name, _, _ = strings.Cut(name, " ")
-			names++
+			names[name] = true
 			if !strings.Contains(string(page), "`quadrat_"+name) {
 				t.Errorf("docs/operations.md does not explain quadrat_%s", name)
 			}
 		}
-		for _, label := range []string{`quadrat_engine_reports_total{outcome="`, `quadrat_intake_requests_rejected_total{cause="`} {
+		for _, label := range []string{
+			`quadrat_engine_reports_total{outcome="`, `quadrat_intake_requests_rejected_total{cause="`, `quadrat_fleet_doubts_total{cause="`,
+		} {
 			if cause, ok := strings.CutPrefix(line, label); ok {
 				cause, _, _ = strings.Cut(cause, `"`)
 				causes++
@@ -59,8 +66,13 @@ func TestEveryMetricIsExplained(t *testing.T) {
 			}
 		}
 	}
-	if names < 30 || causes < 15 {
-		t.Errorf("%d metrics and %d causes: too few to hold anything against", names, causes)
+	if len(names) < 30 || causes < 15 {
+		t.Errorf("%d metrics and %d causes: too few to hold anything against", len(names), causes)
+	}
+	for _, match := range regexp.MustCompile("`quadrat_([a-z_]+)[`{]").FindAllStringSubmatch(string(page), -1) {
+		if name := match[1]; !names[name] && !strings.HasPrefix(name, "member_") { // of engines of a cluster; TestRoles looks at those
+			t.Errorf("docs/operations.md explains quadrat_%s, which /metrics does not tell", name)
+		}
 	}
 }
 

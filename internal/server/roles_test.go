@@ -131,6 +131,11 @@ func TestRoles(t *testing.T) {
 			if strings.Contains(get(t, count, "/metrics"), `quadrat_memory_used_bytes{part="intake"}`) {
 				t.Error("the engine tells of parts that it doesn't have")
 			}
+			for _, name := range []string{"quadrat_member_parts", "quadrat_member_takeovers_total"} {
+				if !strings.Contains(get(t, count, "/metrics"), "\n"+name+" ") {
+					t.Errorf("the engine does not tell %s", name)
+				}
+			}
 		case 2: // its shares go to the other one
 			if err := count.server.Close(); err != nil {
 				t.Error(err)
