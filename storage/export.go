@@ -114,7 +114,8 @@ func (e *Export) check() error {
 	}
 	held, err := readMarker(e.FS, filepath.Join(e.Dir, markerName))
 	if err != nil || held != (marker{Version: 1, Format: e.Format}) {
-		return &Error{Code: Occupied, Detail: "the target folder holds something else than an export as " + string(e.Format)}
+		return &Error{Code: Occupied, Detail: fmt.Sprintf(
+			"the folder %s holds something else than an export as %s; choose another, or say --force", e.Dir, e.Format)}
 	}
 	return nil
 }

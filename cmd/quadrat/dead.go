@@ -76,7 +76,7 @@ func (c *deadListCmd) Run(ctx context.Context, t *terminal) error {
 	for i, n := range reply.GetCauses() {
 		counts[i] = fmt.Sprintf("%s %d", n.GetCause(), n.GetLetters())
 	}
-	fmt.Fprintf(t.out, "%d kept, %d bytes: %s\n", reply.GetTotal(), reply.GetBytes(), strings.Join(counts, ", "))
+	fmt.Fprintln(t.out, strings.TrimSuffix(fmt.Sprintf("%d kept, %d bytes: %s", reply.GetTotal(), reply.GetBytes(), strings.Join(counts, ", ")), ": "))
 	if reply.GetNext() > 0 {
 		fmt.Fprintf(t.out, "more with --after %d\n", reply.GetNext())
 	}
@@ -172,7 +172,11 @@ func (c *deadReplayCmd) Run(ctx context.Context, t *terminal) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(t.out, "%d replayed\n", reply.GetReplayed())
+		none := ""
+		if c.Cause != "" && reply.GetReplayed() == 0 && reply.GetKeptTotal() == 0 {
+			none = fmt.Sprintf(": no letter of the cause %q is kept", c.Cause)
+		}
+		fmt.Fprintf(t.out, "%d replayed%s\n", reply.GetReplayed(), none)
 		for _, k := range reply.GetKept() {
 			fmt.Fprintf(t.out, "%d stays: %s\n", k.GetSequence(), k.GetReason())
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode/utf8"
 
 	quadratv1 "github.com/quadrat-dev/quadrat/proto/quadrat/v1"
 	"github.com/quadrat-dev/quadrat/query/client"
@@ -28,6 +29,9 @@ func (f *scriptFile) read(t *terminal) (string, error) {
 	}
 	if err != nil {
 		return "", fmt.Errorf("script: %w", err)
+	}
+	if !utf8.Valid(raw) {
+		return "", fmt.Errorf("script: %s is no UTF-8 text", f.File)
 	}
 	return string(raw), nil
 }

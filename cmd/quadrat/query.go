@@ -42,6 +42,9 @@ result hold all at once with the confidence, so that you may stop (Ctrl-C) when 
 func (c *queryCmd) Run(ctx context.Context, t *terminal) error {
 	file := scriptFile{File: "(question)"}
 	source := c.Question
+	if strings.TrimSpace(source) == "" {
+		return &usageError{"query: the question is empty: give one, a file, or - for standard input"}
+	}
 	if !strings.ContainsAny(strings.TrimSpace(source), " \n") {
 		file.File = source
 		var err error

@@ -110,7 +110,7 @@ func (out *Answered) read(ctx context.Context, archive Archive, q *question, g *
 			out.Notes, err = g.sample(ctx, q, f.Files)
 			out.Share = g.shareOf(g.windows)
 		}
-		out.Rows, out.Stored, out.Files = g.rows, f.stored, f.count
+		out.Rows, out.Stored, out.Files = f.read(g), f.stored, f.count
 		return err
 	})
 }
@@ -122,6 +122,10 @@ type opened struct {
 	stored int64 // reports in them, at most
 	count  int
 }
+
+// read is how many of the reports were read. Those on a page that two looks share are read twice and counted once for each, but never
+// more than there are.
+func (f *opened) read(g *gathered) int64 { return min(g.rows, f.stored) }
 
 // open opens the files for use.
 func (g *gathered) open(ctx context.Context, archive Archive, q *question, use func(*opened) error) error {

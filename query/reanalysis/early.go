@@ -67,7 +67,7 @@ func Watch(ctx context.Context, archive Archive, record *quadratv1.KappaRecord, 
 			if err := sampler.upTo(ctx, slices.Repeat([]float64{share}, len(sampler.buckets))); err != nil {
 				return err
 			}
-			answer := &Answered{Windows: len(g.windows), Rows: g.rows, Stored: f.stored, Files: f.count, Early: share < 1, Share: share}
+			answer := &Answered{Windows: len(g.windows), Rows: f.read(g), Stored: f.stored, Files: f.count, Early: share < 1, Share: share}
 			if answer.Results, err = g.results(q, s, config); err != nil {
 				return err
 			}
@@ -85,7 +85,7 @@ func (g *gathered) exact(
 	if err := g.add(ctx, q, f.Files, nil); err != nil {
 		return err
 	}
-	answer := &Answered{Windows: len(g.windows), Rows: g.rows, Stored: f.stored, Files: f.count, Share: 1}
+	answer := &Answered{Windows: len(g.windows), Rows: f.read(g), Stored: f.stored, Files: f.count, Share: 1}
 	var err error
 	if answer.Results, err = g.results(q, s, config); err != nil {
 		return err

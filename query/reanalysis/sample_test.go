@@ -268,6 +268,9 @@ func TestMarginThatIsOutOfReach(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	d := newDrawn(rng, 5)
 	answer := ask(t, d.write(t, rng), "SELECT mean(temperature) FROM kappa.indoor SAMPLE MARGIN 0.001")
+	if answer.Rows != answer.Stored {
+		t.Errorf("everything was read: %d of %d rows", answer.Rows, answer.Stored)
+	}
 	if int(answer.Results[0].GetReports()) != len(d.rows) {
 		t.Errorf("%d reports of %d", answer.Results[0].GetReports(), len(d.rows))
 	}

@@ -959,7 +959,8 @@ type QueryResponse struct {
 	Results []*Result `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
 	// Windows of the kappa that had closed in the span.
 	Windows uint32 `protobuf:"varint,2,opt,name=windows,proto3" json:"windows,omitempty"`
-	// Stored reports that were read, those included that stand beside wanted ones on a page.
+	// Stored reports that were read, those included that stand beside wanted ones on a page; where several looks read a page each
+	// counts it, up to rows_stored.
 	RowsRead uint64 `protobuf:"varint,3,opt,name=rows_read,json=rowsRead,proto3" json:"rows_read,omitempty"`
 	// How long it took, in seconds.
 	Seconds float64 `protobuf:"fixed64,4,opt,name=seconds,proto3" json:"seconds,omitempty"`
