@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -82,7 +81,7 @@ func New(config Config) (*Engine, error) {
 	}
 	config = config.withDefaults()
 	if config.Checkpoints == nil {
-		if err := os.MkdirAll(config.Folder, 0o750); err != nil {
+		if err := makeFolder(config.Folder); err != nil {
 			return nil, fmt.Errorf("engine: %w", err)
 		}
 		config.Checkpoints = folder{files: config.Files, path: config.Folder}
@@ -434,7 +433,13 @@ func (e *Engine) advance(out *output) {
 	e.layouts.tidy()
 }
 
+// missedWindows is how many windows of a kappa close at one mark before room is made among all: many do when nobody was there to put marks.
+const missedWindows = 64
+
+// advanceKappa closes the windows of a kappa that the level has passed. However many they are, what is made of them and what is kept stays
+// within its accounts; kappas may come and go.
 func (e *Engine) advanceKappa(k *kappa, out *output) {
+	closed := 0
 	if len(k.windows) == 0 {
 		k.next = max(k.next, e.oldest(k)) // nobody may ask for results that old
 	}
@@ -452,6 +457,14 @@ func (e *Engine) advanceKappa(k *kappa, out *output) {
 			e.close(k, p, out)
 		}
 		k.next++
+		if closed++; closed%missedWindows == 0 {
+			e.drop(k)
+			e.shed()
+		}
+		e.relieve()
+		if e.kappas[k.ref] != k {
+			return // deleted meanwhile
+		}
 	}
 	e.drop(k)
 }

@@ -4,8 +4,17 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 )
+
+// makeFolder makes the folder of the checkpoint, whose name is then on disk: a checkpoint in a folder that a power cut takes away is none.
+func makeFolder(path string) error {
+	if err := os.MkdirAll(path, 0o750); err != nil {
+		return err
+	}
+	return disk{}.SyncDir(filepath.Dir(path))
+}
 
 // folder keeps the checkpoint in a file.
 type folder struct {

@@ -174,3 +174,50 @@ func TestKappaWithoutRoomIsRefused(t *testing.T) {
 		t.Errorf("weighs %+v, %v", w, err)
 	}
 }
+
+// peeking is a sink that looks at something whenever results come.
+type peeking struct {
+	Sink
+
+	look func()
+}
+
+func (p peeking) Results(results []*quadratv1.Result) error {
+	p.look()
+	return p.Sink.Results(results)
+}
+
+// An engine that was away for long closes all windows that it has missed at one mark. What it makes of them and what it keeps stay within
+// their accounts meanwhile, and each has its result.
+func TestMissedWindowsStayWithinMemory(t *testing.T) {
+	const missed, window, row = 3000, 800, 2048
+	w := newWorld(t, 5)
+	w.populate(60)
+	record := w.deploy("k1", 1, nil, meanPlan("none"))
+	budget := &memory.Budget{States: memory.NewAccount(8 * window), Rows: memory.NewAccount(16 << 10)}
+	var states, rows int64
+	w.start(true, func(c *Config) {
+		c.Memory = budget
+		c.Sink = peeking{c.Sink, func() { states, rows = max(states, budget.States.Used()), max(rows, budget.Rows.Used()) }}
+	}, record)
+	w.clock.Set(end(firstWindow).Add(-time.Millisecond))
+	said := w.answers(record, firstWindow, 1)
+	w.publish(said, 100)
+	w.caughtUp()
+	w.clock.Set(end(firstWindow + missed))
+	w.closed(firstWindow+missed, 1)
+	w.stop()
+	if most := budget.States.Limit() + (missedWindows+2)*window; states > most || states == 0 {
+		t.Errorf("windows took %d bytes, at most %d", states, most)
+	}
+	if most := budget.Rows.Limit() + row; rows > most || budget.Rows.Refused() == 0 {
+		t.Errorf("what was made took %d bytes, at most %d", rows, most)
+	}
+	told := map[int64]bool{}
+	for _, r := range w.sink.newest() {
+		told[r.GetWindowStart().AsTime().UnixMilli()/windowMs-firstWindow] = true
+	}
+	if len(told) != missed+1 {
+		t.Errorf("%d windows have results, not %d", len(told), missed+1)
+	}
+}

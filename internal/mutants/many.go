@@ -9,6 +9,7 @@ func crowds() []mutant {
 		{"redraw: a fleet that changed passes for still", law, "query/service/looks.go", "f.settled && f.changes == changes &&", "f.settled &&", service, "TestFitHoldsUntilTheFleetChanges"},
 		{"redraw: a change that takes effect later is forgotten", law, "query/service/looks.go", "f.settled || now.Sub(f.since) >= settleAfter", "true", service, "TestFitHoldsUntilTheFleetChanges"},
 		{"known: every kappa is asked about a spread", law, "query/service/known.go", "refs[max(0, len(refs)-askedMost):]", "refs", service, "TestManyKappasDontSlowADeployment"},
+		{"missed windows: room is made behind all of them", law, "engine/engine.go", "closed%missedWindows == 0 {", "closed%missedWindows == missedWindows {", "engine", "TestMissedWindowsStayWithinMemory"},
 		{"storage: a part that could not be written is forgotten", fault, "storage/commit.go", "i < written && errs[i] == nil {", "i < written {", "storage", "TestPartsOfManyKappas"},
 		{"storage: a folder that was removed is never made again", fault, "storage/home.go", "\t\tf.forget(path)\n", "\t\t_ = path\n", "storage", "TestPartsOfManyKappas"},
 	}
