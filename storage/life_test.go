@@ -149,7 +149,7 @@ func TestLifeAfterCrashes(t *testing.T) {
 	for n := range wants {
 		wants[n], steps = lived(t, lifeConfig(n))
 	}
-	for n, at := 0, 0; at < steps; n, at = n+1, at+5*stride() {
+	for n, at := 0, 0; at < steps; n, at = n+1, at+4*stride() {
 		want, cfg, f := wants[n%lives], lifeConfig(n), newFaultyFS()
 		f.kind, f.at, f.lost = crash, at, losses()[n/lives%3]
 		cfg.FS = f
@@ -172,7 +172,7 @@ func TestLifeAfterCrashes(t *testing.T) {
 			t.Fatalf("crash at step %d of %d, loss %d: the answers differ", at, steps, f.lost)
 		}
 	}
-	if crashes < 300/(5*stride()) {
+	if crashes < 240/(4*stride()) {
 		t.Errorf("only %d crashes", crashes)
 	}
 }
