@@ -22,18 +22,24 @@ SAMPLE   ALL STRATIFIED BY region ROTATING
 WINDOW   3s GRACE 2s
 PRIVACY  LOCAL EPSILON 4 PER 15s BETWEEN 10 AND 40`
 
-// What the server answered can be computed again, by someone else's database, from the exported columns score, weight,
-// stratum and noise_variance alone.
-func TestDuckDBComputesTheServedResults(t *testing.T) {
-	t.Parallel()
-	server := serve(t)
-	ref, served := ask(t, server, script, "--windows", "3")
+// duckComputes holds what was served against what DuckDB computes from the export.
+func duckComputes(t *testing.T, server *program, ref string, served []result) {
+	t.Helper()
 	dir := t.TempDir()
 	server.run(t, "export", ref, "--what", "results", "--format", "parquet", "--out", dir)
 	db := server.reports(t, ref, dir)
 	view(t, db, dir, "results")
 	compareCounts(t, db, ref, served)
 	compareEstimates(t, db, served)
+}
+
+// What the server answered can be computed again, by someone else's database, from the exported columns score, weight,
+// stratum and noise_variance alone.
+func TestDuckDBComputesTheServedResults(t *testing.T) {
+	t.Parallel()
+	server := serve(t)
+	ref, served := ask(t, server, script, "--windows", "3")
+	duckComputes(t, server, ref, served)
 }
 
 // ask lets 3,000 simulated devices answer a question, and returns what the server serves once it has all their reports.

@@ -194,12 +194,7 @@ func TestAClusterOverAnObjectStoreLosesNothing(t *testing.T) {
 		first.kill(t)
 		first.start(t)
 	}, "--windows", "8")
-	dir := t.TempDir()
-	api.run(t, "export", ref, "--what", "results", "--format", "parquet", "--out", dir)
-	db := api.reports(t, ref, dir)
-	view(t, db, dir, "results")
-	compareCounts(t, db, ref, served)
-	compareEstimates(t, db, served)
+	duckComputes(t, api, ref, served)
 	until(t, "small segments have become larger ones", func() bool { return compacted(t, first)+compacted(t, second) > 0 })
 	for method, n := range map[string]int{"PUT": 20, "GET": 1} {
 		if store.answered[method] < n || store.hurt["PUT"] == 0 {

@@ -92,9 +92,9 @@ func TestCatchAsksAgain(t *testing.T) {
 	}
 }
 
-// TestReaderAsksForAnotherConsumer: who isn't given a consumer, or one that never answers, asks for another before the patience for one is over.
-func TestReaderAsksForAnotherConsumer(t *testing.T) {
-	plain, through, p := proxied(t, ".CONSUMER.CREATE.")
+// oneMessage makes a stream with one message, and gives it as it is seen through another connection.
+func oneMessage(t *testing.T, plain, through jetstream.JetStream) jetstream.Stream {
+	t.Helper()
 	if _, err := plain.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -105,6 +105,13 @@ func TestReaderAsksForAnotherConsumer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return stream
+}
+
+// TestReaderAsksForAnotherConsumer: who isn't given a consumer, or one that never answers, asks for another before the patience for one is over.
+func TestReaderAsksForAnotherConsumer(t *testing.T) {
+	plain, through, p := proxied(t, ".CONSUMER.CREATE.")
+	stream := oneMessage(t, plain, through)
 	p.keep.Store(1)
 	read := 0
 	reader := follow.Reader{Stream: stream}
@@ -122,16 +129,7 @@ func TestReaderAsksForAnotherConsumer(t *testing.T) {
 // TestReaderAsksADeafConsumerAgain: who asked a consumer for messages, and was heard by nobody, finds out before the consumer's silence tells.
 func TestReaderAsksADeafConsumerAgain(t *testing.T) {
 	plain, through, p := proxied(t, ".CONSUMER.MSG.NEXT.")
-	if _, err := plain.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := plain.Publish(t.Context(), "s", []byte("x")); err != nil {
-		t.Fatal(err)
-	}
-	stream, err := through.Stream(t.Context(), "S")
-	if err != nil {
-		t.Fatal(err)
-	}
+	stream := oneMessage(t, plain, through)
 	var faults []error
 	for range 3 { // a machine that stands still for seconds may let the silence tell first
 		p.keep.Store(1)
